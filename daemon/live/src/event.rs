@@ -1,0 +1,297 @@
+//! Everything that can happen to a conversation ([`Input`]) and everything it can do ([`Action`]).
+
+use std::time::Instant;
+
+/// Everything that can wake the program.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The talk button, already debounced.
+    Button(ButtonInput),
+    /// What the capture side delivered.
+    Microphone(MicrophoneInput),
+    /// What the playback side reports.
+    Speaker(SpeakerInput),
+    /// News of the link with this number (see [`Action::Dial`]); an older link's news is ignored.
+    Link(u32, LinkInput),
+    /// A tool finished.
+    ToolResult(ToolResult),
+    /// Whether there is a key to dial with. Starts out as true.
+    Key(bool),
+    /// The time that `poll_timeout` named has come.
+    Timeout,
+    /// The program ends: stop playback, close the link with 1000, accept nothing more.
+    Shutdown,
+}
+
+/// What the talk button did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ButtonInput {
+    /// Down. In tap and open mode this is the whole gesture.
+    Press,
+    /// Up again.
+    Release,
+}
+
+/// What the capture side delivered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MicrophoneInput {
+    /// Sound of the listening with number `listen` (see [`Action::Listen`]), in order, pre-roll first.
+    Chunk {
+        /// Number of the [`Action::Listen`] it belongs to; another number's chunk is dropped and counted.
+        listen: u32,
+        /// 16 kHz mono, normally 20 ms.
+        samples: Vec<i16>,
+        /// Whether the gate heard speech in it.
+        speech: bool,
+        /// When its last sample was captured.
+        at: Instant,
+    },
+    /// The gate opened (`listen` in gated listening): the chunks that follow begin with its pre-roll.
+    Opened {
+        /// Number of the [`Action::Listen`].
+        listen: u32,
+    },
+    /// The gate closed after its hangover; no chunk follows until it opens again.
+    Closed {
+        /// Number of the [`Action::Listen`].
+        listen: u32,
+    },
+    /// Samples of an utterance were lost (an overrun, a full queue): told so that it can be counted and said.
+    Gap {
+        /// Number of the [`Action::Listen`].
+        listen: u32,
+        /// How many 16 kHz samples are missing.
+        samples: u64,
+    },
+    /// The card is gone; nothing will come until [`MicrophoneInput::Back`].
+    Lost,
+    /// The card is there (again).
+    Back,
+}
+
+/// What the playback side reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpeakerInput {
+    /// The first sample of this turn's answer is being heard.
+    Started {
+        /// Number from [`Action::Play`].
+        turn: u32,
+    },
+    /// All that was given for this turn has been heard.
+    Drained {
+        /// Number from [`Action::Play`].
+        turn: u32,
+    },
+    /// The card is gone. Answers are discarded until it is back.
+    Lost,
+    /// The card is there (again).
+    Back,
+}
+
+/// News of a link.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LinkInput {
+    /// The WebSocket is open; `setup` may be sent.
+    Opened,
+    /// One WebSocket payload, text or binary alike.
+    Message(Vec<u8>),
+    /// The link is over: by the server, by us, or cut (code 1006).
+    Closed {
+        /// WebSocket close code; 1006 when there was no close frame.
+        code: u16,
+        /// Reason text, may be empty.
+        reason: String,
+    },
+    /// It never opened.
+    Failed {
+        /// HTTP status of the handshake, when the server answered one.
+        http_status: Option<u16>,
+        /// What failed, fit for a log: never contains the key.
+        reason: String,
+    },
+}
+
+/// A tool's outcome.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolResult {
+    /// Id of the call.
+    pub id: String,
+    /// `Ok`: the object to answer with. `Err`: a sentence for the model.
+    pub outcome: Result<serde_json::Map<String, serde_json::Value>, String>,
+}
+
+/// Everything the program can do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Open a WebSocket and report under this number.
+    Dial {
+        /// Counts up; news of other numbers is ignored.
+        link: u32,
+    },
+    /// Send one text message (JSON, complete) on this link.
+    Send {
+        /// Number from [`Action::Dial`].
+        link: u32,
+        /// One WebSocket payload.
+        message: String,
+    },
+    /// Close this link; nothing more is sent on it.
+    Close {
+        /// Number from [`Action::Dial`].
+        link: u32,
+        /// WebSocket close code.
+        code: u16,
+    },
+    /// What the microphone is to deliver from now on.
+    Listen(Listen),
+    /// Queue answer sound for this turn.
+    Play {
+        /// Counts up; a flush ends all turns up to its number.
+        turn: u32,
+        /// Mono samples.
+        samples: Vec<i16>,
+        /// Rate of the samples in Hz.
+        rate_hz: u32,
+    },
+    /// No more sound will come for this turn: report `Drained` when the queue is empty.
+    EndOfTurn {
+        /// Number from [`Action::Play`].
+        turn: u32,
+    },
+    /// Silence at once: discard what is queued or in the card for turns up to this number.
+    Flush {
+        /// The last turn to discard.
+        turn: u32,
+    },
+    /// Show this phase.
+    Show(Phase),
+    /// Run this tool; answer with [`Input::ToolResult`].
+    CallTool {
+        /// Id to answer under.
+        id: String,
+        /// Declared name.
+        name: String,
+        /// Arguments.
+        args: serde_json::Map<String, serde_json::Value>,
+    },
+    /// Stop these tools; nothing will be sent for them.
+    CancelTools {
+        /// Ids from [`Action::CallTool`].
+        ids: Vec<String>,
+    },
+    /// A fact for captions, log, counters. Never needed to keep the conversation going.
+    Note(Note),
+}
+
+/// What the microphone is to deliver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// Nothing. The capture thread keeps its pre-roll and sleeps as long as it can.
+    Rest,
+    /// Everything: from `since` less the pre-roll, with no gap, until told otherwise.
+    All {
+        /// Counts up with every change.
+        number: u32,
+        /// When the utterance began (the press).
+        since: Instant,
+    },
+    /// Only what the gate lets through, with pre-roll and hangover, marked by `Opened` and `Closed`.
+    Gated {
+        /// Counts up with every change.
+        number: u32,
+    },
+}
+
+/// What the light shows. Computed from the state, never stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// No key: needs set-up.
+    NeedsSetup,
+    /// Refused by the server (key, model, configuration): a person must act.
+    Fault,
+    /// Microphone or speaker is missing: waiting for it.
+    NoDevice,
+    /// A talk is wanted and there is no network or server.
+    Offline,
+    /// Nobody talks.
+    Idle,
+    /// A talk is wanted and the link is coming up; nothing is being said.
+    Connecting,
+    /// What is said now is kept and sent (also while the link is coming up).
+    Listening,
+    /// Waiting for the answer.
+    Thinking,
+    /// The answer is being heard.
+    Speaking,
+}
+
+/// A fact worth a caption, a log line or a counter.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Note {
+    /// What the person was understood to say; a delta to append.
+    Heard(String),
+    /// What the assistant says; a delta to append.
+    Said(String),
+    /// A running hypothesis of what the person says; replaces the former one.
+    Hearing(String),
+    /// Setup was accepted.
+    LinkUp {
+        /// Whether a handle was sent.
+        resumed: bool,
+    },
+    /// A link ended, with what follows from it.
+    LinkDown {
+        /// Close code or HTTP status.
+        code: u16,
+        /// The server's words.
+        reason: String,
+        /// Whether it will be dialled again without a person.
+        retry: bool,
+    },
+    /// The first sound of an answer arrived for this turn.
+    FirstSound {
+        /// Its turn.
+        turn: u32,
+    },
+    /// The person's utterance is over (activityEnd or audioStreamEnd sent).
+    UtteranceEnded,
+    /// The model was interrupted.
+    Interrupted,
+    /// A turn ended.
+    TurnComplete,
+    /// Tokens of one turn.
+    Usage(Usage),
+    /// A message that could not be read, or that came at the wrong time: counted and survived.
+    Unread {
+        /// What kind of trouble, a small fixed set so that each is logged once.
+        kind: &'static str,
+    },
+    /// Speech beyond the bound was dropped, in 16 kHz samples.
+    SpeechDropped {
+        /// How many.
+        samples: u64,
+    },
+    /// Answer sound beyond the bound, or of a cut turn, was dropped, in samples.
+    AnswerDropped {
+        /// How many.
+        samples: u64,
+    },
+}
+
+/// Tokens of one usageMetadata message; absent numbers are 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Tokens in, the whole context.
+    pub prompt: u64,
+    /// Of these, from the cache.
+    pub cached: u64,
+    /// Tokens out without thoughts.
+    pub response: u64,
+    /// Thoughts, billed like the response.
+    pub thoughts: u64,
+    /// Tokens of tool results.
+    pub tool_use: u64,
+    /// The server's own sum.
+    pub total: u64,
+}

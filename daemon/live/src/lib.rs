@@ -1,0 +1,14 @@
+//! Gemini Live as a state machine: inputs in, actions out, time an argument.
+//!
+//! ```text
+//!            handle_input(now, Input)            poll_action() -> Action
+//!  button ─┐                        ┌──────────────┐                      ┌─ wire
+//!  card   ─┼───────────────────────▶│ Conversation │─────────────────────▶┼─ card
+//!  wire   ─┘   poll_timeout() ◀─────│  Link, Turn  │                      └─ light, captions, tools
+//!                                   └──────────────┘
+//! ```
+//! After every input, drain the actions until there are none; only then wait. This crate has no clock, socket,
+//! thread or async in it. Start reading at [`event`] for the words, then `conversation`.
+
+pub mod event;
+pub mod settings;

@@ -1,0 +1,85 @@
+//! What a conversation is told once, at the start. Filled by the daemon from its configuration.
+
+use std::time::Duration;
+
+/// How a person and the assistant take turns.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum TalkMode {
+    /// Push-to-talk: speak while the button is down.
+    Hold {
+        /// Kept after the release, so that the last word is whole.
+        tail: Duration,
+    },
+    /// Press to begin; press again or fall silent to end.
+    Tap {
+        /// Silence that ends the utterance.
+        end_silence: Duration,
+        /// An utterance in which nothing was said ends after this.
+        no_speech: Duration,
+    },
+    /// Kiosk: the server hears when somebody speaks.
+    Open {
+        /// What begins a talk.
+        start: OpenStart,
+        /// What ends it: this long without speech or answer; `None` = only the button.
+        idle: Option<Duration>,
+    },
+}
+
+/// What begins a talk in open mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenStart {
+    /// The button.
+    Press,
+    /// The gate.
+    Speech,
+    /// Nothing: there is always one.
+    Always,
+}
+
+/// Everything a conversation must know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Model name without `models/`.
+    pub model: String,
+    /// How turns are taken.
+    pub talk: TalkMode,
+    /// Prebuilt voice; `None` = the model's own.
+    pub voice: Option<String>,
+    /// BCP 47; `None` = the model follows the speaker.
+    pub language: Option<String>,
+    /// System instruction.
+    pub instruction: Option<String>,
+    /// Ask for the person's words.
+    pub transcribe_input: bool,
+    /// Ask for the assistant's words.
+    pub transcribe_output: bool,
+    /// Context compression: trigger and target in tokens; `None` = off.
+    pub compression: Option<(u64, u64)>,
+    /// Open mode: does speech cut the answer?
+    pub speech_interrupts: bool,
+    /// Open mode: does the server begin a turn at the slightest sound? `None` = its default.
+    pub start_eager: Option<bool>,
+    /// Open mode: does the server end a turn at the first pause? `None` = its default.
+    pub end_eager: Option<bool>,
+    /// Open mode: speech needed before a start counts.
+    pub start_after: Option<Duration>,
+    /// Open mode: silence that ends a turn.
+    pub end_after: Option<Duration>,
+    /// 0 to 2; `None` = the model's own.
+    pub temperature: Option<f32>,
+    /// Only for models that take one: minimal, low, medium, high.
+    pub thinking: Option<String>,
+    /// Function declarations and other tools, as the API spells them; empty = none.
+    pub tools: Vec<serde_json::Value>,
+    /// Speech kept while there is no link.
+    pub utterance_max: Duration,
+    /// Hold and tap: a link nobody used for this long is closed, its handle kept.
+    pub quiet_close: Duration,
+    /// Give up waiting for `setupComplete` after this.
+    pub setup_timeout: Duration,
+    /// Give up waiting for an answer that never starts after this.
+    pub answer_timeout: Duration,
+    /// Seed of the redial's jitter.
+    pub seed: u64,
+}

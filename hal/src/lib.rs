@@ -1,0 +1,120 @@
+//! The hardware, seen through four small traits: [`Microphone`], [`Speaker`], [`Button`], [`Indicator`].
+//!
+//! Each trait says what it promises about blocking and time. Real devices live in `alsa`, `gpio`, `evdev`
+//! and `led`; simulated ones, for tests and desktops without a board, in `sim`. The daemon cannot tell them
+//! apart. This crate knows nothing of conversations and never starts a thread: who waits is the caller's choice.
+
+use std::time::{Duration, Instant};
+
+mod error;
+mod sound;
+mod wake;
+
+pub use error::{Error, ErrorKind};
+pub use sound::{Format, SampleFormat, StreamRequest};
+pub use wake::Wake;
+
+/// Why a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// What was waited for is there.
+    Ready,
+    /// Somebody called [`Wake::signal`]; the signal is consumed.
+    Woken,
+    /// Neither happened in time.
+    TimedOut,
+}
+
+/// What one read of a microphone brought.
+#[derive(Clone, Copy, Debug)]
+pub struct Captured {
+    /// Frames written to the caller's buffer; 0 when nothing is there.
+    pub frames: usize,
+    /// Index of the first of them since the stream was opened. Jumps forward by what an overrun lost.
+    pub position: u64,
+    /// When the last of them was captured, from the card's own timestamp and delay.
+    pub at: Instant,
+    /// An overrun came before the first of them; `position` has jumped.
+    pub xrun: bool,
+}
+
+/// A source of captured frames.
+///
+/// Only `wait` blocks. `read` neither blocks, allocates nor locks, so that a real-time thread may call it.
+pub trait Microphone: Send {
+    /// What was negotiated.
+    fn format(&self) -> Format;
+    /// Waits until at least `frames` frames can be read, `wake` is signalled or `timeout` is over. Asking for
+    /// many frames lets the card sleep longer between wake-ups.
+    fn wait(&mut self, frames: usize, wake: &Wake, timeout: Duration) -> Result<Wait, Error>;
+    /// Reads whole frames into `out` (interleaved, full scale ±1.0), as many as are there and fit. Recovers
+    /// from an overrun by itself and says so in [`Captured::xrun`]. An error means: close and open again.
+    fn read(&mut self, out: &mut [f32]) -> Result<Captured, Error>;
+}
+
+/// Where a speaker stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Playhead {
+    /// Frames the DAC has played since the stream was opened, silence included.
+    pub played: u64,
+    /// Index of the frame that the next `write` will set. `written - played` is the sound still queued; it is
+    /// never negative: a quiet stream counts the driver's silence as written.
+    pub written: u64,
+    /// When this was true.
+    pub at: Instant,
+}
+
+/// A sink of frames whose ring runs all the time: while nothing is written, the driver plays silence.
+///
+/// Only `wait` blocks. The other calls neither block, allocate nor lock.
+pub trait Speaker: Send {
+    /// What was negotiated.
+    fn format(&self) -> Format;
+    /// Whether frames already written can be taken back. Where not, the caller keeps the ring shallow, since
+    /// what it has written will be heard.
+    fn can_rewind(&self) -> bool;
+    /// Waits until `frames` frames can be written, `wake` is signalled or `timeout` is over. With `frames` of
+    /// `None` only for `wake` or `timeout`: a quiet stream costs no wake-ups.
+    fn wait(&mut self, frames: Option<usize>, wake: &Wake, timeout: Duration) -> Result<Wait, Error>;
+    /// Where the stream stands now.
+    fn playhead(&mut self) -> Result<Playhead, Error>;
+    /// Moves the write position to `lead` frames ahead of what the DAC plays now: back, taking frames that were
+    /// written and not yet played with it, or forward over the driver's silence. Where the PCM cannot rewind
+    /// the position only ever moves forward. Returns the index of the frame that the next `write` will set.
+    fn seek(&mut self, lead: usize) -> Result<u64, Error>;
+    /// Writes interleaved samples (full scale ±1.0; converted, clamped), as many whole frames as fit, and
+    /// returns how many frames were taken. An underrun is recovered, counted in [`Speaker::xruns`].
+    fn write(&mut self, samples: &[f32]) -> Result<usize, Error>;
+    /// Underruns since the stream was opened. A quiet stream has none.
+    fn xruns(&self) -> u64;
+}
+
+/// A change of a button.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// Down (true) or up.
+    pub pressed: bool,
+    /// When the kernel saw it, or when it was read if the source gives no time.
+    pub at: Instant,
+}
+
+/// Something with two positions that a person works: a GPIO line, a pedal, a key.
+pub trait Button: Send {
+    /// Waits for the next edge, for `wake` or until `timeout` is over (`Ok(None)` for both). Bounces are gone
+    /// already, a press is always followed by its release.
+    fn next(&mut self, wake: &Wake, timeout: Duration) -> Result<Option<Edge>, Error>;
+    /// Whether releases are seen at all: a terminal has none, so hold-to-talk cannot be used with it.
+    fn has_release(&self) -> bool {
+        true
+    }
+    /// What it is, for log and doctor: `GPIO17 (pinctrl-rp1, line 17)`.
+    fn describe(&self) -> String;
+}
+
+/// A light that can be on or off, some in between.
+pub trait Indicator: Send {
+    /// Sets the brightness, 0.0 (off) to 1.0; a plain light is on above 0.0. Takes well under a millisecond.
+    fn set(&mut self, brightness: f32) -> Result<(), Error>;
+    /// What it is, for log and doctor.
+    fn describe(&self) -> String;
+}

@@ -1,0 +1,1 @@
+//! The Live API on loopback.

@@ -1,0 +1,1 @@
+//! Shared by the demo, the integration tests and the benchmarks.
