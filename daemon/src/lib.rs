@@ -1,1 +1,5 @@
 //! The program.
+
+pub mod panel;
+pub mod tls;
+pub mod wire;

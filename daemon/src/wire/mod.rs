@@ -1,0 +1,214 @@
+//! The link as a task: bytes in, messages out. It carries and counts, and decides nothing.
+//!
+//! One task per link; the conversation numbers the links and ignores news of old ones. The way out is a bounded
+//! queue that is never thinned: when it is full the network has stood still for half a minute of speech, and the
+//! link is reported as lost.
+
+mod dial;
+mod endpoint;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use pressel_live::event::LinkInput;
+use rustls::ClientConfig;
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+
+pub use endpoint::Endpoint;
+
+/// Messages on their way out: a kept utterance of 15 s at 20 ms each, twice over.
+const OUT_MAX: usize = 2048;
+/// Messages on their way in. The reader stops reading, and TCP holds the rest, while the loop is behind.
+const IN_MAX: usize = 64;
+/// How long the server may take to answer our close.
+const GOODBYE: Duration = Duration::from_millis(400);
+/// No close frame was seen (RFC 6455, 7.4.1).
+const ABNORMAL: u16 = 1006;
+
+enum Order {
+    Send(String),
+    Close(u16),
+}
+
+/// Bytes and messages since the start, payloads only.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// Payload bytes sent.
+    pub bytes_up: AtomicU64,
+    /// Payload bytes received.
+    pub bytes_down: AtomicU64,
+    /// Messages sent.
+    pub messages_up: AtomicU64,
+    /// Messages received.
+    pub messages_down: AtomicU64,
+}
+
+/// News of a link, with the moment it was read.
+pub struct News {
+    /// Number given to [`Wire::dial`].
+    pub link: u32,
+    /// What happened.
+    pub input: LinkInput,
+    /// When.
+    pub at: Instant,
+}
+
+/// All links of the daemon; seldom more than one lives.
+pub struct Wire {
+    endpoint: Endpoint,
+    tls: Option<Arc<ClientConfig>>,
+    orders: HashMap<u32, mpsc::Sender<Order>>,
+    news: mpsc::Receiver<News>,
+    tell: mpsc::Sender<News>,
+    traffic: Arc<Traffic>,
+}
+
+impl Wire {
+    /// Prepares; nothing is dialled yet. `tls` is needed for a `wss` endpoint only.
+    pub fn new(endpoint: Endpoint, tls: Option<Arc<ClientConfig>>) -> Self {
+        let (tell, news) = mpsc::channel(IN_MAX);
+        Wire { endpoint, tls, orders: HashMap::new(), news, tell, traffic: Arc::default() }
+    }
+
+    /// Counters that the links write.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// Starts to open a link.
+    pub fn dial(&mut self, link: u32, key: Option<HeaderValue>) {
+        let (orders, queue) = mpsc::channel(OUT_MAX);
+        self.orders.insert(link, orders);
+        let endpoint = self.endpoint.clone();
+        let tls = if endpoint.tls { self.tls.clone() } else { None };
+        let teller = Teller { link, tell: self.tell.clone() };
+        tokio::spawn(live(endpoint, tls, key, queue, teller, self.traffic.clone()));
+    }
+
+    /// Queues a message. A queue that is full means that the link is dead, and is told as its end.
+    pub fn send(&mut self, link: u32, message: String) {
+        let Some(orders) = self.orders.get(&link) else { return };
+        if let Err(mpsc::error::TrySendError::Full(_)) = orders.try_send(Order::Send(message)) {
+            self.orders.remove(&link); // the task sees its queue close and drops the socket
+            let reason = "nothing got through for too long".to_owned();
+            let teller = Teller { link, tell: self.tell.clone() };
+            tokio::spawn(async move { teller.tell(LinkInput::Closed { code: ABNORMAL, reason }).await });
+        }
+    }
+
+    /// Closes a link after what is queued. A link that is still being opened is given up.
+    pub fn close(&mut self, link: u32, code: u16) {
+        if let Some(orders) = self.orders.remove(&link) {
+            // Full: the queue closes as its sender is dropped here, which ends the link just as well.
+            let _ = orders.try_send(Order::Close(code));
+        }
+    }
+
+    /// True while some link's task has not ended.
+    pub fn is_busy(&self) -> bool {
+        // Every task holds one clone of the sender.
+        self.tell.strong_count() > 1
+    }
+
+    /// The next news of any link. Cancel safe.
+    pub async fn next(&mut self) -> News {
+        let news = self.news.recv().await.expect("a sender is kept in self");
+        if matches!(news.input, LinkInput::Closed { .. } | LinkInput::Failed { .. }) {
+            self.orders.remove(&news.link);
+        }
+        news
+    }
+}
+
+struct Teller {
+    link: u32,
+    tell: mpsc::Sender<News>,
+}
+
+impl Teller {
+    async fn tell(&self, input: LinkInput) {
+        // It fails only when the loop has ended, and then nobody wants to know.
+        let _ = self.tell.send(News { link: self.link, input, at: Instant::now() }).await;
+    }
+}
+
+async fn live(
+    endpoint: Endpoint,
+    tls: Option<Arc<ClientConfig>>,
+    key: Option<HeaderValue>,
+    mut orders: mpsc::Receiver<Order>,
+    teller: Teller,
+    traffic: Arc<Traffic>,
+) {
+    let socket = tokio::select! {
+        opened = dial::dial(&endpoint, tls, key) => match opened {
+            Ok(socket) => socket,
+            Err(e) => {
+                let input = LinkInput::Failed { http_status: e.http_status, reason: e.reason };
+                return teller.tell(input).await;
+            }
+        },
+        // Nothing is sent before Opened, so any order now means: do not bother.
+        _ = orders.recv() => {
+            let reason = "given up while opening".to_owned();
+            return teller.tell(LinkInput::Closed { code: ABNORMAL, reason }).await;
+        }
+    };
+    teller.tell(LinkInput::Opened).await;
+    let (mut sink, mut stream) = socket.split();
+    // Two halves side by side: a write that waits for the network never keeps answers from being read.
+    let write = async {
+        loop {
+            match orders.recv().await {
+                Some(Order::Send(text)) => {
+                    let length = text.len() as u64;
+                    if sink.send(Message::text(text)).await.is_err() {
+                        return std::future::pending().await; // the reading half knows the reason
+                    }
+                    traffic.bytes_up.fetch_add(length, Relaxed);
+                    traffic.messages_up.fetch_add(1, Relaxed);
+                }
+                order => {
+                    let code = if let Some(Order::Close(code)) = order { code } else { 1001 };
+                    let frame = CloseFrame { code: code.into(), reason: "".into() };
+                    let _ = tokio::time::timeout(GOODBYE, sink.send(Message::Close(Some(frame)))).await;
+                    return tokio::time::sleep(GOODBYE).await;
+                }
+            }
+        }
+    };
+    let read = async {
+        loop {
+            let payload: Vec<u8> = match stream.next().await {
+                Some(Ok(Message::Text(text))) => text.as_bytes().to_vec(),
+                Some(Ok(Message::Binary(bytes))) => bytes.into(),
+                Some(Ok(Message::Close(frame))) => {
+                    let (code, reason) = match frame {
+                        Some(frame) => (frame.code.into(), frame.reason.to_string()),
+                        None => (1005, String::new()), // RFC 6455: closed without a code
+                    };
+                    return LinkInput::Closed { code, reason };
+                }
+                Some(Ok(_)) => continue, // pings are answered below us
+                Some(Err(WsError::ConnectionClosed | WsError::AlreadyClosed)) | None => {
+                    return LinkInput::Closed { code: ABNORMAL, reason: "connection ended".into() };
+                }
+                Some(Err(e)) => return LinkInput::Closed { code: ABNORMAL, reason: e.to_string() },
+            };
+            traffic.bytes_down.fetch_add(payload.len() as u64, Relaxed);
+            traffic.messages_down.fetch_add(1, Relaxed);
+            teller.tell(LinkInput::Message(payload)).await;
+        }
+    };
+    let end = tokio::select! {
+        end = read => end,
+        () = write => LinkInput::Closed { code: 1000, reason: "closed by us".into() },
+    };
+    teller.tell(end).await;
+}
