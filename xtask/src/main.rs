@@ -1,2 +1,70 @@
-//! Chores of the workspace.
-fn main() {}
+//! Chores of the workspace. Each is one or a few plain commands, printed before they run.
+
+mod apt;
+mod lint;
+mod msrv;
+mod run;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask <chore>
+
+  demo [--aloop] [--out DIR]   the whole daemon on a virtual sound card against a server on loopback
+  test [--msrv] [--aloop] [-- ARGS]   every test; --msrv: with the oldest supported compiler
+  bench [sound|wire|micro]     latencies, CPU, memory, bytes; compared with the last recorded run
+  lint                         format, clippy, docs, unit files
+  deny                         licences, bans and sources (needs cargo-deny)
+  setup                        install the Debian packages the chores above need
+
+Whatever a chore needs from Debian it installs by apt as root or through sudo, or prints the line to type.";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (chore, rest) = match args.split_first() {
+        Some((chore, rest)) => (chore.as_str(), rest),
+        None => ("help", &[][..]),
+    };
+    let result = match chore {
+        "demo" => run::demo(rest),
+        "test" if rest.iter().any(|a| a == "--msrv") => msrv::test(),
+        "test" => test::test(rest),
+        "bench" => run::bench(rest),
+        "lint" => lint::lint(),
+        "deny" => lint::deny(),
+        "setup" => apt::need(apt::ALL),
+        "help" | "--help" | "-h" => {
+            eprintln!("{USAGE}");
+            Ok(())
+        }
+        other => Err(format!("no chore \"{other}\"\n\n{USAGE}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            eprintln!("xtask: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's folder.
+fn root() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_owned()
+}
+
+/// Prints a command and runs it in the workspace's folder.
+fn sh(program: &str, args: &[&str]) -> Result<(), String> {
+    eprintln!("$ {program} {}", args.join(" "));
+    let status = std::process::Command::new(program)
+        .args(args)
+        .current_dir(root())
+        .status()
+        .map_err(|e| format!("{program}: {e}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{program} {}: {status}", args.first().unwrap_or(&"")))
+    }
+}

@@ -1,0 +1,62 @@
+//! Debian packages: installed where we may, named where we may not.
+
+use std::process::{Command, Stdio};
+
+/// What compiling needs: libasound's headers, a C compiler for ring and the virtual card.
+pub const BUILD: &[&str] = &["libasound2-dev", "pkg-config", "gcc", "libc6-dev"];
+/// What the oldest-compiler root is made with.
+pub const MSRV: &[&str] = &["mmdebstrap"];
+/// Everything any chore needs.
+pub const ALL: &[&str] = &["libasound2-dev", "pkg-config", "gcc", "libc6-dev", "mmdebstrap"];
+
+/// Makes sure that the packages are there.
+pub fn need(packages: &[&str]) -> Result<(), String> {
+    let missing: Vec<&str> = packages.iter().copied().filter(|p| !installed(p)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    let line = format!("apt-get update && apt-get install -y --no-install-recommends {list}");
+    if Command::new("apt-get").arg("--version").stdout(Stdio::null()).status().is_err() {
+        return Err(format!("needed, and this is no Debian: {list}"));
+    }
+    let script = if is_root() {
+        line
+    } else if Command::new("sudo")
+        .args(["-n", "true"])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|s| s.success())
+    {
+        format!("sudo sh -c '{line}'")
+    } else {
+        return Err(format!(
+            "please install what is missing, then run this again:\n\n    sudo sh -c '{line}'\n"
+        ));
+    };
+    eprintln!("$ {script}");
+    let log = Command::new("sh")
+        .args(["-c", &script])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| format!("sh: {e}"))?;
+    if log.status.success() {
+        Ok(())
+    } else {
+        Err(format!("{script}\n{}", String::from_utf8_lossy(&log.stderr)))
+    }
+}
+
+fn installed(package: &str) -> bool {
+    Command::new("dpkg-query")
+        .args(["-W", "-f", "${db:Status-Status}", package])
+        .stderr(Stdio::null())
+        .output()
+        .is_ok_and(|o| o.stdout == b"installed")
+}
+
+/// Whether this process may install packages.
+pub fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0")
+}

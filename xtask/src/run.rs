@@ -1,0 +1,41 @@
+//! Chores that build the product and run a program over it.
+
+use std::process::Command;
+
+use crate::{apt, root, sh};
+
+/// Optimised, but linked without the minutes of link-time optimisation: for people who wait.
+const QUICK: &[&str] = &["build", "--profile", "quick", "-p", "pressel", "-p", "tests", "--bins"];
+
+/// Press, speak, be answered: without a key, a board or a sound card.
+pub fn demo(args: &[String]) -> Result<(), String> {
+    apt::need(apt::BUILD)?;
+    sh("cargo", QUICK)?;
+    start("quick", "pressel-demo", args)
+}
+
+/// Figures of the real daemon, as it is shipped.
+pub fn bench(args: &[String]) -> Result<(), String> {
+    apt::need(apt::BUILD)?;
+    match args.first().map(String::as_str) {
+        Some("micro") => {
+            sh("cargo", &["bench", "-p", "pressel-live"])?;
+            sh("cargo", &["bench", "-p", "pressel-dsp"])
+        }
+        _ => {
+            sh("cargo", &["build", "--release", "-p", "pressel", "-p", "tests", "--bins"])?;
+            start("release", "pressel-bench", args)
+        }
+    }
+}
+
+fn start(profile: &str, program: &str, args: &[String]) -> Result<(), String> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
+    let path = target.join(profile).join(program);
+    let status = Command::new(&path)
+        .args(args)
+        .current_dir(root())
+        .status()
+        .map_err(|e| format!("{}: {e}", path.display()))?;
+    if status.success() { Ok(()) } else { Err(format!("{program}: {status}")) }
+}

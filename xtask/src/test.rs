@@ -1,0 +1,76 @@
+//! Every test, and one closing line that counts them.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::{apt, lint, root, sh};
+
+/// Builds the programs, then runs all tests of the workspace. With `CI` set, lints come first.
+pub fn test(args: &[String]) -> Result<(), String> {
+    apt::need(apt::BUILD)?;
+    if std::env::var_os("CI").is_some() {
+        lint::lint()?;
+    }
+    let aloop = args.iter().any(|a| a == "--aloop");
+    let own = args.iter().position(|a| a == "--").map_or(&[][..], |i| &args[i + 1..]);
+    // The integration tests run the real programs.
+    sh("cargo", &["build", "--workspace", "--bins", "--quiet"])?;
+
+    eprintln!("$ cargo test --workspace {}", own.join(" "));
+    let mut child = Command::new("cargo")
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(own)
+        .env("PRESSEL_ALOOP", if aloop { "1" } else { "" })
+        .current_dir(root())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("cargo: {e}"))?;
+    let out = child.stdout.take().expect("stdout is piped");
+    let mut sum = Sum::default();
+    for line in BufReader::new(out).lines() {
+        let line = line.map_err(|e| format!("cargo test: {e}"))?;
+        println!("{line}");
+        sum.add(&line);
+    }
+    let status = child.wait().map_err(|e| format!("cargo: {e}"))?;
+    println!("\n{} passed, {} failed", sum.passed, sum.failed);
+    if status.success() && sum.failed == 0 && sum.passed > 0 {
+        Ok(())
+    } else {
+        Err(format!("cargo test: {status}"))
+    }
+}
+
+#[derive(Default, Debug, PartialEq)]
+struct Sum {
+    passed: u64,
+    failed: u64,
+}
+
+impl Sum {
+    fn add(&mut self, line: &str) {
+        let Some(counts) = line.strip_prefix("test result: ") else { return };
+        let number = |word: &str| {
+            let before = counts.split(word).next()?;
+            before.rsplit([' ', '.']).find(|t| !t.is_empty())?.parse::<u64>().ok()
+        };
+        self.passed += number(" passed").unwrap_or(0);
+        self.failed += number(" failed").unwrap_or(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_the_runners_own_counts() {
+        let mut sum = Sum::default();
+        sum.add(
+            "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s",
+        );
+        sum.add("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out");
+        sum.add("running 5 tests");
+        assert_eq!(sum, Sum { passed: 15, failed: 2 });
+    }
+}
