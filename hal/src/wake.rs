@@ -1,5 +1,6 @@
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A wake-up call between threads: an eventfd. Signals coalesce; signalling is safe in a real-time thread.
 #[derive(Clone, Debug)]
@@ -32,6 +33,15 @@ impl Wake {
         let mut count: u64 = 0;
         // SAFETY: reads 8 bytes into a local.
         unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), 8) == 8 }
+    }
+
+    /// Sleeps until signalled (true, the signal is consumed) or until `timeout` is over.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        let mut poll = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let millis = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: one pollfd, a local.
+        unsafe { libc::poll(&raw mut poll, 1, millis) };
+        self.take()
     }
 }
 
