@@ -89,10 +89,11 @@ impl Canvas {
 
     fn lane(&mut self, name: &str, height: f64) -> f64 {
         let y = self.y;
+        let right = self.width;
         self.y += height + 10.0;
         self.put(format_args!(
             "<text class=\"lane\" x=\"{}\" y=\"{}\">{name}</text>\n<line class=\"rule\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{}\" y2=\"{}\"/>\n",
-            LEFT - 12.0, y + height / 2.0 + 4.0, self.width, y + height + 5.0, y + height + 5.0,
+            LEFT - 12.0, y + height / 2.0 + 4.0, right, y + height + 5.0, y + height + 5.0,
         ));
         y
     }
@@ -135,8 +136,8 @@ impl Canvas {
     }
 
     fn wave(&mut self, name: &str, wave: &Wave<'_>, class: &str) {
-        let (height, y) = (90.0, 0.0);
-        let y = y + self.lane(name, height);
+        let height = 90.0;
+        let y = self.lane(name, height);
         let middle = y + height / 2.0;
         let per_px = f64::from(wave.rate_hz) / PX_PER_S;
         let columns = (wave.samples.len() as f64 / per_px) as usize;
