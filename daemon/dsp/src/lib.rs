@@ -1,8 +1,59 @@
-//! The sound path in blocks: 10 ms, 16 kHz, mono. Nothing here allocates once built, blocks, or can fail.
+//! The sound path: blocks in, blocks out. Nothing here allocates once built, locks, waits or can fail.
+//!
+//! Two paths, each a row of stages that do not know their neighbours:
+//!
+//! ```text
+//! capture    frames → downmix → resample → high_pass → gate → block      (written down in front_end.rs)
+//! playback   answer → resample → volume → fade → mix → limiter → frames  (put together by whoever plays)
+//! ```
+//!
+//! A stage is a struct with `new(settings)`, `process(…)` and `reset()`. Samples are `f32` with full scale at
+//! ±1.0. The capture path works in [`Block`]s; the playback stages take slices of any length. A stage that is
+//! switched off, or has nothing to do, returns its samples bit for bit, so that a test can compare what was
+//! said with what arrived. What is not a number, or infinite, becomes silence wherever it enters.
+//!
+//! Start reading at [`FrontEnd`]. The crate has no clock, no thread and no idea of what a conversation is.
+
+mod downmix;
+mod fade;
+mod front_end;
+mod gate;
+mod high_pass;
+mod level;
+mod limiter;
+mod meter;
+mod mix;
+mod noise_floor;
+mod pcm;
+mod pre_roll;
+mod resample;
+mod volume;
+
+pub use downmix::Downmix;
+pub use fade::Fade;
+pub use front_end::{FrontEnd, FrontEndSettings, SettingsError};
+pub use gate::{Gate, GateSettings, Reading};
+pub use high_pass::HighPass;
+pub use level::{SILENCE_DBFS, block_level_dbfs, dbfs, from_db};
+pub use limiter::Limiter;
+pub use meter::{Levels, Meter};
+pub use mix::{mix, mix_saturating};
+pub use noise_floor::NoiseFloor;
+pub use pcm::{from_i16, from_i16s, to_i16, to_i16s};
+pub use pre_roll::PreRoll;
+pub use resample::{RateError, Resampler};
+pub use volume::{Volume, gain_of_percent};
 
 /// Samples of a block.
 pub const BLOCK: usize = 160;
 /// Rate of a block in Hz.
 pub const BLOCK_RATE: u32 = 16_000;
+/// Length of a block in ms.
+pub const BLOCK_MS: u32 = 10;
 /// 10 ms, 16 kHz, mono, full scale ±1.0.
 pub type Block = [f32; BLOCK];
+
+/// Whole blocks that cover `ms`.
+pub const fn blocks_of_ms(ms: u32) -> usize {
+    ms.div_ceil(BLOCK_MS) as usize
+}
