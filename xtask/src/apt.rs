@@ -4,8 +4,8 @@ use std::process::{Command, Stdio};
 
 /// What compiling needs: libasound's headers, a C compiler for ring and the virtual card.
 pub const BUILD: &[&str] = &["libasound2-dev", "pkg-config", "gcc", "libc6-dev"];
-/// What the oldest-compiler root is made with.
-pub const MSRV: &[&str] = &["mmdebstrap"];
+/// What the trixie root is made with.
+pub const ROOT: &[&str] = &["mmdebstrap"];
 /// Everything any chore needs.
 pub const ALL: &[&str] = &["libasound2-dev", "pkg-config", "gcc", "libc6-dev", "mmdebstrap"];
 

@@ -2,9 +2,10 @@
 
 mod apt;
 mod lint;
-mod msrv;
+
 mod run;
 mod test;
+mod trixie;
 
 use std::process::ExitCode;
 
@@ -15,6 +16,7 @@ cargo xtask <chore>
   test [--msrv] [--aloop] [-- ARGS]   every test; --msrv: with the oldest supported compiler
   bench [sound|wire|micro]     latencies, CPU, memory, bytes; compared with the last recorded run
   lint                         format, clippy, docs, unit files
+  arm                          release binaries for arm64 and armhf, built as Debian trixie would
   deny                         licences, bans and sources (needs cargo-deny)
   setup                        install the Debian packages the chores above need
 
@@ -28,11 +30,12 @@ fn main() -> ExitCode {
     };
     let result = match chore {
         "demo" => run::demo(rest),
-        "test" if rest.iter().any(|a| a == "--msrv") => msrv::test(),
+        "test" if rest.iter().any(|a| a == "--msrv") => trixie::test(),
         "test" => test::test(rest),
         "bench" => run::bench(rest),
         "lint" => lint::lint(),
         "deny" => lint::deny(),
+        "arm" => trixie::arm(),
         "setup" => apt::need(apt::ALL),
         "help" | "--help" | "-h" => {
             eprintln!("{USAGE}");

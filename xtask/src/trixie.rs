@@ -1,0 +1,99 @@
+//! What a device runs: Debian trixie's own compiler (the oldest we support), for this machine and crossed to the
+//! Pi's two architectures. In a root of its own, so that nothing of this machine's toolchain is touched.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{apt, root, sh};
+
+const PACKAGES: &str = "rustc,cargo,gcc,libc6-dev,libasound2-dev,pkg-config,ca-certificates,\
+    libstd-rust-dev:arm64,libc6-dev:arm64,libasound2-dev:arm64,gcc-aarch64-linux-gnu,\
+    libstd-rust-dev:armhf,libc6-dev:armhf,libasound2-dev:armhf,gcc-arm-linux-gnueabihf";
+
+/// Compiles everything and runs the unit tests with rustc 1.85.
+pub fn test() -> Result<(), String> {
+    inside("cargo test --locked --workspace --lib --bins")
+}
+
+/// Builds the release binary for arm64 and armhf, and says its size.
+pub fn arm() -> Result<(), String> {
+    let mut script = String::from("set -e\n");
+    for (target, gcc, lib) in [
+        ("aarch64-unknown-linux-gnu", "aarch64-linux-gnu", "aarch64-linux-gnu"),
+        ("armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf", "arm-linux-gnueabihf"),
+    ] {
+        let upper = target.replace('-', "_").to_uppercase();
+        let lower = target.replace('-', "_");
+        script += &format!(
+            "CARGO_TARGET_{upper}_LINKER={gcc}-gcc CC_{lower}={gcc}-gcc AR_{lower}={gcc}-ar \
+             PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_LIBDIR=/usr/lib/{lib}/pkgconfig:/usr/share/pkgconfig \
+             cargo build --locked --release -p pressel --target {target}\n\
+             ls -l /build/{target}/release/pressel\n",
+        );
+    }
+    inside(&script)
+}
+
+/// Runs a script in the root, with the sources at /src and the crates of this machine.
+fn inside(script: &str) -> Result<(), String> {
+    if !apt::is_root() {
+        return Err("this makes a Debian root to compile in: run it as root".into());
+    }
+    let jail = make_root()?;
+    // Crates come from this machine's own cache, so that the root needs no network settings.
+    sh("cargo", &["fetch", "--quiet"])?;
+    let cargo_home = std::env::var_os("CARGO_HOME").map_or_else(
+        || Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cargo"),
+        PathBuf::from,
+    );
+    let outside = format!(
+        "set -e; mkdir -p {jail}/src {jail}/cargo/registry {jail}/build
+         mount --bind {source} {jail}/src; mount --bind {home}/registry {jail}/cargo/registry
+         mount -t proc proc {jail}/proc; mount --rbind /dev {jail}/dev
+         exec chroot {jail} env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin CARGO_HOME=/cargo \
+            CARGO_TARGET_DIR=/build CARGO_INCREMENTAL=0 CARGO_NET_OFFLINE=true \
+            sh -c \"$PRESSEL_SCRIPT\"",
+        jail = jail.display(),
+        source = root().display(),
+        home = cargo_home.display(),
+    );
+    // A mount namespace of our own: nothing stays mounted, whatever happens.
+    let status = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &outside])
+        .env("PRESSEL_SCRIPT", format!("cd /src && rustc --version && {script}"))
+        .status()
+        .map_err(|e| format!("unshare: {e}"))?;
+    if status.success() { Ok(()) } else { Err(format!("in the trixie root: {status}")) }
+}
+
+fn make_root() -> Result<PathBuf, String> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
+    let jail = target.join("trixie-root");
+    if !jail.join("usr/bin/rustc").exists() {
+        apt::need(apt::ROOT)?;
+        std::fs::create_dir_all(&target).map_err(|e| format!("{}: {e}", target.display()))?;
+        let include = format!("--include={PACKAGES}");
+        let name = jail.display().to_string();
+        sh(
+            "mmdebstrap",
+            &["--variant=minbase", "--architectures=amd64,arm64,armhf", &include, "trixie", &name, &mirror()],
+        )?;
+    }
+    Ok(jail)
+}
+
+/// The mirror this machine uses, else Debian's own.
+fn mirror() -> String {
+    let lists = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"];
+    lists
+        .iter()
+        .filter_map(|path| std::fs::read_to_string(path).ok())
+        .find_map(|text| {
+            text.lines()
+                .filter(|line| !line.trim_start().starts_with('#'))
+                .flat_map(str::split_whitespace)
+                .find(|word| word.starts_with("http") && !word.contains("security"))
+                .map(String::from)
+        })
+        .unwrap_or_else(|| "http://deb.debian.org/debian".into())
+}
