@@ -10,6 +10,8 @@ mod error;
 mod sound;
 mod wake;
 
+pub mod realtime;
+
 pub use error::{Error, ErrorKind};
 pub use sound::{Format, SampleFormat, StreamRequest};
 pub use wake::Wake;
