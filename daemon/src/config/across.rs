@@ -1,0 +1,247 @@
+//! Checks that a range cannot express: the shape of one text, and rules that span keys.
+
+use super::tables::{ButtonKind, LightKind, Mode, Rewind};
+use super::{Config, Eager};
+use crate::wire::Endpoint;
+
+/// A rule that spans keys. It is skipped when one of its keys has a mistake of its own.
+pub struct Across {
+    /// The keys it looks at, the one to blame first.
+    pub keys: &'static [(&'static str, &'static str)],
+    /// `None` when all is well, else what is wrong with the first key and what to do.
+    pub wrong: fn(&Config) -> Option<String>,
+}
+
+/// Every rule that spans keys.
+pub const RULES: &[Across] = &[
+    Across {
+        keys: &[("live", "compress_to_tokens"), ("live", "compress_above_tokens")],
+        wrong: |c| {
+            let (to, above) = (c.live.compress_to_tokens, c.live.compress_above_tokens);
+            (above != 0 && to >= above).then(|| format!("is not below compress_above_tokens = {above}"))
+        },
+    },
+    Across {
+        keys: &[("capture", "period_ms"), ("capture", "buffer_ms")],
+        wrong: |c| period(c.capture.period_ms, c.capture.buffer_ms),
+    },
+    Across {
+        keys: &[("playback", "period_ms"), ("playback", "buffer_ms")],
+        wrong: |c| period(c.playback.period_ms, c.playback.buffer_ms),
+    },
+    Across {
+        keys: &[("capture", "rest_ms"), ("capture", "buffer_ms")],
+        wrong: |c| {
+            let (rest, buffer) = (c.capture.rest_ms, c.capture.buffer_ms);
+            (rest * 2 > buffer).then(|| {
+                format!(
+                    "is more than half of buffer_ms = {buffer}: the ring would overrun while capture sleeps"
+                )
+            })
+        },
+    },
+    Across {
+        keys: &[("capture", "use_channels"), ("capture", "channels")],
+        wrong: |c| {
+            let channels = c.capture.channels;
+            let highest = c.capture.use_channels.iter().max().copied()?;
+            (highest >= channels).then(|| {
+                format!("names channel {highest}, but channels = {channels} asks for 0 to {}", channels - 1)
+            })
+        },
+    },
+    Across {
+        keys: &[("playback", "shallow_ms"), ("playback", "period_ms"), ("playback", "buffer_ms")],
+        wrong: |c| {
+            let (shallow, period, buffer) =
+                (c.playback.shallow_ms, c.playback.period_ms, c.playback.buffer_ms);
+            if shallow > buffer {
+                Some(format!("is more than buffer_ms = {buffer}"))
+            } else {
+                (shallow * 2 < period * 3)
+                    .then(|| format!("is less than one and a half of period_ms = {period}"))
+            }
+        },
+    },
+    Across {
+        keys: &[("playback", "lead_ms"), ("playback", "shallow_ms"), ("playback", "rewind")],
+        wrong: |c| {
+            let (lead, shallow) = (c.playback.lead_ms, c.playback.shallow_ms);
+            (c.playback.rewind == Rewind::Off && lead > shallow).then(|| {
+                format!("is more than shallow_ms = {shallow}, which rewind = \"off\" keeps the ring at")
+            })
+        },
+    },
+    Across {
+        keys: &[("talk", "mode"), ("button", "kind")],
+        wrong: |c| {
+            (c.talk.mode == Mode::Hold && c.button.kind == ButtonKind::Keyboard).then(|| {
+                "cannot be used with [button] kind = \"keyboard\": a terminal tells no release; use mode = \"tap\", \
+                 or kind = \"evdev\", which sees keys go up"
+                    .to_owned()
+            })
+        },
+    },
+    Across {
+        keys: &[("button", "line"), ("button", "kind")],
+        wrong: |c| {
+            let gpio = matches!(c.button.kind, ButtonKind::Gpio | ButtonKind::Rppal);
+            (gpio && c.button.line.is_empty())
+                .then(|| needs("button", c.button.kind, "a line such as \"GPIO17\""))
+        },
+    },
+    Across {
+        keys: &[("button", "device"), ("button", "kind")],
+        wrong: |c| {
+            (c.button.kind == ButtonKind::Evdev && c.button.device.is_empty())
+                .then(|| needs("button", c.button.kind, "a device, see `pressel devices`"))
+        },
+    },
+    Across {
+        keys: &[("light", "line"), ("light", "kind")],
+        wrong: |c| {
+            let gpio = matches!(c.light.kind, LightKind::Gpio | LightKind::Rppal);
+            (gpio && c.light.line.is_empty())
+                .then(|| needs("light", c.light.kind, "a line such as \"GPIO27\""))
+        },
+    },
+    Across {
+        keys: &[("light", "name"), ("light", "kind")],
+        wrong: |c| {
+            (c.light.kind == LightKind::Sysfs && c.light.name.is_empty())
+                .then(|| needs("light", c.light.kind, "a name below /sys/class/leds, see `pressel devices`"))
+        },
+    },
+    Across {
+        keys: &[("light", "line"), ("button", "line"), ("light", "kind"), ("button", "kind")],
+        wrong: |c| {
+            let button = matches!(c.button.kind, ButtonKind::Gpio | ButtonKind::Rppal);
+            let light = matches!(c.light.kind, LightKind::Gpio | LightKind::Rppal);
+            (button && light && c.light.line == c.button.line)
+                .then(|| "is the line of the button as well; each needs its own".to_owned())
+        },
+    },
+];
+
+fn needs(table: &str, kind: impl std::fmt::Display, what: &str) -> String {
+    format!("is empty, but [{table}] kind = \"{kind}\" needs {what}")
+}
+
+fn period(period_ms: u32, buffer_ms: u32) -> Option<String> {
+    (period_ms * 2 > buffer_ms).then(|| format!("is more than half of buffer_ms = {buffer_ms}"))
+}
+
+/// `[live] endpoint`: encrypted, or on this machine. The path is added later, so any version will do here.
+pub fn endpoint(text: &str) -> Result<(), String> {
+    Endpoint::parse(text, "v1beta").map(|_| ()).map_err(|why| format!("is refused: {why}"))
+}
+
+/// `[live] model`: goes into `models/…`, so it is a plain name.
+pub fn model(text: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    if text.starts_with("models/") {
+        return Err("is written without \"models/\"".to_owned());
+    }
+    if text.chars().all(plain) {
+        Ok(())
+    } else {
+        Err("is not a model name: letters, digits, \"-\", \".\" and \"_\" only".to_owned())
+    }
+}
+
+/// `[control] path`: absolute, and as short as the kernel wants it.
+pub fn socket_path(text: &str) -> Result<(), String> {
+    // sockaddr_un holds 108 bytes with the closing zero.
+    if text.len() > 107 {
+        return Err(format!("is {} bytes long, a socket's path has at most 107", text.len()));
+    }
+    if text.is_empty() || text.starts_with('/') { Ok(()) } else { Err("is not an absolute path".to_owned()) }
+}
+
+impl Eager {
+    /// `None` = left to the server.
+    pub fn choice(self) -> Option<bool> {
+        match self {
+            Eager::Auto => None,
+            Eager::Yes => Some(true),
+            Eager::No => Some(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(change: impl Fn(&mut Config)) -> Vec<String> {
+        let mut config = Config::default();
+        change(&mut config);
+        RULES
+            .iter()
+            .filter_map(|rule| (rule.wrong)(&config).map(|text| format!("{} {text}", rule.keys[0].1)))
+            .collect()
+    }
+
+    #[test]
+    fn the_defaults_agree_with_each_other() {
+        assert_eq!(wrong(|_| {}), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_rule_sees_its_mistake() {
+        let check = |change: &dyn Fn(&mut Config), start: &str| {
+            let found = wrong(change);
+            assert!(found.len() == 1 && found[0].starts_with(start), "expected \"{start}\", found {found:?}");
+        };
+        check(&|c| c.live.compress_to_tokens = 25_000, "compress_to_tokens is not below");
+        check(
+            &|c| (c.capture.period_ms, c.capture.buffer_ms, c.capture.rest_ms) = (60, 119, 10),
+            "period_ms is more",
+        );
+        check(
+            &|c| (c.playback.period_ms, c.playback.buffer_ms, c.playback.shallow_ms) = (60, 119, 90),
+            "period_ms is",
+        );
+        check(&|c| (c.capture.rest_ms, c.capture.buffer_ms) = (60, 119), "rest_ms is more than half");
+        check(&|c| c.capture.use_channels = vec![0, 1], "use_channels names channel 1");
+        check(
+            &|c| (c.playback.shallow_ms, c.playback.period_ms) = (20, 14),
+            "shallow_ms is less than one and a half",
+        );
+        check(
+            &|c| (c.playback.rewind, c.playback.lead_ms) = (Rewind::Off, 41),
+            "lead_ms is more than shallow_ms",
+        );
+        check(&|c| c.button.kind = ButtonKind::Keyboard, "mode cannot be used with");
+        check(&|c| (c.button.kind, c.button.line) = (ButtonKind::Gpio, String::new()), "line is empty");
+        check(&|c| c.button.kind = ButtonKind::Evdev, "device is empty");
+        check(&|c| (c.light.kind, c.light.line) = (LightKind::Rppal, String::new()), "line is empty");
+        check(&|c| c.light.kind = LightKind::Sysfs, "name is empty");
+        check(
+            &|c| {
+                c.button.kind = ButtonKind::Gpio;
+                c.light.kind = LightKind::Gpio;
+                c.light.line = c.button.line.clone();
+            },
+            "line is the line of the button",
+        );
+    }
+
+    #[test]
+    fn compression_can_be_off_whatever_its_target() {
+        assert_eq!(wrong(|c| c.live.compress_above_tokens = 0), Vec::<String>::new());
+    }
+
+    #[test]
+    fn texts_are_looked_at_closely() {
+        assert!(endpoint("wss://example.org").is_ok());
+        assert!(endpoint("ws://127.0.0.1:9000").is_ok());
+        assert!(endpoint("ws://example.org").is_err_and(|e| e.contains("unencrypted")));
+        assert!(model("gemini-3.8-live").is_ok());
+        assert!(model("models/gemini-3.8-live").is_err());
+        assert!(model("gemini 3").is_err());
+        assert!(socket_path("").is_ok() && socket_path("/run/x").is_ok());
+        assert!(socket_path("run/x").is_err());
+        assert!(socket_path(&format!("/{}", "x".repeat(107))).is_err());
+    }
+}

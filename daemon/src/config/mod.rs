@@ -1,0 +1,86 @@
+//! Settings: typed, with units in key names, an error for everything that is not understood.
+//!
+//! A table and its keys are declared once, in `tables`: type, default, rule. From that come reading
+//! ([`load`]), showing ([`Config::show`]) and the checks against config.example.toml. Rules that span keys are in
+//! `across`.
+
+mod across;
+mod load;
+mod mistake;
+mod nearest;
+mod rule;
+mod settings;
+mod show;
+mod table;
+mod tables;
+mod value;
+
+pub use load::{FOLDER, Loaded, load, load_from};
+pub use mistake::{Mistake, Mistakes, Place};
+pub use nearest::nearest;
+pub use rule::{Rule, Special};
+pub use table::{Key, Table};
+pub use tables::*;
+pub use value::{Found, Refused};
+
+/// The example file: every key with its unit, range and default.
+pub const EXAMPLE: &str = include_str!("../../config.example.toml");
+
+macro_rules! config {
+    ($($name:ident: $table:ident),+ $(,)?) => {
+        /// Everything that can be set. `Config::default()` is what an empty file means.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct Config {
+            $(
+                #[doc = concat!("`[", stringify!($name), "]`")]
+                pub $name: tables::$table,
+            )+
+        }
+
+        /// Names of all tables, in the order of the example file.
+        pub const TABLES: &[&str] = &[$(stringify!($name)),+];
+
+        impl Config {
+            /// A table by its name.
+            pub fn table(&self, name: &str) -> Option<&dyn Table> {
+                match name {
+                    $(stringify!($name) => Some(&self.$name),)+
+                    _ => None,
+                }
+            }
+
+            /// A table by its name, to be changed.
+            pub fn table_mut(&mut self, name: &str) -> Option<&mut dyn Table> {
+                match name {
+                    $(stringify!($name) => Some(&mut self.$name),)+
+                    _ => None,
+                }
+            }
+
+            /// Every key with the name of its table, in the order of the example file.
+            pub fn keys() -> impl Iterator<Item = (&'static str, &'static Key)> {
+                let config = Config::default();
+                let mut keys = Vec::new();
+                $(keys.extend(config.$name.keys().iter().map(|key| (stringify!($name), key)));)+
+                keys.into_iter()
+            }
+        }
+    };
+}
+
+config! {
+    live: Live,
+    talk: Talk,
+    hold: Hold,
+    tap: Tap,
+    open: Open,
+    capture: Capture,
+    playback: Playback,
+    gate: Gate,
+    button: Button,
+    light: Light,
+    sounds: Sounds,
+    control: Control,
+    log: Log,
+    realtime: Realtime,
+}
