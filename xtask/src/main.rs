@@ -2,7 +2,6 @@
 
 mod apt;
 mod lint;
-
 mod run;
 mod test;
 mod trixie;
