@@ -19,6 +19,7 @@ mod fade;
 mod front_end;
 mod gate;
 mod high_pass;
+mod kernel;
 mod level;
 mod limiter;
 mod meter;
@@ -28,6 +29,9 @@ mod pcm;
 mod pre_roll;
 mod resample;
 mod volume;
+
+#[cfg(test)]
+mod synth;
 
 pub use downmix::Downmix;
 pub use fade::Fade;

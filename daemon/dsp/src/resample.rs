@@ -1,27 +1,15 @@
 //! From one sample rate to another: a polyphase FIR filter for any ratio of common audio rates.
 //!
-//! One windowed-sinc kernel is tabulated at all positions an output sample can have between two input samples.
-//! An output is then one dot product over contiguous memory, which the compiler turns into vector code.
+//! An output is one dot product of the newest inputs with the kernel (see kernel.rs) for its position between
+//! them, over contiguous memory.
 
 use std::fmt;
 
+use crate::kernel::{self, Kernels};
 use crate::level::sane;
 
-/// Half the kernel's length in ms where the lower rate is 16 kHz or less: the delay of a converter.
-const HALF_MS_MAX: f64 = 2.28;
-/// The same in periods of the lower rate, where that is shorter.
-const HALF_PERIODS_MAX: f64 = 36.5;
-/// Kaiser window: 81 dB of stop-band.
-const BETA: f64 = 8.0;
-/// The pass-band's middle of the slope, as a share of the lower rate's half: the stop-band begins at the half.
-const CORNER: f64 = 0.93;
-/// Dot products are done in runs of this many.
-const LANES: usize = 16;
 /// Input samples that are taken up at once.
 const RUN: usize = 512;
-/// Bound of the table in samples (1 MiB). All pairs of common rates stay far below.
-const TABLE_MAX: usize = 1 << 18;
-
 /// Two rates that cannot be converted into each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateError {
@@ -59,11 +47,7 @@ struct Filter {
     /// From one output to the next: whole inputs, and positions.
     step_whole: usize,
     step_phases: usize,
-    /// Taps per phase, oldest sample first, a multiple of `LANES`.
-    taps: usize,
-    /// Input samples between the newest one used and the kernel's middle, at phase 0.
-    half: usize,
-    table: Box<[f32]>,
+    kernels: Kernels,
     /// Input, oldest first; the first `taps - 1` are history.
     line: Box<[f32]>,
     filled: usize,
@@ -127,7 +111,7 @@ impl Resampler {
 
     /// Silent input samples that bring out the end of what was put in.
     pub fn tail(&self) -> usize {
-        self.filter.as_ref().map_or(0, |filter| filter.half)
+        self.filter.as_ref().map_or(0, |filter| filter.kernels.half())
     }
 
     /// Forgets the stream: the next input is the first one, after silence.
@@ -147,35 +131,17 @@ impl Filter {
     fn new(from_hz: u32, to_hz: u32, aligned: bool) -> Option<Self> {
         let divisor = greatest_common_divisor(from_hz, to_hz);
         let (phases, step) = ((to_hz / divisor) as usize, (from_hz / divisor) as usize);
-        let (from, low) = (f64::from(from_hz), f64::from(from_hz.min(to_hz)));
-        let width = (HALF_MS_MAX / 1000.0 * from).min(HALF_PERIODS_MAX * from / low);
-        let half = width.ceil() as usize;
-        let taps = (2 * half).next_multiple_of(LANES);
-        if phases * taps > TABLE_MAX {
-            return None;
-        }
-        let table = table(phases, taps, half, width, CORNER * low / from);
-        let line = vec![0.0; taps - 1 + RUN.max(step / phases + 1)].into_boxed_slice();
+        let kernels = Kernels::new(from_hz, to_hz, phases)?;
+        let line = vec![0.0; kernels.taps() - 1 + RUN].into_boxed_slice();
         let (step_whole, step_phases) = (step / phases, step % phases);
-        let mut filter = Self {
-            phases,
-            step_whole,
-            step_phases,
-            taps,
-            half,
-            table,
-            line,
-            filled: 0,
-            next: 0,
-            phase: 0,
-            aligned,
-        };
+        let mut filter =
+            Self { phases, step_whole, step_phases, kernels, line, filled: 0, next: 0, phase: 0, aligned };
         filter.prime(0.0);
         Some(filter)
     }
 
     fn prime(&mut self, level: f32) {
-        self.filled = self.taps - 1;
+        self.filled = self.kernels.taps() - 1;
         self.line[..self.filled].fill(level);
         let (whole, phase) = self.first();
         self.next = self.filled + whole;
@@ -186,7 +152,7 @@ impl Filter {
     /// that the last output of 10 ms uses the newest input: this is what makes the delay small.
     fn first(&self) -> (usize, usize) {
         if self.aligned {
-            return (self.half, 0);
+            return (self.kernels.half(), 0);
         }
         let step = self.step_whole * self.phases + self.step_phases;
         ((step - 1) / self.phases, (step - 1) % self.phases)
@@ -194,15 +160,16 @@ impl Filter {
 
     fn delay_inputs(&self) -> f64 {
         let (whole, phase) = self.first();
-        self.half as f64 - whole as f64 - phase as f64 / self.phases as f64
+        self.kernels.half() as f64 - whole as f64 - phase as f64 / self.phases as f64
     }
 
     fn process(&mut self, input: &[f32], out: &mut [f32]) -> (usize, usize) {
+        let taps = self.kernels.taps();
         let (mut consumed, mut produced) = (0, 0);
         loop {
             while produced < out.len() && self.next < self.filled {
-                let kernel = &self.table[self.phase * self.taps..][..self.taps];
-                out[produced] = dot(kernel, &self.line[self.next + 1 - self.taps..][..self.taps]);
+                let inputs = &self.line[self.next + 1 - taps..=self.next];
+                out[produced] = kernel::dot(self.kernels.at(self.phase), inputs);
                 produced += 1;
                 self.next += self.step_whole;
                 self.phase += self.step_phases;
@@ -215,7 +182,7 @@ impl Filter {
                 return (consumed, produced);
             }
             if self.filled == self.line.len() {
-                let used = (self.next + 1 - self.taps).min(self.filled);
+                let used = (self.next + 1 - taps).min(self.filled);
                 self.line.copy_within(used..self.filled, 0);
                 self.filled -= used;
                 self.next -= used;
@@ -231,62 +198,9 @@ impl Filter {
     }
 }
 
-/// Sum of products in `LANES` independent sums, so that no addition waits for the one before.
-#[inline]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0f32; LANES];
-    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for lane in 0..width {
-            sums[lane] += sums[lane + width];
-        }
-        width /= 2;
-    }
-    sums[0]
-}
-
-/// Kernels of all phases. `corner` is the cut-off as a share of the input's half rate, `width` half the kernel's
-/// length in inputs.
-fn table(phases: usize, taps: usize, half: usize, width: f64, corner: f64) -> Box<[f32]> {
-    let scale = bessel_i0(BETA);
-    let mut table = Vec::with_capacity(phases * taps);
-    for phase in 0..phases {
-        let kernel: Vec<f64> = (0..taps)
-            .map(|tap| {
-                // distance of this input from the output's middle, in inputs
-                let x = tap as f64 + 1.0 - taps as f64 + half as f64 - phase as f64 / phases as f64;
-                let inside = 1.0 - (x / width) * (x / width);
-                if inside < 0.0 { 0.0 } else { sinc(corner * x) * bessel_i0(BETA * inside.sqrt()) / scale }
-            })
-            .collect();
-        // Each phase passes DC exactly, or a constant would come out as a tone.
-        let sum: f64 = kernel.iter().sum();
-        table.extend(kernel.iter().map(|value| (value / sum) as f32));
-    }
-    table.into_boxed_slice()
-}
-
-fn sinc(x: f64) -> f64 {
-    let x = std::f64::consts::PI * x;
-    if x.abs() < 1e-9 { 1.0 } else { x.sin() / x }
-}
-
-/// Modified Bessel function of the first kind, order 0, by its power series.
-fn bessel_i0(x: f64) -> f64 {
-    let (mut sum, mut term, mut k) = (1.0, 1.0, 1.0);
-    while term > sum * 1e-12 {
-        term *= (x / (2.0 * k)) * (x / (2.0 * k));
-        sum += term;
-        k += 1.0;
-    }
-    sum
-}
-
 fn greatest_common_divisor(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
+
+#[cfg(test)]
+mod tests;
