@@ -2,6 +2,9 @@
 
 pub mod button;
 pub mod config;
+pub mod log;
+pub mod notify;
 pub mod panel;
+pub mod secret;
 pub mod tls;
 pub mod wire;

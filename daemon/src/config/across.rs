@@ -41,16 +41,6 @@ pub const RULES: &[Across] = &[
         },
     },
     Across {
-        keys: &[("capture", "use_channels"), ("capture", "channels")],
-        wrong: |c| {
-            let channels = c.capture.channels;
-            let highest = c.capture.use_channels.iter().max().copied()?;
-            (highest >= channels).then(|| {
-                format!("names channel {highest}, but channels = {channels} asks for 0 to {}", channels - 1)
-            })
-        },
-    },
-    Across {
         keys: &[("playback", "shallow_ms"), ("playback", "period_ms"), ("playback", "buffer_ms")],
         wrong: |c| {
             let (shallow, period, buffer) =
@@ -203,7 +193,6 @@ mod tests {
             "period_ms is",
         );
         check(&|c| (c.capture.rest_ms, c.capture.buffer_ms) = (60, 119), "rest_ms is more than half");
-        check(&|c| c.capture.use_channels = vec![0, 1], "use_channels names channel 1");
         check(
             &|c| (c.playback.shallow_ms, c.playback.period_ms) = (20, 14),
             "shallow_ms is less than one and a half",
