@@ -112,3 +112,6 @@ impl Gate {
         self.open = false;
     }
 }
+
+#[cfg(test)]
+mod tests;

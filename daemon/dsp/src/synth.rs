@@ -79,42 +79,70 @@ pub fn white(seed: u64, len: usize) -> Vec<f32> {
 }
 
 /// Pink noise: what rooms and fans sound like. Six first-order poles over white noise (-3 dB per octave).
-pub fn pink(seed: u64, len: usize) -> Vec<f32> {
-    const POLES: [(f64, f64); 6] = [
-        (0.99886, 0.0555179),
-        (0.99332, 0.0750759),
-        (0.96900, 0.1538520),
-        (0.86650, 0.3104856),
-        (0.55000, 0.5329522),
-        (-0.7616, -0.0168980),
-    ];
-    let mut random = Random::new(seed);
-    let mut states = [0.0; 6];
-    (0..len)
-        .map(|_| {
-            let white = random.bell() * 0.1;
-            let mut sum = white * 0.5362;
-            for (state, (pole, gain)) in states.iter_mut().zip(POLES) {
-                *state = *state * pole + white * gain;
-                sum += *state;
-            }
-            sum as f32
-        })
-        .collect()
+pub struct Pink {
+    random: Random,
+    states: [f64; 6],
 }
 
-/// A piston compressor: hum at 48 Hz with harmonics, puffing 16 times a second, over rumbling noise.
+impl Pink {
+    pub fn new(seed: u64) -> Self {
+        Self { random: Random::new(seed), states: [0.0; 6] }
+    }
+
+    pub fn sample(&mut self) -> f64 {
+        const POLES: [(f64, f64); 6] = [
+            (0.99886, 0.0555179),
+            (0.99332, 0.0750759),
+            (0.96900, 0.1538520),
+            (0.86650, 0.3104856),
+            (0.55000, 0.5329522),
+            (-0.7616, -0.0168980),
+        ];
+        let white = self.random.bell() * 0.1;
+        let mut sum = white * 0.5362;
+        for (state, (pole, gain)) in self.states.iter_mut().zip(POLES) {
+            *state = *state * pole + white * gain;
+            sum += *state;
+        }
+        sum
+    }
+}
+
+pub fn pink(seed: u64, len: usize) -> Vec<f32> {
+    let mut pink = Pink::new(seed);
+    (0..len).map(|_| pink.sample() as f32).collect()
+}
+
+/// A piston compressor at 16 kHz: hum at 48 Hz with harmonics, puffing 16 times a second, over rumbling noise.
+pub struct Compressor {
+    pink: Pink,
+    /// Hum and puff of one second, in which both repeat.
+    second: Vec<(f64, f64)>,
+    n: usize,
+}
+
+impl Compressor {
+    pub fn new(seed: u64) -> Self {
+        let second = (0..16_000)
+            .map(|n| {
+                let t = f64::from(n) / 16_000.0;
+                let hum: f64 = (1..=8).map(|k| (TAU * 48.0 * f64::from(k) * t).sin() / f64::from(k)).sum();
+                (0.1 * hum, 1.0 + 0.4 * (TAU * 16.0 * t).sin())
+            })
+            .collect();
+        Self { pink: Pink::new(seed), second, n: 0 }
+    }
+
+    pub fn sample(&mut self) -> f64 {
+        let (hum, puff) = self.second[self.n];
+        self.n = (self.n + 1) % self.second.len();
+        puff * (hum + self.pink.sample())
+    }
+}
+
 pub fn compressor(seed: u64, len: usize) -> Vec<f32> {
-    pink(seed, len)
-        .iter()
-        .enumerate()
-        .map(|(n, noise)| {
-            let t = n as f64 / 16_000.0;
-            let hum: f64 = (1..=8).map(|k| (TAU * 48.0 * f64::from(k) * t).sin() / f64::from(k)).sum();
-            let puff = 1.0 + 0.4 * (TAU * 16.0 * t).sin();
-            (puff * (0.1 * hum + f64::from(*noise))) as f32
-        })
-        .collect()
+    let mut compressor = Compressor::new(seed);
+    (0..len).map(|_| compressor.sample() as f32).collect()
 }
 
 /// Something with the pitch, formants and syllables of speech at 16 kHz: words of one to four syllables, gaps of
