@@ -1,1 +1,4 @@
 //! The simulated surroundings of the daemon.
+
+pub mod card;
+pub mod wav;

@@ -1,0 +1,170 @@
+//! What the microphone hears and what the speaker has played.
+
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+
+use super::{Card, Direction};
+use crate::wav::Wav;
+
+/// Frames moved at once when a whole file is filled.
+const BLOCK_FRAMES: usize = 65_536;
+
+impl Card {
+    /// Puts mono sound before the microphone, on all channels, over what was there.
+    ///
+    /// # Errors
+    /// When it does not fit into the file.
+    pub fn say(&self, at_sample: u64, sound: &[i16]) -> io::Result<()> {
+        let all: Vec<usize> = (0..self.channels(Direction::Capture)).collect();
+        self.say_on(&all, at_sample, sound)
+    }
+
+    /// The same on some of the microphone's channels.
+    ///
+    /// # Errors
+    /// When it does not fit into the file.
+    pub fn say_on(&self, channels: &[usize], at_sample: u64, sound: &[i16]) -> io::Result<()> {
+        let count = self.channels(Direction::Capture);
+        let mut frames = self.mic_slice(at_sample..at_sample + sound.len() as u64)?;
+        for (frame, sample) in frames.chunks_exact_mut(count).zip(sound) {
+            for channel in channels {
+                frame[*channel] = *sample;
+            }
+        }
+        self.put(Direction::Capture, at_sample, &frames)
+    }
+
+    /// Fills the whole microphone with noise of at most `level`, each channel its own; the same for the same seed.
+    /// Its period is longer than any recording, so a few dozen samples tell where they come from.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn fill_noise(&self, seed: u64, level: i16) -> io::Result<()> {
+        let channels = self.channels(Direction::Capture);
+        let stream = self.stream(Direction::Capture);
+        let total = stream.seconds as usize * stream.rate_hz as usize;
+        let mut noise = Noise::new(seed, level);
+        let mut block = vec![0; BLOCK_FRAMES * channels];
+        for first in (0..total).step_by(BLOCK_FRAMES) {
+            let frames = BLOCK_FRAMES.min(total - first);
+            block.truncate(frames * channels);
+            block.fill_with(|| noise.next_sample());
+            self.put(Direction::Capture, first as u64, &block)?;
+        }
+        Ok(())
+    }
+
+    /// What stands before the microphone, without echo: interleaved.
+    ///
+    /// # Errors
+    /// When the range is not within the file.
+    pub fn mic_slice(&self, range: Range<u64>) -> io::Result<Vec<i16>> {
+        self.slice(Direction::Capture, range)
+    }
+
+    /// What the speaker has played, interleaved; 0 where nothing was written. From now on it is what it would play
+    /// next, as the ring stands.
+    ///
+    /// # Errors
+    /// When the range is not within the file.
+    pub fn speaker_slice(&self, range: Range<u64>) -> io::Result<Vec<i16>> {
+        self.slice(Direction::Playback, range)
+    }
+
+    /// One channel of either direction.
+    ///
+    /// # Errors
+    /// When the range is not within the file.
+    pub fn channel(&self, direction: Direction, channel: usize, range: Range<u64>) -> io::Result<Vec<i16>> {
+        let count = self.channels(direction);
+        Ok(self.slice(direction, range)?.iter().skip(channel).step_by(count).copied().collect())
+    }
+
+    /// Writes a stretch of either direction as a WAV file.
+    ///
+    /// # Errors
+    /// When the range is not within the file, or the WAV cannot be written.
+    pub fn write_wav(&self, path: &Path, direction: Direction, range: Range<u64>) -> io::Result<()> {
+        let samples = self.slice(direction, range)?;
+        let stream = self.stream(direction);
+        Wav { rate_hz: stream.rate_hz, channels: stream.file_channels() as u16, samples }.write(path)
+    }
+
+    /// An unplugged DAC plays nothing, whatever its ring still holds.
+    pub(super) fn silence_from_now(&self) {
+        let report = self.report(Direction::Playback);
+        let rate = u64::from(self.stream(Direction::Playback).rate_hz);
+        let ring = u64::from(report.buffer_frames) * rate / u64::from(report.rate_hz.max(1)) + 1;
+        let now = self.now_sample(Direction::Playback);
+        let end = (now + ring).min(self.frames(Direction::Playback));
+        if now < end {
+            let silence = vec![0; (end - now) as usize * self.channels(Direction::Playback)];
+            self.put(Direction::Playback, now, &silence).ok(); // the range is within the file
+        }
+    }
+
+    fn channels(&self, direction: Direction) -> usize {
+        self.stream(direction).file_channels() as usize
+    }
+
+    fn frames(&self, direction: Direction) -> u64 {
+        let stream = self.stream(direction);
+        u64::from(stream.seconds) * u64::from(stream.rate_hz)
+    }
+
+    fn check(&self, direction: Direction, first: u64, frames: u64) -> io::Result<()> {
+        let end = self.frames(direction);
+        if first.checked_add(frames).is_some_and(|last| last <= end) {
+            return Ok(());
+        }
+        let text = format!("{direction:?} samples {first} and {frames} more: the card's file ends at {end}");
+        Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+    }
+
+    fn slice(&self, direction: Direction, range: Range<u64>) -> io::Result<Vec<i16>> {
+        let frames = range.end.saturating_sub(range.start);
+        self.check(direction, range.start, frames)?;
+        let frame = self.channels(direction) * 2;
+        let mut bytes = vec![0; frames as usize * frame];
+        self.read_sound(direction, range.start * frame as u64, &mut bytes)?;
+        Ok(bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect())
+    }
+
+    fn put(&self, direction: Direction, first: u64, frames: &[i16]) -> io::Result<()> {
+        let channels = self.channels(direction);
+        self.check(direction, first, (frames.len() / channels) as u64)?;
+        let bytes: Vec<u8> = frames.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        self.write_sound(direction, first * channels as u64 * 2, &bytes)
+    }
+}
+
+/// Deterministic noise (xorshift64*).
+#[derive(Clone, Debug)]
+pub struct Noise {
+    state: u64,
+    level: i64,
+}
+
+impl Noise {
+    /// Noise between `-level` and `level`.
+    pub fn new(seed: u64, level: i16) -> Self {
+        // The state must not be 0; seeds that are close must not give sounds that are.
+        let state = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        Noise { state, level: i64::from(level.max(0)) }
+    }
+
+    /// The next sample.
+    pub fn next_sample(&mut self) -> i16 {
+        self.state ^= self.state >> 12;
+        self.state ^= self.state << 25;
+        self.state ^= self.state >> 27;
+        let random = self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        (random as i64 % (2 * self.level + 1) - self.level) as i16
+    }
+
+    /// The next `count` samples.
+    pub fn take(&mut self, count: usize) -> Vec<i16> {
+        (0..count).map(|_| self.next_sample()).collect()
+    }
+}
