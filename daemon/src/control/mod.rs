@@ -1,0 +1,25 @@
+//! The control socket: JSON lines over a Unix socket.
+//!
+//! The daemon holds the cards, so other commands talk to it here. A client sends one request per line and is
+//! answered with one line, `{"ok":…}` or `{"error":"…"}`:
+//! ```text
+//! {"op":"status"}                          the state of the daemon, see `status::Status`
+//! {"op":"button","gesture":"press"}        as if the button went down; "release": up
+//! {"op":"watch"}                           from then on one line per event, see `Event`
+//! ```
+//! The event loop never waits for a client: lines, clients and queues are bounded, and a slow watcher is let go.
+
+mod client;
+mod event;
+mod place;
+mod server;
+
+pub use client::{AskError, ask, watch};
+pub use event::{Event, monotonic_ns};
+pub use server::{BindError, Control, ControlRequest, Op, Reply};
+
+/// Requests a client may make, for "did you mean".
+const OPS: [&str; 3] = ["status", "button", "watch"];
+
+#[cfg(test)]
+mod tests;
