@@ -137,3 +137,6 @@ impl FrontEnd {
         self.fresh = true;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,3 +69,80 @@ impl HighPass {
         (self.s1, self.s2) = (-b0 * level, b2 * level);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synth::{to_db, tone, tone_in, white};
+
+    fn gain_db(corner_hz: f32, hz: f64) -> f64 {
+        let mut samples = tone(16_000, hz, 0.5, 32_000);
+        HighPass::new(corner_hz, 16_000).process(&mut samples);
+        to_db(tone_in(&samples[16_000..], 16_000, hz).0 / 0.5)
+    }
+
+    #[test]
+    fn it_is_a_butterworth_of_second_order() {
+        for (corner, hz, expected_db) in [
+            (80.0, 80.0, -3.01),
+            (80.0, 40.0, -12.3),
+            (80.0, 20.0, -24.1),
+            (80.0, 160.0, -0.26),
+            (80.0, 300.0, -0.02),
+            (80.0, 7_000.0, 0.0),
+            (400.0, 400.0, -3.01),
+            (400.0, 100.0, -24.1),
+        ] {
+            let db = gain_db(corner, hz);
+            assert!((db - expected_db).abs() < 0.15, "{corner} Hz corner, {hz} Hz: {db:.2} dB");
+        }
+    }
+
+    #[test]
+    fn an_offset_is_gone_within_a_tenth_of_a_second() {
+        let mut samples = [0.5; 3_200];
+        HighPass::new(80.0, 16_000).process(&mut samples);
+        assert!(samples[1_600..].iter().all(|s| s.abs() < 1e-5));
+    }
+
+    #[test]
+    fn an_offset_it_was_primed_with_is_never_heard() {
+        let mut high_pass = HighPass::new(80.0, 16_000);
+        high_pass.prime(0.5);
+        let mut samples = [0.5; 160];
+        high_pass.process(&mut samples);
+        assert!(samples.iter().all(|s| s.abs() < 1e-5), "{samples:?}");
+    }
+
+    #[test]
+    fn switched_off_it_leaves_every_bit() {
+        let before = white(1, 480);
+        let mut samples = before.clone();
+        HighPass::new(0.0, 16_000).process(&mut samples);
+        assert_eq!(samples, before);
+    }
+
+    #[test]
+    fn nonsense_is_silence_and_does_not_stay_inside() {
+        let mut high_pass = HighPass::new(80.0, 16_000);
+        let mut samples = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX].repeat(40);
+        high_pass.process(&mut samples);
+        assert!(samples.iter().all(|s| s.is_finite() && s.abs() < 20.0));
+        let mut block = [0.0; 160];
+        for _ in 0..50 {
+            block = [0.0; 160];
+            high_pass.process(&mut block);
+        }
+        assert!(block.iter().all(|&s| s == 0.0), "half a second later: {}", block[0]);
+    }
+
+    #[test]
+    fn after_a_reset_nothing_is_left() {
+        let mut high_pass = HighPass::new(80.0, 16_000);
+        high_pass.process(&mut white(2, 160));
+        high_pass.reset();
+        let mut samples = [0.0; 160];
+        high_pass.process(&mut samples);
+        assert_eq!(samples, [0.0; 160]);
+    }
+}

@@ -46,3 +46,70 @@ impl Limiter {
         self.peak = 0.0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::from_i16;
+    use crate::synth::{at_level, rms, speech, tone, tone_in};
+
+    #[test]
+    fn every_16_bit_sample_passes_bit_for_bit() {
+        let before: Vec<f32> = (i16::MIN..=i16::MAX).map(from_i16).collect();
+        let mut samples = before.clone();
+        Limiter::new(0.0, 48_000).process(&mut samples);
+        assert_eq!(samples, before);
+    }
+
+    #[test]
+    fn nothing_passes_the_ceiling() {
+        for (ceiling_dbfs, ceiling) in [(0.0, 1.0), (-6.0, 0.501_19), (3.0, 1.0)] {
+            let mut samples = at_level(speech(1, 32_000), 3.0);
+            samples.extend([f32::MAX, f32::MIN, f32::NAN, f32::INFINITY]);
+            Limiter::new(ceiling_dbfs, 16_000).process(&mut samples);
+            assert!(samples.iter().all(|s| s.abs() <= ceiling), "{ceiling_dbfs} dBFS");
+        }
+    }
+
+    #[test]
+    fn a_sum_twice_too_loud_is_turned_down_not_clipped() {
+        let mut samples = tone(48_000, 400.0, 2.0, 48_000);
+        let mut limiter = Limiter::new(0.0, 48_000);
+        limiter.process(&mut samples);
+        let (amplitude, rest) = tone_in(&samples[24_000..], 48_000, 400.0);
+        assert!((amplitude - 1.0).abs() < 0.02, "{amplitude}");
+        assert!(rest < 0.01, "distortion {rest}; hard clipping has 0.16");
+        assert!((limiter.reduction_db() - 6.0).abs() < 0.3);
+    }
+
+    #[test]
+    fn it_turns_down_without_a_step() {
+        let mut samples = tone(48_000, 200.0, 1.6, 4_800);
+        let before = samples.clone();
+        Limiter::new(0.0, 48_000).process(&mut samples);
+        let step = |s: &[f32]| s.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+        assert!(step(&samples) <= step(&before), "{} against {}", step(&samples), step(&before));
+    }
+
+    #[test]
+    fn after_a_peak_the_level_comes_back_and_then_every_bit() {
+        let mut limiter = Limiter::new(0.0, 48_000);
+        limiter.process(&mut tone(48_000, 400.0, 2.0, 480));
+        let before = tone(48_000, 400.0, 0.5, 24_000);
+        let mut samples = before.clone();
+        limiter.process(&mut samples);
+        assert!(rms(&samples[..480]) < 0.8 * rms(&before[..480]));
+        assert_eq!(samples[4_800..], before[4_800..], "100 ms later");
+        assert_eq!(limiter.reduction_db(), 0.0);
+    }
+
+    #[test]
+    fn a_reset_forgets_the_peak() {
+        let mut limiter = Limiter::new(0.0, 48_000);
+        limiter.process(&mut [4.0; 10]);
+        limiter.reset();
+        let mut samples = [0.9; 10];
+        limiter.process(&mut samples);
+        assert_eq!(samples, [0.9; 10]);
+    }
+}

@@ -122,3 +122,59 @@ impl NoiseFloor {
         (max - min <= STEADY_DB).then(|| power_dbfs(power / STEADY_SLOTS as f32))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::from_db;
+
+    /// Feeds blocks of these levels and returns the floor after each.
+    fn floors(levels_dbfs: impl IntoIterator<Item = f32>) -> Vec<f32> {
+        let mut floor = NoiseFloor::new();
+        levels_dbfs.into_iter().map(|level| floor.process(from_db(level).powi(2))).collect()
+    }
+
+    fn level(level_dbfs: f32, blocks: usize) -> impl Iterator<Item = f32> {
+        std::iter::repeat_n(level_dbfs, blocks)
+    }
+
+    #[test]
+    fn the_first_sound_is_the_floor() {
+        let floors = floors(level(-40.0, 3));
+        assert!((floors[0] + 38.5).abs() < 0.1, "{floors:?}");
+    }
+
+    #[test]
+    fn what_stays_even_for_two_seconds_is_noise() {
+        let floors = floors(level(-60.0, 300).chain(level(-30.0, 300)));
+        assert!((floors[299] + 60.0).abs() < 0.1);
+        assert!(floors[300 + 190] < -58.0, "after 1.9 s: {}", floors[490]);
+        assert!((floors[300 + 210] + 30.0).abs() < 0.2, "after 2.1 s: {}", floors[510]);
+    }
+
+    #[test]
+    fn what_goes_up_and_down_raises_it_only_to_its_quietest_moment_of_12_seconds() {
+        let words = (0..2_000).map(|n| if n / 10 % 4 == 3 { -45.0 } else { -25.0 });
+        let floors = floors(level(-60.0, 300).chain(words));
+        assert!(floors[300 + 1_150] < -58.0, "after 11.5 s: {}", floors[1_450]);
+        assert!((floors[300 + 1_300] + 43.5).abs() < 1.0, "after 13 s: {}", floors[1_600]);
+    }
+
+    #[test]
+    fn it_falls_at_once_but_not_for_a_single_lost_block() {
+        let floors =
+            floors(level(-40.0, 300).chain(level(-120.0, 2)).chain(level(-40.0, 10)).chain(level(-70.0, 6)));
+        assert!(floors[311] > -41.5, "a lost block pulled it down to {}", floors[311]);
+        assert!(floors[317] < -68.0, "60 ms after it became quiet: {}", floors[317]);
+    }
+
+    #[test]
+    fn zeros_of_a_waking_card_are_no_floor_but_lasting_silence_is() {
+        let mut woken = NoiseFloor::new();
+        (0..15).for_each(|_| _ = woken.process(0.0));
+        assert!((woken.process(1e-4) + 38.5).abs() < 0.1);
+        let mut silent = NoiseFloor::new();
+        (0..40).for_each(|_| _ = silent.process(0.0));
+        assert!(silent.process(1e-4) < -100.0);
+    }
+}

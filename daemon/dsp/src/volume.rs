@@ -69,3 +69,83 @@ impl Volume {
         self.left = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synth::white;
+
+    #[test]
+    fn the_curve_is_a_cube_from_nothing_to_exactly_one() {
+        for (percent, gain) in [(0.0, 0.0), (50.0, 0.125), (100.0, 1.0), (140.0, 1.0), (-3.0, 0.0)] {
+            assert_eq!(gain_of_percent(percent), gain, "{percent} %");
+        }
+        assert!((20.0 * gain_of_percent(80.0).log10() + 5.8).abs() < 0.1);
+    }
+
+    #[test]
+    fn at_100_percent_every_bit_stays() {
+        let before = white(1, 960);
+        let mut samples = before.clone();
+        Volume::new(100.0, 48_000).process(&mut samples);
+        assert_eq!(samples, before);
+    }
+
+    #[test]
+    fn a_change_takes_20_ms_without_a_step_however_the_stream_is_cut() {
+        let mut volume = Volume::new(100.0, 48_000);
+        volume.set_percent(50.0);
+        let mut samples = vec![1.0; 1_200];
+        for piece in samples.chunks_mut(77) {
+            volume.process(piece);
+        }
+        let steps = samples.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+        assert!(steps < 0.001, "{steps}");
+        assert!(samples[958] > 0.125 && samples[959..].iter().all(|&s| s == 0.125));
+    }
+
+    #[test]
+    fn a_change_of_mind_in_mid_ramp_goes_on_from_there() {
+        let mut volume = Volume::new(0.0, 48_000);
+        volume.set_percent(100.0);
+        let mut samples = vec![1.0; 480 + 960];
+        volume.process(&mut samples[..480]);
+        let middle = volume.gain();
+        volume.set_percent(0.0);
+        volume.process(&mut samples[480..]);
+        assert!((middle - 0.5).abs() < 0.01);
+        assert!((samples[480] - middle).abs() < 0.002 && samples[1_439] == 0.0);
+    }
+
+    #[test]
+    fn back_at_100_percent_every_bit_stays_again() {
+        let mut volume = Volume::new(30.0, 16_000);
+        volume.set_percent(100.0);
+        volume.process(&mut [0.5; 320]);
+        let before = white(2, 320);
+        let mut samples = before.clone();
+        volume.process(&mut samples);
+        assert_eq!(samples, before);
+    }
+
+    #[test]
+    fn nonsense_is_silence_in_samples_and_settings() {
+        let mut volume = Volume::new(100.0, 16_000);
+        let mut samples = [f32::NAN, f32::INFINITY, 0.5];
+        volume.process(&mut samples);
+        assert_eq!(samples, [0.0, 0.0, 0.5]);
+        volume.set_gain(f32::NAN);
+        volume.reset();
+        assert_eq!(volume.gain(), 0.0);
+    }
+
+    #[test]
+    fn a_reset_ends_the_ramp() {
+        let mut volume = Volume::new(0.0, 48_000);
+        volume.set_percent(100.0);
+        volume.reset();
+        let mut samples = [0.3; 10];
+        volume.process(&mut samples);
+        assert_eq!(samples, [0.3; 10]);
+    }
+}
