@@ -1,0 +1,127 @@
+//! Real-time threads call `process`: nothing in there may allocate or free.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use pressel_dsp::*;
+
+/// Counts what the watched thread allocates and frees.
+struct Counting;
+
+thread_local! {
+    static WATCHED: Cell<bool> = const { Cell::new(false) };
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count() {
+    if WATCHED.get() {
+        CALLS.set(CALLS.get() + 1);
+    }
+}
+
+// SAFETY: hands everything on to the system's allocator unchanged; counting touches only const thread-locals
+// without destructors, which allocate nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: the pointer came from `alloc` above with this layout.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `work` allocates or frees.
+fn allocations(work: impl FnOnce()) -> usize {
+    CALLS.set(0);
+    WATCHED.set(true);
+    work();
+    WATCHED.set(false);
+    CALLS.get()
+}
+
+#[test]
+fn the_guard_sees_an_allocation_and_its_end() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(vec![0u8; 64]))), 2);
+}
+
+#[test]
+fn the_capture_path_allocates_nothing_at_any_rate() {
+    for rate_hz in [8_000, 16_000, 44_100, 48_000, 192_000] {
+        for use_channels in [vec![], vec![1]] {
+            let gate = GateSettings::default();
+            let settings = FrontEndSettings { rate_hz, channels: 4, use_channels, high_pass_hz: 80.0, gate };
+            let mut front_end = FrontEnd::new(settings).expect("a common rate");
+            let mut pre_roll = PreRoll::new(30);
+            let frames: Vec<f32> =
+                (0..front_end.frames_per_block() * 4).map(|n| (n % 97) as f32 / 97.0).collect();
+            let silence = vec![0.0; frames.len()];
+            let mut block = [0.0; BLOCK];
+            let mut pcm = [0i16; BLOCK];
+            let mut meter = Meter::new();
+            let (mut opened, mut closed) = (0, 0);
+            let calls = allocations(|| {
+                for n in 0..3_000 {
+                    let loud = n % 200 < 100;
+                    let reading = front_end.process(if loud { &frames } else { &silence }, &mut block);
+                    pre_roll.push(&block, n);
+                    if reading.opened {
+                        while let Some((block, _)) = pre_roll.pop() {
+                            to_i16s(block, &mut pcm);
+                        }
+                    }
+                    opened += u32::from(reading.opened);
+                    closed += u32::from(reading.closed);
+                    meter.process(&block);
+                    if n == 1_500 {
+                        front_end.reset();
+                        meter.take();
+                    }
+                }
+            });
+            assert_eq!(calls, 0, "{rate_hz} Hz");
+            assert!(opened > 5 && closed > 5, "{rate_hz} Hz: the gate never worked: {opened}, {closed}");
+        }
+    }
+}
+
+#[test]
+fn the_playback_stages_allocate_nothing() {
+    for rate_hz in [24_000, 44_100, 48_000, 192_000] {
+        let mut resample = Resampler::aligned(24_000, rate_hz).expect("a common rate");
+        let mut volume = Volume::new(80.0, rate_hz);
+        let mut limiter = Limiter::new(-1.0, rate_hz);
+        let fade = Fade::new(240);
+        let answer: Vec<i16> = (0..2_400).map(|n| (n * 31 % 30_000) as i16).collect();
+        let mut input = vec![0.0; answer.len()];
+        let earcon = vec![0.5; 19_200];
+        let mut out = vec![0.0; 19_200];
+        let calls = allocations(|| {
+            for round in 0..20 {
+                from_i16s(&answer, &mut input);
+                let (mut at, mut produced) = (0, 1);
+                while at < input.len() || produced > 0 {
+                    let (consumed, made) = resample.process(&input[at..], &mut out[..997]);
+                    (at, produced) = (at + consumed, made);
+                    volume.process(&mut out[..made]);
+                    fade.fade_in(&mut out[..made], 17);
+                    mix(&mut out[..made], &earcon);
+                    mix_saturating(&mut out[..made], &earcon);
+                    fade.fade_out(&mut out[..made], 100);
+                    limiter.process(&mut out[..made]);
+                }
+                volume.set_percent((round * 5) as f32);
+                resample.reset();
+                limiter.reset();
+            }
+        });
+        assert_eq!(calls, 0, "{rate_hz} Hz");
+    }
+}
