@@ -1,0 +1,292 @@
+//! The command line. Data goes to stdout, from here alone; talk goes to stderr.
+//!
+//! Exit codes: 0, 1 it failed, 2 usage, 78 configuration (the unit does not restart on 78).
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+
+use clap::{Args, Parser, Subcommand};
+use pressel::config::{self, Config, Loaded};
+use pressel::control;
+use pressel::secret::{self, Key, NoKey};
+use pressel::status::Status;
+use serde_json::{Value, json};
+
+/// EX_CONFIG of sysexits.h.
+const CONFIGURATION: u8 = 78;
+/// What `pressel demo` runs; `cargo xtask demo` builds it.
+const DEMO: &str = "pressel-demo";
+
+#[derive(Parser)]
+#[command(
+    name = "pressel",
+    version,
+    about = "Press, speak, be answered: a voice appliance for the Gemini Live API"
+)]
+struct Arguments {
+    /// Read this file instead of /etc/pressel/config.toml and /etc/pressel/config.d/*.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the daemon in the foreground
+    Run,
+    /// Show a talk on a virtual sound card against a server on this machine
+    Demo(Rest),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Show what the running daemon is doing
+    Status(Format),
+    /// Follow what happens in the running daemon: phases, captions, latencies
+    Watch(Format),
+    /// Press the running daemon's button
+    Press,
+    /// Release the running daemon's button
+    Release,
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Say "ok", or name every mistake with file, line and key
+    Check,
+    /// Print every key with the value in effect
+    Show {
+        /// Print every key with unit, range and default instead
+        #[arg(long)]
+        default: bool,
+    },
+}
+
+#[derive(Args)]
+struct Format {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct Rest {
+    /// Handed on to the demo
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// Why the program ends with something else than 0.
+pub struct Failure {
+    /// Exit code.
+    pub code: u8,
+    text: String,
+}
+
+impl Failure {
+    fn new(code: u8, text: impl Display) -> Self {
+        Failure { code, text: text.to_string() }
+    }
+
+    fn failed(text: impl Display) -> Self {
+        Failure::new(1, text)
+    }
+
+    fn configuration(text: impl Display) -> Self {
+        Failure::new(CONFIGURATION, text)
+    }
+
+    /// Says it on stderr.
+    pub fn tell(&self) {
+        if !self.text.is_empty() {
+            eprintln!("pressel: {}", self.text);
+        }
+    }
+}
+
+/// Does what the arguments say.
+pub fn main() -> Result<(), Failure> {
+    let arguments = Arguments::parse();
+    let file = arguments.config.as_deref();
+    match arguments.command {
+        Command::Run => run(file),
+        Command::Demo(rest) => demo(&rest.arguments),
+        Command::Config(ConfigCommand::Check) => load(file).and_then(|_| print("ok\n")),
+        Command::Config(ConfigCommand::Show { default: true }) => print(config::EXAMPLE),
+        Command::Config(ConfigCommand::Show { default: false }) => print(&load(file)?.show()),
+        Command::Status(format) => status(file, format.json),
+        Command::Watch(format) => watch(file, format.json),
+        Command::Press => gesture(file, "press"),
+        Command::Release => gesture(file, "release"),
+    }
+}
+
+fn load(file: Option<&Path>) -> Result<Loaded, Failure> {
+    config::load(file).map_err(Failure::configuration)
+}
+
+/// Writes to stdout. A reader that has seen enough (`pressel watch | head`) is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::new(0, "")),
+        Err(error) => Err(Failure::failed(format!("stdout: {error}"))),
+    }
+}
+
+fn run(file: Option<&Path>) -> Result<(), Failure> {
+    let config = load(file)?.config;
+    let key = key(&config);
+    // While there is one thread only.
+    secret::wipe_environment();
+    let key = match key {
+        Ok(key) => Some(key),
+        Err(why) if is_service() => {
+            // A device without a key shows that it needs one; the unit's path watcher restarts it with it.
+            eprintln!("pressel: {why}");
+            None
+        }
+        Err(why) => return Err(Failure::configuration(no_key(&why))),
+    };
+    pressel::log::start(&config.log).map_err(Failure::configuration)?;
+    engine(config, key)
+}
+
+fn engine(_config: Config, _key: Option<Key>) -> Result<(), Failure> {
+    Err(Failure::failed("this build has no engine yet"))
+}
+
+fn key(config: &Config) -> Result<Key, NoKey> {
+    secret::find(&config.live.key_file)
+}
+
+/// Whether systemd started us as a service. INVOCATION_ID alone is inherited by terminals of a desktop session.
+fn is_service() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    set("NOTIFY_SOCKET")
+        || (set("INVOCATION_ID") && !io::stdin().is_terminal() && !io::stderr().is_terminal())
+}
+
+fn no_key(why: &NoKey) -> String {
+    match why {
+        NoKey::NotFound(_) => format!(
+            "{why}\n\
+             Get a key at https://aistudio.google.com/apikey, then either\n  \
+             type: export GEMINI_API_KEY=…\n  \
+             or put it into a file that only you can read and name that file in the configuration:\n    \
+             [live]\n    key_file = \"/etc/pressel/key\"\n\
+             `pressel demo` shows a talk without any key."
+        ),
+        _ => why.to_string(),
+    }
+}
+
+/// The demo is a program of its own: it brings a sound card and a server that the daemon must not know.
+fn demo(arguments: &[String]) -> Result<(), Failure> {
+    let own = std::env::current_exe().map_err(Failure::failed)?;
+    let folder = own.parent().unwrap_or(Path::new("."));
+    for place in [folder.join(DEMO), folder.join("../libexec/pressel").join(DEMO)] {
+        if place.exists() {
+            // Returns only if it fails.
+            let error = Process::new(&place).args(arguments).exec();
+            return Err(Failure::failed(format!("{}: {error}", place.display())));
+        }
+    }
+    Err(Failure::failed("the demo comes with the source tree; type there: cargo xtask demo"))
+}
+
+/// Asks the running daemon.
+fn ask(file: Option<&Path>, request: &Value) -> Result<Value, Failure> {
+    control::ask(&socket(file)?, request).map_err(Failure::failed)
+}
+
+fn socket(file: Option<&Path>) -> Result<PathBuf, Failure> {
+    let path = load(file)?.config.control.path;
+    if path.is_empty() {
+        return Err(Failure::configuration("[control] path is empty: the daemon has no control socket"));
+    }
+    Ok(path.into())
+}
+
+fn status(file: Option<&Path>, json: bool) -> Result<(), Failure> {
+    let answer = ask(file, &json!({ "op": "status" }))?;
+    if json {
+        return print(&format!("{answer:#}\n"));
+    }
+    let status: Status = serde_json::from_value(answer).map_err(Failure::failed)?;
+    print(&status.to_string())
+}
+
+fn gesture(file: Option<&Path>, gesture: &str) -> Result<(), Failure> {
+    ask(file, &json!({ "op": "button", "gesture": gesture })).map(|_| ())
+}
+
+fn watch(file: Option<&Path>, json: bool) -> Result<(), Failure> {
+    let path = socket(file)?;
+    let mut printed = Ok(());
+    let ended = control::watch(&path, |event| {
+        printed = print(&if json { format!("{event}\n") } else { told(event) });
+        if printed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    printed?;
+    match ended {
+        Ok(true) => Err(Failure::failed("the daemon has ended, or we read too slowly")),
+        Ok(false) => Ok(()),
+        Err(error) => Err(Failure::failed(error)),
+    }
+}
+
+/// An event as a line for a person: time, what, and its members in order of their names.
+fn told(event: &Value) -> String {
+    let at = event["at_ns"].as_u64().unwrap_or_default() / 1_000_000;
+    let mut line =
+        format!("{:>9}.{:03} {:<16}", at / 1000, at % 1000, event["event"].as_str().unwrap_or("?"));
+    for (name, value) in event.as_object().into_iter().flatten() {
+        match (name.as_str(), value) {
+            ("at_ns" | "event", _) => {}
+            ("text" | "phase" | "name" | "what" | "kind", Value::String(text)) => {
+                line.push(' ');
+                line.push_str(text);
+            }
+            (name, Value::Number(number)) if number.is_f64() => {
+                line.push_str(&format!(" {name}={:.1}", number.as_f64().unwrap_or_default()));
+            }
+            (name, value) => line.push_str(&format!(" {name}={value}")),
+        }
+    }
+    line.push('\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn events_read_as_lines() {
+        let check = |event: Value, expected: &str| assert_eq!(told(&event), expected);
+        check(
+            json!({"at_ns": 12_345_678_901_u64, "event": "phase", "phase": "listening"}),
+            "       12.345 phase            listening\n",
+        );
+        check(
+            json!({"at_ns": 0, "event": "latency", "name": "press_to_light", "ms": 2.04}),
+            "        0.000 latency          ms=2.0 press_to_light\n",
+        );
+        check(
+            json!({"at_ns": 0, "event": "link_down", "code": 1008, "reason": "no", "retry": false}),
+            "        0.000 link_down        code=1008 reason=\"no\" retry=false\n",
+        );
+    }
+}
