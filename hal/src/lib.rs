@@ -6,7 +6,13 @@
 
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "gpio")]
+pub mod gpio;
+pub mod led;
+pub mod sim;
+
 mod error;
+mod os;
 mod sound;
 mod wake;
 

@@ -1,0 +1,211 @@
+//! WAV files: what simulated microphones hear, what simulated speakers played, sounds the device plays by itself.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::os::kind_of;
+use crate::{Error, ErrorKind};
+
+/// Sound in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wav {
+    /// Frames per second.
+    pub rate_hz: u32,
+    /// Samples per frame.
+    pub channels: u32,
+    /// Interleaved, full scale ±1.0.
+    pub samples: Vec<f32>,
+}
+
+const CHANNELS_MAX: u32 = 32;
+const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
+
+impl Wav {
+    /// Frames in it.
+    pub fn frames(&self) -> usize {
+        self.samples.len() / (self.channels as usize).max(1)
+    }
+
+    /// Reads a file: PCM of 8, 16, 24 or 32 bits or 32-bit float. One that was cut off gives what is there.
+    ///
+    /// # Errors
+    /// `NotFound` and the like from the system; `Unsupported` with what is wrong in it.
+    pub fn read(path: &Path) -> Result<Wav, Error> {
+        let what = || format!("read \"{}\"", path.display());
+        let bytes = fs::read(path).map_err(|error| Error::new(kind_of(&error), what()).caused_by(error))?;
+        Wav::parse(&bytes).map_err(|why| Error::new(ErrorKind::Unsupported, format!("{}: {why}", what())))
+    }
+
+    /// Reads a file that is in memory already.
+    ///
+    /// # Errors
+    /// What is wrong in it.
+    pub fn parse(bytes: &[u8]) -> Result<Wav, String> {
+        if bytes.len() < 12 || &bytes[..4] != b"RIFF" || &bytes[8..12] != b"WAVE" {
+            return Err("not a WAV file".into());
+        }
+        let mut rest = &bytes[12..];
+        let mut layout = None;
+        while rest.len() >= 8 {
+            let (head, body) = rest.split_at(8);
+            let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
+            // Programs that write to a pipe do not know the length and put in a huge one.
+            let chunk = &body[..length.min(body.len())];
+            match &head[..4] {
+                b"fmt " => layout = Some(Layout::parse(chunk)?),
+                b"data" => return layout.ok_or("data comes before its format")?.samples(chunk),
+                _ => {}
+            }
+            rest = body.get(length + length % 2..).unwrap_or_default();
+        }
+        Err("no sound in it".into())
+    }
+
+    /// Writes 16-bit PCM; samples are rounded and clamped.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let data: Vec<u8> = self.samples.iter().flat_map(|sample| to_i16(*sample).to_le_bytes()).collect();
+        let (length, frame) = (data.len() as u32, self.channels * 2);
+        let mut bytes = Vec::with_capacity(44 + data.len());
+        bytes.extend_from_slice(b"RIFF");
+        bytes.extend_from_slice(&(36 + length).to_le_bytes());
+        bytes.extend_from_slice(b"WAVEfmt ");
+        bytes.extend_from_slice(&16u32.to_le_bytes());
+        bytes.extend_from_slice(&1u16.to_le_bytes());
+        bytes.extend_from_slice(&(self.channels as u16).to_le_bytes());
+        bytes.extend_from_slice(&self.rate_hz.to_le_bytes());
+        bytes.extend_from_slice(&(self.rate_hz * frame).to_le_bytes());
+        bytes.extend_from_slice(&(frame as u16).to_le_bytes());
+        bytes.extend_from_slice(&16u16.to_le_bytes());
+        bytes.extend_from_slice(b"data");
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(&data);
+        fs::write(path, bytes)
+    }
+}
+
+/// Scaled by 32768 both ways, so that 16-bit samples survive a round trip unchanged.
+fn to_i16(sample: f32) -> i16 {
+    (sample * 32768.0).round() as i16 // saturates; not-a-number becomes 0
+}
+
+struct Layout {
+    rate_hz: u32,
+    channels: u32,
+    bits: u16,
+    float: bool,
+}
+
+impl Layout {
+    fn parse(chunk: &[u8]) -> Result<Layout, String> {
+        const EXTENSIBLE: u16 = 0xFFFE;
+        let short = |at: usize| chunk.get(at..at + 2).map(|b| u16::from_le_bytes([b[0], b[1]]));
+        let (Some(mut tag), Some(channels), Some(low), Some(high), Some(bits)) =
+            (short(0), short(2), short(4), short(6), short(14))
+        else {
+            return Err("its format is cut off".into());
+        };
+        if tag == EXTENSIBLE {
+            tag = short(24).ok_or("its format is cut off")?;
+        }
+        let rate_hz = u32::from(high) << 16 | u32::from(low);
+        let float = match (tag, bits) {
+            (1, 8 | 16 | 24 | 32) => false,
+            (3, 32) => true,
+            _ => return Err(format!("format {tag} with {bits} bits: expected PCM or 32-bit float")),
+        };
+        if !RATES.contains(&rate_hz) || !(1..=CHANNELS_MAX).contains(&u32::from(channels)) {
+            return Err(format!("{rate_hz} Hz, {channels} channels: out of range"));
+        }
+        Ok(Layout { rate_hz, channels: channels.into(), bits, float })
+    }
+
+    fn samples(&self, data: &[u8]) -> Result<Wav, String> {
+        let width = usize::from(self.bits / 8);
+        let whole = data.len() - data.len() % (width * self.channels as usize);
+        let sample = |b: &[u8]| match (width, self.float) {
+            (1, _) => (f32::from(b[0]) - 128.0) / 128.0,
+            (2, _) => f32::from(i16::from_le_bytes([b[0], b[1]])) / 32768.0,
+            (3, _) => (i32::from_le_bytes([0, b[0], b[1], b[2]]) >> 8) as f32 / 8_388_608.0,
+            (_, true) => f32::from_le_bytes([b[0], b[1], b[2], b[3]]),
+            (_, false) => i32::from_le_bytes([b[0], b[1], b[2], b[3]]) as f32 / 2_147_483_648.0,
+        };
+        let samples = data[..whole].chunks_exact(width).map(sample).collect();
+        Ok(Wav { rate_hz: self.rate_hz, channels: self.channels, samples })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file with this format chunk and data.
+    fn file(tag: u16, channels: u16, rate: u32, bits: u16, data: &[u8]) -> Vec<u8> {
+        let mut bytes = b"RIFF\0\0\0\0WAVE".to_vec();
+        bytes.extend_from_slice(b"LIST\x03\0\0\0abc\0fmt \x10\0\0\0"); // an odd chunk is padded
+        bytes.extend([tag.to_le_bytes(), channels.to_le_bytes()].concat());
+        bytes.extend([rate.to_le_bytes(), 0u32.to_le_bytes()].concat());
+        bytes.extend([0u16.to_le_bytes(), bits.to_le_bytes()].concat());
+        bytes.extend_from_slice(b"data");
+        bytes.extend_from_slice(&(data.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(data);
+        bytes
+    }
+
+    fn check(tag: u16, bits: u16, data: &[u8], expected: &[f32]) {
+        let wav = Wav::parse(&file(tag, 1, 16_000, bits, data)).unwrap();
+        assert_eq!(wav, Wav { rate_hz: 16_000, channels: 1, samples: expected.to_vec() }, "{bits} bits");
+    }
+
+    #[test]
+    fn every_width_is_read() {
+        check(1, 8, &[128, 255, 0], &[0.0, 127.0 / 128.0, -1.0]);
+        check(1, 16, &[0, 0x40, 0, 0x80], &[0.5, -1.0]);
+        check(1, 24, &[0, 0, 0x40, 0, 0, 0x80], &[0.5, -1.0]);
+        check(1, 32, &[0, 0, 0, 0x40], &[0.5]);
+        check(3, 32, &0.25f32.to_le_bytes(), &[0.25]);
+    }
+
+    #[test]
+    fn sixteen_bits_survive_a_round_trip() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.wav");
+        let samples = (i16::MIN..=i16::MAX).map(|sample| f32::from(sample) / 32768.0).collect();
+        let wav = Wav { rate_hz: 48_000, channels: 2, samples };
+        wav.write(&path).unwrap();
+        assert_eq!(Wav::read(&path).unwrap(), wav);
+        let loud = Wav { rate_hz: 8000, channels: 1, samples: vec![2.0, -2.0, f32::NAN] };
+        loud.write(&path).unwrap();
+        assert_eq!(Wav::read(&path).unwrap().samples, [32767.0 / 32768.0, -1.0, 0.0]);
+    }
+
+    #[test]
+    fn a_file_of_unknown_length_gives_what_is_there() {
+        let mut bytes = file(1, 2, 22_050, 16, &[0, 0x40, 0, 0x20, 0, 0x10]); // one frame and a half
+        let at = bytes.len() - 6 - 4;
+        bytes[at..at + 4].copy_from_slice(&0x7FFF_F000u32.to_le_bytes());
+        assert_eq!(Wav::parse(&bytes).unwrap().samples, [0.5, 0.25]);
+    }
+
+    #[test]
+    fn what_is_no_wav_is_refused_and_nothing_panics() {
+        let check = |bytes: &[u8], expected: &str| {
+            let error = Wav::parse(bytes).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        };
+        check(b"OggS", "not a WAV");
+        check(&file(1, 0, 16_000, 16, &[]), "0 channels");
+        check(&file(1, 1, 5, 16, &[]), "5 Hz");
+        check(&file(2, 1, 16_000, 4, &[]), "format 2 with 4 bits");
+        let whole = file(1, 1, 16_000, 16, &[1, 2, 3, 4]);
+        check(&whole[..24], "no sound");
+        for cut in 0..whole.len() {
+            let _ = Wav::parse(&whole[..cut]);
+        }
+        let missing = Wav::read(Path::new("/no/such.wav")).unwrap_err();
+        assert_eq!(missing.kind, ErrorKind::NotFound);
+    }
+}
