@@ -7,10 +7,21 @@
 
 use std::error::Error;
 use std::io::{Read, Write, stdin, stdout};
+use std::process::ExitCode;
 
 use pressel_dsp::{BLOCK, FrontEnd, FrontEndSettings, GateSettings, Meter, from_i16};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("front_end: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let mut rate_hz = arguments.next().map_or(Ok(16_000), |rate| rate.parse())?;
     let mut channels = arguments.next().map_or(Ok(1), |channels| channels.parse())?;
@@ -37,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut block = [0.0; BLOCK];
     let mut meter = Meter::new();
     let mut out = stdout().lock();
-    let (mut at_ms, mut floor_dbfs) = (0, 0.0);
+    let (mut at_ms, mut floor_dbfs, mut open) = (0, 0.0, false);
     while sound.read_exact(&mut bytes).is_ok() {
         for (sample, pair) in frames.iter_mut().zip(bytes.chunks_exact(2)) {
             *sample = from_i16(i16::from_le_bytes([pair[0], pair[1]]));
@@ -45,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let reading = front_end.process(&frames, &mut block);
         meter.process(&block);
         at_ms += 10;
-        floor_dbfs = reading.floor_dbfs;
+        (floor_dbfs, open) = (reading.floor_dbfs, reading.open);
         if reading.opened {
             write!(out, "open {at_ms} ms, floor {floor_dbfs:.0} dBFS … ")?;
             out.flush()?;
@@ -53,6 +64,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         if reading.closed {
             writeln!(out, "closed {at_ms} ms")?;
         }
+    }
+    if open {
+        writeln!(out, "still open")?;
     }
     let levels = meter.levels();
     writeln!(

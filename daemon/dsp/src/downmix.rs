@@ -22,17 +22,19 @@ impl Downmix {
 
     /// Mixes as many whole frames as both sides hold. One chosen channel comes out bit for bit.
     pub fn process(&mut self, frames: &[f32], out: &mut [f32]) {
-        let frames = frames.chunks_exact(self.channels);
         match *self.chosen {
             [channel] => {
-                for (out, frame) in out.iter_mut().zip(frames) {
+                for (out, frame) in out.iter_mut().zip(frames.chunks_exact(self.channels)) {
                     *out = sane(frame[channel]);
                 }
             }
             ref chosen => {
+                out.fill(0.0);
                 let scale = 1.0 / chosen.len() as f32;
-                for (out, frame) in out.iter_mut().zip(frames) {
-                    *out = chosen.iter().map(|&channel| sane(frame[channel])).sum::<f32>() * scale;
+                for &channel in chosen {
+                    for (out, frame) in out.iter_mut().zip(frames.chunks_exact(self.channels)) {
+                        *out += sane(frame[channel]) * scale;
+                    }
                 }
             }
         }

@@ -26,14 +26,19 @@ impl Limiter {
     /// Limits mono samples in place; none leaves beyond the ceiling.
     pub fn process(&mut self, samples: &mut [f32]) {
         let ceiling = self.ceiling;
+        // Written so that NaN counts as loud, and without leaving early, which would keep it from vector registers.
+        let quiet = samples.iter().fold(true, |quiet, sample| quiet & (sample.abs() <= ceiling));
+        if quiet && self.peak <= ceiling {
+            self.peak = 0.0;
+            return;
+        }
         let mut peak = self.peak;
         for sample in samples {
             let x = sane(*sample);
             peak = x.abs().max(peak * self.release);
             *sample = if peak > ceiling { (x * (ceiling / peak)).clamp(-ceiling, ceiling) } else { x };
         }
-        // A peak far below anything audible ends as zero instead of a denormal.
-        self.peak = if peak < 1e-20 { 0.0 } else { peak };
+        self.peak = peak;
     }
 
     /// How much it turns down now, in dB; 0.0 when it does nothing.
