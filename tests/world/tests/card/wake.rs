@@ -1,0 +1,105 @@
+//! When a process is woken.
+
+use std::time::{Duration, Instant};
+
+use pressel_world::card::{CardOptions, Direction};
+
+use crate::bench;
+use crate::pcm::{Ask, Pcm, ask};
+use crate::playback::noise;
+
+const MIC: Direction = Direction::Capture;
+const SPEAKER: Direction = Direction::Playback;
+
+/// Reads as the daemon does: a descriptor kept from the start, non-blocking reads of all that is there.
+fn listen(avail_min: u64, frames: u64) -> (u64, u64, u64) {
+    let bench = bench(CardOptions::default());
+    let pcm = Pcm::with(&bench, MIC, Ask { avail_min, ..ask(1) });
+    pcm.nonblock();
+    let mut descriptor = pcm.descriptor();
+    pcm.start().unwrap();
+    let start = bench.report(MIC).start;
+    let (mut read, mut woken) = (0, 0);
+    while read < frames {
+        let Some(revents) = pcm.poll(&mut descriptor, 5000) else { panic!("never woken") };
+        woken += 1;
+        if revents == libc::POLLIN {
+            let now = bench.now_sample(MIC) - start;
+            assert!(now / 480 * 480 - read >= avail_min, "woken with {} of {avail_min} frames", now - read);
+            read += pcm.read(480 * (pcm.avail_update().unwrap() / 480) as usize).unwrap().len() as u64;
+        }
+    }
+    let report = bench.report(MIC);
+    assert_eq!(report.wakeups + report.spurious, woken);
+    (report.wakeups, report.spurious, report.xruns)
+}
+
+#[test]
+fn a_listener_is_woken_once_per_period_and_never_for_nothing() {
+    let (wakeups, spurious, xruns) = listen(480, 24_000);
+    assert!(wakeups <= 50, "{wakeups} for 50 periods");
+    assert_eq!((spurious, xruns), (0, 0));
+}
+
+#[test]
+fn a_resting_listener_is_woken_once_per_60_ms() {
+    let (wakeups, spurious, xruns) = listen(2880, 28_800);
+    assert!(wakeups <= 10, "{wakeups} for 10 times 60 ms");
+    assert_eq!((spurious, xruns), (0, 0));
+}
+
+#[test]
+fn a_wake_up_comes_soon_after_its_period() {
+    let bench = bench(CardOptions::default());
+    let pcm = Pcm::with(&bench, MIC, ask(1));
+    pcm.start().unwrap();
+    let start = bench.report(MIC).start;
+    // The best of many: the machine may be busy.
+    let best = (0..40)
+        .map(|_| {
+            assert_eq!(pcm.wait(2000), Ok(1));
+            let late = (bench.now_sample(MIC) - start) % 480;
+            pcm.read(480 * (pcm.avail_update().unwrap() / 480) as usize).unwrap();
+            late
+        })
+        .min();
+    assert!(best < Some(96), "{best:?} frames after the boundary");
+}
+
+#[test]
+fn nobody_wakes_a_speaker_that_waits_for_nothing() {
+    let bench = bench(CardOptions::default());
+    let asked = Ask { buffer: 9600, free_running: true, silence: true, avail_min: u64::MAX / 4, ..ask(2) };
+    let pcm = Pcm::with(&bench, SPEAKER, asked);
+    let mut descriptor = pcm.descriptor();
+    pcm.start().unwrap();
+    assert_eq!(pcm.poll(&mut descriptor, 400), None);
+    assert_eq!((bench.report(SPEAKER).wakeups, bench.report(SPEAKER).spurious), (0, 0));
+}
+
+#[test]
+fn a_writer_is_woken_when_there_is_room_at_a_period() {
+    let bench = bench(CardOptions::default());
+    let pcm =
+        Pcm::with(&bench, SPEAKER, Ask { buffer: 9600, start_threshold: 9600, avail_min: 4800, ..ask(2) });
+    let mut descriptor = pcm.descriptor();
+    pcm.write(&noise(1, 9600)).unwrap();
+    let start = bench.report(SPEAKER).start;
+    assert_eq!(pcm.poll(&mut descriptor, 5000), Some(libc::POLLOUT));
+    assert!(bench.now_sample(SPEAKER) >= start + 4800);
+    assert_eq!(bench.report(SPEAKER).wakeups, 1);
+    // Room is still there: a level, not an edge.
+    assert_eq!(pcm.poll(&mut descriptor, 0), Some(libc::POLLOUT));
+}
+
+#[test]
+fn an_underrun_wakes_who_waits_for_more_than_the_ring() {
+    let bench = bench(CardOptions::default());
+    let pcm =
+        Pcm::with(&bench, SPEAKER, Ask { buffer: 4800, start_threshold: 4800, avail_min: 9600, ..ask(2) });
+    pcm.write(&noise(2, 4800)).unwrap();
+    let began = Instant::now();
+    assert_eq!(pcm.wait(10_000), Err(libc::EPIPE));
+    assert!(began.elapsed() < Duration::from_secs(5));
+    assert_eq!(bench.report(SPEAKER).xruns, 1);
+}
