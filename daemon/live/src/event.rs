@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use crate::settings::TalkMode;
+
 /// Everything that can wake the program.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
@@ -17,6 +19,8 @@ pub enum Input {
     ToolResult(ToolResult),
     /// Whether there is a key to dial with. Starts out as true.
     Key(bool),
+    /// Turns are taken in another way from now on; where the VAD setting differs the link is changed too.
+    Mode(TalkMode),
     /// The time that `poll_timeout` named has come.
     Timeout,
     /// The program ends: stop playback, close the link with 1000, accept nothing more.

@@ -1,0 +1,329 @@
+//! The person's side: button, microphone, loudspeaker.
+
+use std::time::{Duration, Instant};
+
+use crate::conversation::{Conversation, OpenTalk};
+use crate::event::{Action, ButtonInput, Listen, MicrophoneInput, Note, SpeakerInput};
+use crate::settings::{OpenStart, TalkMode};
+use crate::turn::Turn;
+use crate::utterance::Utterance;
+
+/// Without a chunk that reaches the end of the tail, the utterance ends this much later.
+const TAIL_GRACE: Duration = Duration::from_millis(400);
+/// In tap mode an utterance of which no sound comes at all ends after this.
+const DEAF: Duration = Duration::from_secs(3);
+/// Shorter and without speech, on a link that is not up: a slip of the finger.
+const SLIP: Duration = Duration::from_millis(600);
+/// How long an answer may be due when nothing was said.
+const NOTHING_SAID: Duration = Duration::from_secs(3);
+/// Open mode: the gate may have opened for a noise that the server does not answer.
+const NOISE: Duration = Duration::from_secs(6);
+/// Open mode: silence that closes a segment when the server's own default is unknown.
+const END_AFTER_DEFAULT: Duration = Duration::from_millis(800);
+/// And this much more than it asks for.
+const END_AFTER_MARGIN: Duration = Duration::from_millis(100);
+
+impl Conversation {
+    pub(crate) fn on_button(&mut self, now: Instant, button: ButtonInput) {
+        use ButtonInput::{Press, Release};
+        if button == Press {
+            self.link.press(now);
+        }
+        match (self.settings.talk, button) {
+            (TalkMode::Hold { .. }, Press) => self.begin_utterance(now),
+            (TalkMode::Hold { tail }, Release) => self.end_at(now + tail),
+            (TalkMode::Tap { .. }, Press) if self.turn.is_listening() => self.end_at(now),
+            (TalkMode::Tap { .. }, Press) => self.begin_utterance(now),
+            (TalkMode::Open { start, .. }, Press) => {
+                if self.turn.is_speaking() {
+                    self.silence(now);
+                } else if self.open.is_none() {
+                    self.begin_open_talk(now);
+                } else if start != OpenStart::Always {
+                    self.end_open_talk(now);
+                }
+            }
+            (TalkMode::Tap { .. } | TalkMode::Open { .. }, Release) => {}
+        }
+    }
+
+    /// A press in hold or tap mode: silence the answer, listen from now.
+    fn begin_utterance(&mut self, now: Instant) {
+        self.silence(now);
+        if self.microphone_lost {
+            return; // the light says so
+        }
+        let kept = self.utterance.take().filter(|u| u.ended && !u.is_sent() && !self.link.is_up());
+        // Said while there was no link: what is said now goes on from there, as one utterance.
+        let mut utterance = kept.unwrap_or_else(|| Utterance::new(now, self.utterance_samples_max()));
+        utterance.ended = false;
+        self.utterance = Some(utterance);
+        self.turn = Turn::Listening { since: now, ending: None, last_chunk: now };
+        self.listen_number += 1;
+        self.listen(Listen::All { number: self.listen_number, since: now });
+    }
+
+    /// What is captured up to `at` belongs to the utterance.
+    fn end_at(&mut self, at: Instant) {
+        if let Turn::Listening { ending: ending @ None, .. } = &mut self.turn {
+            *ending = Some(at);
+        }
+    }
+
+    fn utterance_samples_max(&self) -> usize {
+        self.settings.utterance_max.as_millis() as usize * 16
+    }
+
+    /// The answer stops now: what is queued is flushed, what still arrives of it is dropped.
+    pub(crate) fn silence(&mut self, now: Instant) {
+        match self.turn {
+            Turn::Speaking { ended, .. } => {
+                self.act(Action::Flush { turn: self.answer_number });
+                if !ended {
+                    self.mute.start(now);
+                }
+                self.cut_turn();
+                self.become_idle(now);
+            }
+            // An answer may be on its way already.
+            Turn::Thinking { .. } => {
+                if self.utterance.as_ref().is_none_or(Utterance::is_sent) {
+                    self.mute.start(now);
+                    self.cut_turn();
+                }
+                self.become_idle(now);
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn on_microphone(&mut self, now: Instant, event: MicrophoneInput) {
+        match event {
+            MicrophoneInput::Chunk { listen, samples, speech, at } if listen == self.listen_number => {
+                self.on_chunk(now, samples, speech, at);
+            }
+            MicrophoneInput::Opened { listen } if listen == self.listen_number => self.on_gate_opened(now),
+            MicrophoneInput::Closed { listen } if listen == self.listen_number => self.on_gate_closed(now),
+            MicrophoneInput::Gap { listen, samples } if listen == self.listen_number => {
+                self.note(Note::SpeechDropped { samples });
+            }
+            MicrophoneInput::Lost => {
+                self.microphone_lost = true;
+                self.end_utterance(now);
+                self.on_gate_closed(now);
+            }
+            MicrophoneInput::Back => self.microphone_lost = false,
+            // Of a listening that is over.
+            _ => {}
+        }
+    }
+
+    fn on_chunk(&mut self, now: Instant, samples: Vec<i16>, speech: bool, at: Instant) {
+        let in_talk = self.open.as_ref().is_some_and(|talk| talk.gate_open);
+        if !in_talk && !self.turn.is_listening() {
+            return;
+        }
+        let Some(utterance) = &mut self.utterance else { return };
+        let lost = utterance.push(samples, speech, at);
+        if let Some(talk) = &mut self.open {
+            talk.active = now;
+        }
+        if lost > 0 {
+            self.note(Note::SpeechDropped { samples: lost });
+        }
+        if let Turn::Listening { ending, last_chunk, .. } = &mut self.turn {
+            *last_chunk = now;
+            let reached = ending.is_some_and(|end| at >= end);
+            if reached || self.is_silent_enough(at) {
+                self.end_utterance(now);
+            }
+        }
+    }
+
+    /// Tap mode: the person has fallen silent, or never said a word.
+    fn is_silent_enough(&self, at: Instant) -> bool {
+        let TalkMode::Tap { end_silence, no_speech } = self.settings.talk else { return false };
+        let (Turn::Listening { since, .. }, Some(utterance)) = (&self.turn, &self.utterance) else {
+            return false;
+        };
+        match utterance.last_speech.filter(|last| last >= since) {
+            Some(last) => at.saturating_duration_since(last) >= end_silence,
+            None => at.saturating_duration_since(*since) >= no_speech,
+        }
+    }
+
+    /// Hold and tap: nothing more is kept; the answer is due.
+    fn end_utterance(&mut self, now: Instant) {
+        let Turn::Listening { since, .. } = self.turn else { return };
+        self.listen(Listen::Rest);
+        self.turn = Turn::Thinking { until: None };
+        let nothing = match &mut self.utterance {
+            None => true,
+            Some(utterance) => {
+                utterance.ended = true;
+                let slip = now.saturating_duration_since(since) < SLIP;
+                let tap = matches!(self.settings.talk, TalkMode::Tap { .. });
+                !utterance.has_speech() && !self.link.is_up() && (slip || tap)
+            }
+        };
+        if nothing {
+            self.utterance = None;
+            self.become_idle(now);
+        }
+    }
+
+    /// Sends what is due of the utterance, and notices when all of it is out.
+    pub(crate) fn pump(&mut self, now: Instant) {
+        if !self.link.is_up() || self.link.manual != self.is_manual() {
+            return;
+        }
+        let (manual, silence) = (self.is_manual(), self.closing_silence());
+        let Some(utterance) = &mut self.utterance else { return };
+        if utterance.is_sent() {
+            return;
+        }
+        let mut messages = Vec::new();
+        utterance.drain(manual, silence, |message| messages.push(message));
+        let (sent, said) = (utterance.is_sent(), utterance.has_speech());
+        for message in messages {
+            self.send(now, message);
+        }
+        if sent {
+            self.note(Note::UtteranceEnded);
+            let due = if !said && manual {
+                NOTHING_SAID
+            } else if manual {
+                self.settings.answer_timeout
+            } else {
+                NOISE
+            };
+            if let Turn::Thinking { until: until @ None } = &mut self.turn {
+                *until = Some(now + due);
+            }
+        }
+    }
+
+    /// In samples. The server finds the end of speech in the stream's own time, so that silence sent in one burst
+    /// ends the turn at once; `audioStreamEnd` alone does not always.
+    fn closing_silence(&self) -> usize {
+        let after = self.settings.end_after.unwrap_or(END_AFTER_DEFAULT) + END_AFTER_MARGIN;
+        after.as_millis() as usize * 16
+    }
+
+    pub(crate) fn begin_open_talk(&mut self, now: Instant) {
+        self.open = Some(OpenTalk { active: now, gate_open: false });
+        self.listen_gated();
+    }
+
+    pub(crate) fn end_open_talk(&mut self, now: Instant) {
+        self.silence(now);
+        self.mute.stop(); // its link goes too
+        self.drop_utterance();
+        self.become_idle(now);
+        self.open = None;
+        self.rest_listening();
+    }
+
+    fn on_gate_opened(&mut self, now: Instant) {
+        if self.open.is_none() {
+            self.link.press(now);
+            self.begin_open_talk(now);
+        }
+        let Some(talk) = &mut self.open else { return };
+        talk.gate_open = true;
+        talk.active = now;
+        let waiting = self.utterance.as_ref().is_some_and(|u| !u.is_sent());
+        if !waiting {
+            self.utterance = Some(Utterance::new(now, self.utterance_samples_max()));
+        }
+        if let Some(utterance) = &mut self.utterance {
+            utterance.ended = false;
+        }
+        if matches!(self.turn, Turn::Thinking { .. }) {
+            self.turn = Turn::Idle; // the person goes on
+        }
+    }
+
+    fn on_gate_closed(&mut self, now: Instant) {
+        let Some(talk) = self.open.as_mut().filter(|talk| talk.gate_open) else { return };
+        talk.gate_open = false;
+        talk.active = now;
+        if let Some(utterance) = &mut self.utterance {
+            utterance.ended = true;
+        }
+        if self.turn.is_idle() {
+            self.turn = Turn::Thinking { until: None };
+        }
+    }
+
+    pub(crate) fn on_speaker(&mut self, now: Instant, event: SpeakerInput) {
+        match event {
+            SpeakerInput::Drained { turn: drained } => {
+                if let Turn::Speaking { turn, ended: true, .. } = self.turn {
+                    if turn == drained {
+                        self.answer_heard(now);
+                    }
+                }
+            }
+            SpeakerInput::Lost => {
+                self.speaker_lost = true;
+                if self.turn.is_speaking() {
+                    self.become_idle(now); // the rest of the answer is discarded as it comes
+                }
+            }
+            SpeakerInput::Back => self.speaker_lost = false,
+            SpeakerInput::Started { .. } => {}
+        }
+    }
+
+    fn answer_heard(&mut self, now: Instant) {
+        let more = self.in_progress || !self.calls.is_empty();
+        if more && self.link.is_up() {
+            self.turn = Turn::Thinking { until: Some(now + self.settings.answer_timeout) };
+        } else {
+            self.become_idle(now);
+        }
+    }
+
+    /// When listening ends by itself.
+    pub(crate) fn listening_deadline(&self) -> Option<Instant> {
+        let Turn::Listening { ending, last_chunk, .. } = self.turn else { return None };
+        match (ending, self.settings.talk) {
+            (Some(end), _) => Some(end + TAIL_GRACE),
+            (None, TalkMode::Tap { .. }) => Some(last_chunk + DEAF),
+            (None, _) => None,
+        }
+    }
+
+    /// Ends what waited too long.
+    pub(crate) fn end_overdue_turn(&mut self, now: Instant) {
+        if self.listening_deadline().is_some_and(|at| at <= now) {
+            self.end_utterance(now);
+        }
+        if self.turn.deadline().is_none_or(|at| at > now) {
+            return;
+        }
+        match self.turn {
+            Turn::Thinking { .. } => {
+                self.utterance = None;
+                let ids: Vec<String> = std::mem::take(&mut self.calls).into_keys().collect();
+                if !ids.is_empty() {
+                    self.act(Action::CancelTools { ids });
+                }
+                self.become_idle(now);
+            }
+            Turn::Speaking { turn, last_sound, .. } => {
+                self.turn = Turn::Speaking { turn, last_sound, ended: true };
+                self.act(Action::EndOfTurn { turn });
+            }
+            Turn::Idle | Turn::Listening { .. } => {}
+        }
+    }
+
+    /// Open mode: when the talk ends for want of life.
+    pub(crate) fn open_idle_at(&self) -> Option<Instant> {
+        let TalkMode::Open { idle: Some(idle), start } = self.settings.talk else { return None };
+        let talk = self.open.as_ref().filter(|_| start != OpenStart::Always)?;
+        self.is_pause().then(|| talk.active + idle)
+    }
+}

@@ -1,0 +1,229 @@
+//! The server's side: every field of every message is acted on; what cannot be read is counted and survived.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+
+use crate::conversation::Conversation;
+use crate::event::{Action, Note, ToolResult};
+use crate::turn::Turn;
+use crate::wire::client::{self, ToolAnswer};
+use crate::wire::server::{Content, FunctionCall, Interaction, decode};
+
+/// After an empty turn the answer may still come in a turn of its own.
+const EMPTY_TURN_GRACE: Duration = Duration::from_secs(3);
+/// The model says that it is done and has said nothing.
+const DONE_GRACE: Duration = Duration::from_millis(500);
+/// Open mode: after an interruption the answer to it is due.
+const AFTER_INTERRUPTION: Duration = Duration::from_secs(6);
+/// A tool answers through the program, which bounds it; this only bounds a lost report.
+const CALL_MAX: Duration = Duration::from_secs(300);
+
+impl Conversation {
+    pub(crate) fn on_payload(&mut self, now: Instant, payload: &[u8]) {
+        let message = match decode(payload) {
+            Ok(message) => message,
+            Err(unreadable) => return self.note(Note::Unread { kind: unreadable.kind }),
+        };
+        if message.setup_complete {
+            match self.link.completed(now) {
+                Some(resumed) => {
+                    self.last_use = now;
+                    self.note(Note::LinkUp { resumed });
+                }
+                None => self.note(Note::Unread { kind: "setupComplete unasked" }),
+            }
+        }
+        if let Some(update) = message.resumption {
+            // An update that is not resumable carries no handle: the old one stays good.
+            if let (true, Some(handle)) = (update.resumable, update.handle) {
+                self.link.keep_handle(handle);
+            }
+        }
+        if let Some(content) = message.content {
+            self.on_content(now, content);
+        }
+        if !message.tool_calls.is_empty() {
+            self.on_tool_calls(now, message.tool_calls);
+        }
+        if !message.cancelled_calls.is_empty() {
+            let mut ids = message.cancelled_calls;
+            ids.retain(|id| self.calls.remove(id).is_some());
+            if !ids.is_empty() {
+                self.act(Action::CancelTools { ids });
+            }
+        }
+        if let Some(go_away) = message.go_away {
+            self.link.go_away(now, go_away.time_left);
+        }
+        if let Some(usage) = message.usage {
+            self.note(Note::Usage(usage));
+        }
+        if message.error.is_some() {
+            self.note(Note::Unread { kind: "error object" });
+        }
+        if message.unknown_members > 0 {
+            self.note(Note::Unread { kind: "unknown member" });
+        }
+    }
+
+    fn on_content(&mut self, now: Instant, content: Content) {
+        if content.interrupted {
+            self.on_interrupted(now);
+        }
+        if let Some(text) = content.heard {
+            self.note(Note::Heard(text));
+        }
+        if let Some(text) = content.hearing {
+            self.note(Note::Hearing(text));
+        }
+        if let Some(text) = content.said {
+            self.note(Note::Said(text));
+        }
+        for part in content.audio {
+            if content.interrupted {
+                // It belongs to what was just cut.
+                self.note(Note::AnswerDropped { samples: part.samples.len() as u64 });
+            } else {
+                self.on_sound(now, part.samples, part.rate_hz);
+            }
+        }
+        if content.generation_complete {
+            self.mute.stop();
+            self.end_of_sound();
+        }
+        match content.interaction {
+            Some(Interaction::InProgress) => self.in_progress = true,
+            Some(Interaction::Idle) => self.in_progress = false,
+            Some(Interaction::Other) | None => {}
+        }
+        if content.turn_complete {
+            self.on_turn_complete(now);
+        }
+        if content.interaction == Some(Interaction::Idle) {
+            self.shorten_thinking(now + DONE_GRACE);
+        }
+    }
+
+    fn on_sound(&mut self, now: Instant, samples: Vec<i16>, rate_hz: u32) {
+        let dropped = samples.len() as u64;
+        if self.turn.is_listening() {
+            self.mute.start(now); // the person has the word: whatever comes is of the answer that was cut
+            return self.note(Note::AnswerDropped { samples: dropped });
+        }
+        if self.speaker_lost || self.mute.swallows(now) {
+            return self.note(Note::AnswerDropped { samples: dropped });
+        }
+        self.answered();
+        self.turn_open = true;
+        self.turn_cut = false;
+        self.tool_answered = false;
+        if !matches!(self.turn, Turn::Speaking { ended: false, .. }) {
+            self.answer_number += 1;
+            self.note(Note::FirstSound { turn: self.answer_number });
+        }
+        let turn = self.answer_number;
+        self.turn = Turn::Speaking { turn, last_sound: now, ended: false };
+        if let Some(talk) = &mut self.open {
+            talk.active = now;
+        }
+        self.act(Action::Play { turn, samples, rate_hz });
+    }
+
+    /// The server has shown that it holds the utterance: it need not be sent again.
+    fn answered(&mut self) {
+        if self.utterance.as_ref().is_some_and(|u| u.ended && u.is_sent()) {
+            self.utterance = None;
+        }
+    }
+
+    fn end_of_sound(&mut self) {
+        if let Turn::Speaking { turn, last_sound, ended: false } = self.turn {
+            self.turn = Turn::Speaking { turn, last_sound, ended: true };
+            self.act(Action::EndOfTurn { turn });
+        }
+    }
+
+    fn on_interrupted(&mut self, now: Instant) {
+        self.note(Note::Interrupted);
+        let Turn::Speaking { ended, .. } = self.turn else { return };
+        self.act(Action::Flush { turn: self.answer_number });
+        if !ended {
+            self.mute.start(now); // a few stale parts may follow
+        }
+        self.cut_turn();
+        self.become_idle(now);
+        if self.open.as_ref().is_some_and(|talk| !talk.gate_open) {
+            self.turn = Turn::Thinking { until: Some(now + AFTER_INTERRUPTION) };
+        }
+    }
+
+    /// The turn in hand was cut here: its completion, when it comes, says nothing about the next one.
+    pub(crate) fn cut_turn(&mut self) {
+        self.turn_cut = self.turn_open;
+        self.turn_open = false;
+    }
+
+    fn on_turn_complete(&mut self, now: Instant) {
+        self.note(Note::TurnComplete);
+        self.mute.stop();
+        self.turn_open = false;
+        if std::mem::take(&mut self.turn_cut) {
+            return;
+        }
+        self.end_of_sound();
+        if !self.tool_answered && !self.in_progress && self.calls.is_empty() {
+            self.shorten_thinking(now + EMPTY_TURN_GRACE);
+        }
+    }
+
+    /// An answer is less likely now. A wait that has not begun (nothing sent yet) is left alone.
+    fn shorten_thinking(&mut self, at: Instant) {
+        if let Turn::Thinking { until: Some(until) } = &mut self.turn {
+            *until = at.min(*until);
+        }
+    }
+
+    fn on_tool_calls(&mut self, now: Instant, calls: Vec<FunctionCall>) {
+        self.answered();
+        let mut refused = Vec::new();
+        for FunctionCall { id, name, args } in calls {
+            if self.calls.contains_key(&id) {
+                self.note(Note::Unread { kind: "tool call repeated" });
+            } else if self.settings.tools.is_empty() {
+                let error = format!("there is no tool \"{name}\" on this device");
+                refused.push(ToolAnswer { id, name, response: object("error", error) });
+            } else {
+                self.calls.insert(id.clone(), name.clone());
+                self.act(Action::CallTool { id, name, args });
+            }
+        }
+        if !refused.is_empty() {
+            self.tool_answered = true;
+            self.send(now, client::tool_response(&refused));
+        }
+        if !self.turn.is_listening() && !self.turn.is_speaking() {
+            let wait = if self.calls.is_empty() { self.settings.answer_timeout } else { CALL_MAX };
+            self.turn = Turn::Thinking { until: Some(now + wait) };
+        }
+    }
+
+    pub(crate) fn on_tool_result(&mut self, now: Instant, result: ToolResult) {
+        let Some(name) = self.calls.remove(&result.id) else {
+            return self.note(Note::Unread { kind: "result of a dead tool call" });
+        };
+        if !self.link.is_up() {
+            return self.note(Note::Unread { kind: "tool result without a link" });
+        }
+        let response = result.outcome.unwrap_or_else(|error| object("error", error));
+        self.tool_answered = true;
+        self.send(now, client::tool_response(&[ToolAnswer { id: result.id, name, response }]));
+        if let Turn::Thinking { until } = &mut self.turn {
+            *until = Some(now + self.settings.answer_timeout);
+        }
+    }
+}
+
+fn object(key: &str, text: String) -> Map<String, Value> {
+    Map::from_iter([(key.to_owned(), Value::String(text))])
+}

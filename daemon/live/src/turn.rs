@@ -1,0 +1,96 @@
+//! Who is speaking?
+
+use std::time::{Duration, Instant};
+
+/// Of a cut answer, stale parts may still arrive; after this long without any, what comes is a new answer.
+const STALE_GAP: Duration = Duration::from_secs(1);
+/// An answer of which nothing came for this long is over, whatever the server says.
+const STALL: Duration = Duration::from_secs(10);
+
+/// One side speaking until done.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Turn {
+    /// Nobody.
+    Idle,
+    /// The person. `ending`: kept up to what was captured by then.
+    Listening { since: Instant, ending: Option<Instant>, last_chunk: Instant },
+    /// Nobody, and an answer is due. `until` is `None` while the utterance waits for a link or a tool runs.
+    Thinking { until: Option<Instant> },
+    /// The assistant. `ended`: no more sound will come, what came is still being heard.
+    Speaking { turn: u32, last_sound: Instant, ended: bool },
+}
+
+impl Turn {
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self, Turn::Idle)
+    }
+
+    pub(crate) fn is_listening(&self) -> bool {
+        matches!(self, Turn::Listening { .. })
+    }
+
+    pub(crate) fn is_speaking(&self) -> bool {
+        matches!(self, Turn::Speaking { .. })
+    }
+
+    /// When this state ends by itself if nothing happens.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match *self {
+            Turn::Speaking { last_sound, ended: false, .. } => Some(last_sound + STALL),
+            Turn::Thinking { until } => until,
+            _ => None,
+        }
+    }
+}
+
+/// Drops what still arrives of an answer that was cut, and stops doing so by itself.
+#[derive(Debug, Default)]
+pub(crate) struct Mute {
+    last_stale: Option<Instant>,
+}
+
+impl Mute {
+    /// The answer was cut while the server may still be sending it.
+    pub(crate) fn start(&mut self, now: Instant) {
+        self.last_stale = Some(now);
+    }
+
+    /// The cut answer is over by the server's word, or a new one has surely begun.
+    pub(crate) fn stop(&mut self) {
+        self.last_stale = None;
+    }
+
+    /// Whether sound that arrives now belongs to the cut answer.
+    pub(crate) fn swallows(&mut self, now: Instant) -> bool {
+        match self.last_stale {
+            Some(last) if now.saturating_duration_since(last) < STALE_GAP => {
+                self.last_stale = Some(now);
+                true
+            }
+            _ => {
+                self.last_stale = None;
+                false
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stale_sound_is_swallowed_until_it_pauses_or_is_over() {
+        let t = Instant::now();
+        let ms = |n| t + Duration::from_millis(n);
+        let mut mute = Mute::default();
+        assert!(!mute.swallows(t));
+        mute.start(t);
+        assert!(mute.swallows(ms(900)) && mute.swallows(ms(1800)));
+        assert!(!mute.swallows(ms(2800)), "a pause of a second: a new answer");
+        assert!(!mute.swallows(ms(2801)));
+        mute.start(t);
+        mute.stop();
+        assert!(!mute.swallows(ms(1)));
+    }
+}

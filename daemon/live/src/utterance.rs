@@ -1,0 +1,191 @@
+//! What the person says, from press or gate opening to its end, kept until the server has shown a sign of it.
+//!
+//! Bounded: beyond the bound the oldest goes first, and what was never sent is counted as lost.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::wire::client;
+
+const RATE: usize = 16_000;
+/// Kept speech is sent in messages of this size; live speech as it comes.
+const BURST: usize = RATE / 10;
+
+/// One stretch of speech on its way to the server.
+#[derive(Debug)]
+pub(crate) struct Utterance {
+    /// When it began.
+    pub(crate) since: Instant,
+    /// When its last sample was captured.
+    pub(crate) until: Instant,
+    /// When the gate last heard speech in it.
+    pub(crate) last_speech: Option<Instant>,
+    /// Nothing will be added.
+    pub(crate) ended: bool,
+    /// Links on which some of it was sent.
+    pub(crate) tries: u32,
+    chunks: VecDeque<Vec<i16>>,
+    samples: usize,
+    samples_max: usize,
+    /// Index of the first chunk not yet sent on the present link.
+    next: usize,
+    begun: bool,
+    end_sent: bool,
+}
+
+impl Utterance {
+    pub(crate) fn new(since: Instant, samples_max: usize) -> Self {
+        Utterance {
+            since,
+            until: since,
+            last_speech: None,
+            ended: false,
+            tries: 0,
+            chunks: VecDeque::new(),
+            samples: 0,
+            samples_max,
+            next: 0,
+            begun: false,
+            end_sent: false,
+        }
+    }
+
+    /// Adds a chunk; returns how many samples were lost to the bound.
+    pub(crate) fn push(&mut self, samples: Vec<i16>, speech: bool, at: Instant) -> u64 {
+        self.until = self.until.max(at);
+        if speech {
+            self.last_speech = Some(at);
+        }
+        self.samples += samples.len();
+        self.chunks.push_back(samples);
+        let mut lost = 0;
+        while self.samples > self.samples_max && self.chunks.len() > 1 {
+            let Some(oldest) = self.chunks.pop_front() else { break };
+            self.samples -= oldest.len();
+            if self.next > 0 {
+                self.next -= 1; // sent already, only forgotten
+            } else {
+                lost += oldest.len() as u64;
+            }
+        }
+        lost
+    }
+
+    /// Whether speech was heard in it.
+    pub(crate) fn has_speech(&self) -> bool {
+        self.last_speech.is_some()
+    }
+
+    /// Whether all of it, its end included, is on the present link.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.end_sent
+    }
+
+    /// Samples not yet sent on the present link.
+    pub(crate) fn unsent(&self) -> u64 {
+        self.chunks.iter().skip(self.next).map(|c| c.len() as u64).sum()
+    }
+
+    /// The link is gone: everything kept will be sent again on the next one.
+    pub(crate) fn rewind(&mut self) {
+        if self.begun {
+            self.tries += 1;
+        }
+        self.next = 0;
+        self.begun = false;
+        self.end_sent = false;
+    }
+
+    /// Messages that are due: the beginning, what was not yet sent, the end. `silence` samples close an utterance
+    /// whose end the server finds by itself.
+    pub(crate) fn drain(&mut self, manual: bool, silence: usize, mut send: impl FnMut(String)) {
+        if !self.begun {
+            self.begun = true;
+            if manual {
+                send(client::activity_start().to_owned());
+            }
+        }
+        while self.next < self.chunks.len() {
+            let backlog = self.chunks.len() - self.next;
+            if backlog == 1 {
+                send(client::audio(&self.chunks[self.next]));
+                self.next += 1;
+                continue;
+            }
+            let mut burst = Vec::with_capacity(BURST);
+            while self.next < self.chunks.len() && burst.len() + self.chunks[self.next].len() <= BURST {
+                burst.extend_from_slice(&self.chunks[self.next]);
+                self.next += 1;
+            }
+            if burst.is_empty() {
+                burst.clone_from(&self.chunks[self.next]); // one chunk larger than a burst
+                self.next += 1;
+            }
+            send(client::audio(&burst));
+        }
+        if self.ended && !self.end_sent {
+            self.end_sent = true;
+            if manual {
+                send(client::activity_end().to_owned());
+            } else {
+                for part in vec![0; silence].chunks(BURST) {
+                    send(client::audio(part));
+                }
+                send(client::audio_stream_end().to_owned());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(utterance: &mut Utterance, manual: bool) -> Vec<String> {
+        let mut out = Vec::new();
+        utterance.drain(manual, 160, |m| out.push(m));
+        out
+    }
+
+    #[test]
+    fn kept_speech_goes_out_in_bursts_between_its_beginning_and_its_end() {
+        let now = Instant::now();
+        let mut utterance = Utterance::new(now, 16_000);
+        for n in 0..7 {
+            assert_eq!(utterance.push(vec![n; 320], true, now), 0);
+        }
+        let first = sent(&mut utterance, true);
+        assert_eq!(first.len(), 3, "start, five chunks at once, two at once: {first:?}");
+        assert_eq!(first[0], client::activity_start());
+        assert_eq!(first[1], client::audio(&[[0; 320], [1; 320], [2; 320], [3; 320], [4; 320]].concat()));
+        utterance.push(vec![9; 320], true, now);
+        utterance.ended = true;
+        assert_eq!(sent(&mut utterance, true), [client::audio(&[9; 320]), client::activity_end().to_owned()]);
+        assert!(utterance.is_sent());
+    }
+
+    #[test]
+    fn beyond_the_bound_the_oldest_goes_and_only_the_unsent_counts_as_lost() {
+        let now = Instant::now();
+        let mut utterance = Utterance::new(now, 640);
+        utterance.push(vec![1; 320], true, now);
+        sent(&mut utterance, true);
+        utterance.push(vec![2; 320], true, now);
+        assert_eq!(utterance.push(vec![3; 320], true, now), 0, "the first was sent already");
+        assert_eq!(utterance.push(vec![4; 320], true, now), 320, "the second was not");
+        assert_eq!(sent(&mut utterance, true), [client::audio(&[[3; 320], [4; 320]].concat())]);
+    }
+
+    #[test]
+    fn a_lost_link_sends_everything_again_and_counts_the_try() {
+        let now = Instant::now();
+        let mut utterance = Utterance::new(now, 16_000);
+        utterance.rewind();
+        assert_eq!(utterance.tries, 0, "nothing had been sent");
+        utterance.push(vec![1; 320], true, now);
+        let first = sent(&mut utterance, false);
+        utterance.rewind();
+        assert_eq!(sent(&mut utterance, false), first);
+        assert_eq!(utterance.tries, 1);
+    }
+}
