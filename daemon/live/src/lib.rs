@@ -10,5 +10,16 @@
 //! After every input, drain the actions until there are none; only then wait. This crate has no clock, socket,
 //! thread or async in it. Start reading at [`event`] for the words, then `conversation`.
 
+mod conversation;
 pub mod event;
+mod link;
+mod person;
+pub mod profile;
+mod server;
 pub mod settings;
+mod turn;
+mod utterance;
+pub mod verdict;
+pub mod wire;
+
+pub use conversation::Conversation;

@@ -1,0 +1,173 @@
+//! What the server says, as plain data: every field of every message, since one message may carry any number of them.
+//!
+//! [`decode`] requires nothing: members may be absent, null, unknown, in camelCase or snake_case. One of the wrong type
+//! costs only itself.
+
+use crate::event::Usage;
+use crate::wire::Handle;
+use crate::wire::read::{Found, Object};
+use serde::de::DeserializeSeed;
+use serde_json::{Map, Value};
+use std::cell::Cell;
+use std::time::Duration;
+
+/// Sample rate of answer sound that does not name one, as Vertex leaves it out.
+pub const ANSWER_RATE_HZ: u32 = 24_000;
+
+/// A payload nothing could be taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// One of "not UTF-8", "not JSON", "not an object", "wrong type", "bad audio", "bad duration".
+    pub kind: &'static str,
+}
+
+/// One message of the server.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServerMessage {
+    /// The setup was accepted.
+    pub setup_complete: bool,
+    /// What the model says and what it heard.
+    pub content: Option<Content>,
+    /// Calls to answer, each of them.
+    pub tool_calls: Vec<FunctionCall>,
+    /// Calls not to answer any more.
+    pub cancelled_calls: Vec<String>,
+    /// The server will close soon.
+    pub go_away: Option<GoAway>,
+    /// News of the handle.
+    pub resumption: Option<Resumption>,
+    /// What the server's voice detection says, also from `voiceActivityDetectionSignal`.
+    pub voice_activity: Option<VoiceActivity>,
+    /// Tokens of this turn.
+    pub usage: Option<Usage>,
+    /// An error in a message; errors normally come as a close code.
+    pub error: Option<ServerError>,
+    /// How many names at the top are not known here.
+    pub unknown_members: usize,
+    /// The first member that could not be read although the rest was, with the words of [`Unreadable::kind`].
+    pub unread: Option<&'static str>,
+}
+
+/// The server will close this connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GoAway {
+    /// After this long, when it says so.
+    pub time_left: Option<Duration>,
+}
+
+/// News of the handle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resumption {
+    /// The newest handle; `None` when it is empty: keep the former one.
+    pub handle: Option<Handle>,
+    /// Whether the session could be resumed from this very point.
+    pub resumable: bool,
+}
+
+/// What the server's voice detection says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VoiceActivity {
+    /// Speech began.
+    Start,
+    /// Speech ended.
+    End,
+    /// A name this version does not know.
+    Other,
+}
+
+/// A call to answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FunctionCall {
+    /// Opaque; empty where the backend leaves it out.
+    pub id: String,
+    /// Declared name.
+    pub name: String,
+    /// Arguments.
+    pub args: Map<String, Value>,
+}
+
+/// What the model says and what it heard.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Content {
+    /// Sound of the answer, part by part.
+    pub audio: Vec<AudioPart>,
+    /// How many parts were thoughts, plans or code: never spoken.
+    pub text_parts: usize,
+    /// What the person said: a delta to append.
+    pub heard: Option<String>,
+    /// What the person seems to be saying: replaces the former.
+    pub hearing: Option<String>,
+    /// What the assistant says: a delta to append.
+    pub said: Option<String>,
+    /// The answer was cut by the person.
+    pub interrupted: bool,
+    /// No more sound will come for this answer.
+    pub generation_complete: bool,
+    /// The model's turn is over.
+    pub turn_complete: bool,
+    /// Why it is over, when that is unusual.
+    pub turn_complete_reason: Option<String>,
+    /// Whether the model goes on working after its turn.
+    pub interaction: Option<Interaction>,
+    /// The model waits for more on purpose.
+    pub waiting_for_input: bool,
+}
+
+/// A piece of answer sound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AudioPart {
+    /// Rate in Hz, 24,000 when not told.
+    pub rate_hz: u32,
+    /// Mono.
+    pub samples: Vec<i16>,
+}
+
+/// Whether the model goes on working after its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interaction {
+    /// It does; also for the older REQUIRES_ACTION.
+    InProgress,
+    /// It does not.
+    Idle,
+    /// A name this version does not know.
+    Other,
+}
+
+/// An error told in a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerError {
+    /// HTTP or gRPC code.
+    pub code: Option<i64>,
+    /// The server's words, or the name of the status.
+    pub message: String,
+}
+
+/// Reads one WebSocket payload, text or binary alike.
+///
+/// # Errors
+/// When it is not a JSON object, or when nothing in it could be read and something was wrong with it.
+pub fn decode(payload: &[u8]) -> Result<ServerMessage, Unreadable> {
+    let text = std::str::from_utf8(payload).map_err(|_| Unreadable { kind: "not UTF-8" })?;
+    let trouble = Cell::new(None);
+    let mut message = ServerMessage::default();
+    let mut json = serde_json::Deserializer::from_str(text);
+    let found = Object { into: &mut message, trouble: &trouble }
+        .deserialize(&mut json)
+        .and_then(|found| json.end().map(|()| found))
+        .map_err(|_| Unreadable { kind: "not JSON" })?;
+    if found != Found::Object {
+        return Err(Unreadable { kind: "not an object" });
+    }
+    match trouble.get() {
+        Some(kind)
+            if message
+                == (ServerMessage {
+                    unknown_members: message.unknown_members,
+                    ..ServerMessage::default()
+                }) =>
+        {
+            Err(Unreadable { kind })
+        }
+        unread => Ok(ServerMessage { unread, ..message }),
+    }
+}
