@@ -14,8 +14,6 @@ const BURST: usize = RATE / 10;
 /// One stretch of speech on its way to the server.
 #[derive(Debug)]
 pub(crate) struct Utterance {
-    /// When it began.
-    pub(crate) since: Instant,
     /// When its last sample was captured.
     pub(crate) until: Instant,
     /// When the gate last heard speech in it.
@@ -36,7 +34,6 @@ pub(crate) struct Utterance {
 impl Utterance {
     pub(crate) fn new(since: Instant, samples_max: usize) -> Self {
         Utterance {
-            since,
             until: since,
             last_speech: None,
             ended: false,
