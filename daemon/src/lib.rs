@@ -9,5 +9,6 @@ pub mod panel;
 pub mod secret;
 pub mod stats;
 pub mod status;
+pub mod sound;
 pub mod tls;
 pub mod wire;

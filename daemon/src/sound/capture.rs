@@ -1,0 +1,397 @@
+//! The microphone's thread: frames in, blocks out to whoever listens; the last moments kept while nobody does.
+//!
+//! While at rest the card wakes it only every `rest_ms`, and a press (the command and its wake-up) makes it fetch
+//! at once what the card holds. Once running it neither allocates, locks, logs nor waits for anything but the
+//! card.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use heapless::spsc::{Consumer, Producer};
+use pressel_dsp::{
+    BLOCK, BLOCK_RATE, Block, FrontEnd, FrontEndSettings, PreRoll, Reading, blocks_of_ms, to_i16s,
+};
+use pressel_hal::{Error, ErrorKind, Microphone};
+use pressel_live::event::Listen;
+
+use super::SoundSettings;
+use super::device::{Ended, OpenMicrophone, Thread, Work};
+use super::facts::Facts;
+
+/// Blocks that may wait for the main loop: 5 s. Beyond them the newest are dropped, counted and told as a gap.
+pub(super) const QUEUE: usize = 512;
+/// Commands that may wait for the thread: far more than a person can press while it is opening a card.
+pub(super) const COMMANDS: usize = 32;
+
+/// A card that delivers nothing for this long is taken for lost: some drivers stop without an error.
+const SILENT_CARD: Duration = Duration::from_secs(3);
+/// Longest sleep.
+const LOOK_UP: Duration = Duration::from_millis(500);
+
+/// What the thread delivers, in order. Nearly all of it is sound, and the queue's memory is there anyway.
+#[allow(clippy::large_enum_variant)]
+pub(super) enum Captured {
+    /// 10 ms of a listening.
+    Sound {
+        listen: u32,
+        samples: [i16; BLOCK],
+        speech: bool,
+        at: Instant,
+        /// The chunk is complete: the main loop was woken.
+        ends_chunk: bool,
+    },
+    /// So many 16 kHz samples of the listening are missing here.
+    Gap { listen: u32, samples: u64 },
+    /// The gate opened.
+    Opened { listen: u32 },
+    /// The gate closed.
+    Closed { listen: u32 },
+    /// The card is gone.
+    Lost,
+    /// It is back.
+    Back,
+}
+
+/// What the pre-roll ring knows of a block.
+#[derive(Clone, Copy)]
+struct Stamp {
+    /// When its last sample was captured.
+    at: Instant,
+    speech: bool,
+    /// 16 kHz samples missing before it.
+    lost: u64,
+}
+
+/// What goes from here to the main loop.
+pub(super) struct Outlet {
+    queue: Producer<'static, Captured, QUEUE>,
+    facts: Arc<Facts>,
+    /// Samples of the listening that found no room.
+    owed_gap: u64,
+    /// Marks that found no room, with the listening they belong to.
+    owed_mark: Option<Captured>,
+}
+
+impl Outlet {
+    pub(super) fn new(queue: Producer<'static, Captured, QUEUE>, facts: Arc<Facts>) -> Self {
+        Outlet { queue, facts, owed_gap: 0, owed_mark: None }
+    }
+
+    /// Puts a mark that must not be lost; it waits here while there is no room.
+    fn mark(&mut self, mark: Captured) {
+        self.pay();
+        if self.owed_mark.is_some() {
+            // Only the newest counts: who did not fetch for 5 s gets the state, not the story.
+            self.owed_mark = Some(mark);
+        } else if let Err(mark) = self.queue.enqueue(mark) {
+            self.owed_mark = Some(mark);
+        }
+    }
+
+    fn pay(&mut self) {
+        if let Some(mark) = self.owed_mark.take() {
+            self.owed_mark = self.queue.enqueue(mark).err();
+        }
+    }
+
+    /// Puts sound, or counts it as a gap.
+    fn sound(&mut self, listen: u32, block: &Block, stamp: Stamp, ends_chunk: bool) {
+        self.pay();
+        self.owed_gap += stamp.lost;
+        if self.owed_gap > 0 && self.queue.enqueue(Captured::Gap { listen, samples: self.owed_gap }).is_ok() {
+            self.owed_gap = 0;
+        }
+        let mut samples = [0; BLOCK];
+        to_i16s(block, &mut samples);
+        let item = Captured::Sound { listen, samples, speech: stamp.speech, at: stamp.at, ends_chunk };
+        if self.owed_gap > 0 || self.queue.enqueue(item).is_err() {
+            self.owed_gap += BLOCK as u64;
+            self.facts.capture.dropped_samples.fetch_add(BLOCK as u64, Relaxed);
+        }
+    }
+}
+
+/// The thread's state over all openings of the card.
+pub(super) struct Capture {
+    open: OpenMicrophone,
+    settings: SoundSettings,
+    facts: Arc<Facts>,
+    commands: Consumer<'static, Listen, COMMANDS>,
+    outlet: Outlet,
+    listen: Listen,
+    /// Blocks not delivered to anybody: the pre-roll, and what a late wake-up may add to it.
+    ring: PreRoll<Stamp>,
+    pre_roll_blocks: usize,
+    rest_blocks: usize,
+    chunk_blocks: usize,
+    /// Blocks of the chunk that is being delivered.
+    in_chunk: usize,
+    /// Gated: between `Opened` and `Closed`.
+    passing: bool,
+    /// The gate's state at the last block.
+    gate_open: bool,
+    /// `Lost` was told and `Back` is due.
+    away: bool,
+}
+
+impl Capture {
+    pub(super) fn new(
+        open: OpenMicrophone,
+        settings: SoundSettings,
+        facts: Arc<Facts>,
+        commands: Consumer<'static, Listen, COMMANDS>,
+        queue: Producer<'static, Captured, QUEUE>,
+    ) -> Self {
+        let pre_roll_blocks = blocks_of_ms(settings.pre_roll_ms);
+        let rest_blocks = blocks_of_ms(settings.capture.rest_ms).max(1);
+        // A press is handled within one rest; two more blocks for the one being filled and for jitter.
+        let ring = PreRoll::new(pre_roll_blocks + rest_blocks + 2);
+        let chunk_blocks = blocks_of_ms(settings.capture.chunk_ms).max(1);
+        Capture {
+            open,
+            outlet: Outlet::new(queue, facts.clone()),
+            facts,
+            commands,
+            listen: Listen::Rest,
+            ring,
+            pre_roll_blocks,
+            rest_blocks,
+            chunk_blocks,
+            in_chunk: 0,
+            passing: false,
+            gate_open: false,
+            away: false,
+            settings,
+        }
+    }
+
+    /// The loop. Nothing in it allocates.
+    fn listen_to(&mut self, thread: &Thread, stream: &mut Stream) -> Result<(), Error> {
+        let mut heard_at = Instant::now();
+        while !thread.stopping() {
+            let frames = self.blocks_wanted() * stream.front_end.frames_per_block() - stream.filled;
+            stream.microphone.wait(frames, &thread.wake, LOOK_UP)?;
+            self.facts.capture.wakes.fetch_add(1, Relaxed);
+            self.facts.capture.beats.fetch_add(1, Relaxed);
+            let mut block = [0.0; BLOCK];
+            let (mut any, mut tell) = (false, false);
+            while let Some((stamp, reading)) = stream.next_block(&mut block, &self.facts)? {
+                any = true;
+                tell |= self.take(&block, stamp, reading);
+            }
+            // Only now: what the card held belongs to the listening that ends, or into the ring that a new one
+            // begins with.
+            tell |= self.obey();
+            if tell {
+                thread.main.signal();
+            }
+            let now = Instant::now();
+            if any {
+                heard_at = now;
+            } else if now.duration_since(heard_at) > SILENT_CARD {
+                return Err(Error::new(ErrorKind::Lost, "capture: the card has delivered nothing for 3 s"));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many more blocks are worth a wake-up.
+    fn blocks_wanted(&self) -> usize {
+        match self.listen {
+            Listen::Rest => self.rest_blocks,
+            Listen::All { .. } | Listen::Gated { .. } => self.chunk_blocks - self.in_chunk,
+        }
+    }
+
+    /// Takes the newest command and begins what it asks for. True if there is something for the main loop.
+    fn obey(&mut self) -> bool {
+        let mut newest = None;
+        while let Some(command) = self.commands.dequeue() {
+            newest = Some(command);
+        }
+        let Some(command) = newest else { return false };
+        self.listen = command;
+        self.in_chunk = 0;
+        self.passing = false;
+        match command {
+            Listen::Rest => false,
+            Listen::All { number, since } => {
+                let pre_roll = Duration::from_millis(u64::from(self.settings.pre_roll_ms));
+                while self.ring.oldest().is_some_and(|stamp| stamp.at + pre_roll <= since) {
+                    self.ring.pop();
+                }
+                self.deliver_ring(number)
+            }
+            // Somebody is speaking already: as if the gate had opened now.
+            Listen::Gated { number } => self.gate_open && self.pass(number),
+        }
+    }
+
+    /// Takes a block as the listening wants it. True if there is something for the main loop.
+    fn take(&mut self, block: &Block, stamp: Stamp, reading: Reading) -> bool {
+        self.gate_open = reading.open;
+        self.facts.capture.set_levels(reading.level_dbfs, reading.floor_dbfs);
+        match self.listen {
+            Listen::Rest => {
+                self.ring.push(block, stamp);
+                false
+            }
+            Listen::All { number, .. } => self.deliver(number, block, stamp, false),
+            Listen::Gated { number } if self.passing => {
+                let told = self.deliver(number, block, stamp, reading.closed);
+                if reading.closed {
+                    self.passing = false;
+                    self.outlet.mark(Captured::Closed { listen: number });
+                }
+                told
+            }
+            Listen::Gated { number } => {
+                self.ring.push(block, stamp);
+                reading.open && self.pass(number)
+            }
+        }
+    }
+
+    /// Begins a segment: the gate's pre-roll and the block that opened it.
+    fn pass(&mut self, number: u32) -> bool {
+        self.passing = true;
+        while self.ring.len() > self.pre_roll_blocks + 1 {
+            self.ring.pop();
+        }
+        self.outlet.mark(Captured::Opened { listen: number });
+        self.deliver_ring(number);
+        true
+    }
+
+    fn deliver_ring(&mut self, number: u32) -> bool {
+        let mut told = false;
+        while let Some((&block, stamp)) = self.ring.pop() {
+            told |= self.deliver(number, &block, stamp, false);
+        }
+        told
+    }
+
+    /// Hands one block over; with `last` it ends its chunk, however short. True if the chunk is complete.
+    fn deliver(&mut self, number: u32, block: &Block, stamp: Stamp, last: bool) -> bool {
+        self.in_chunk += 1;
+        let ends_chunk = last || self.in_chunk == self.chunk_blocks;
+        if ends_chunk {
+            self.in_chunk = 0;
+        }
+        self.outlet.sound(number, block, stamp, ends_chunk);
+        ends_chunk
+    }
+}
+
+impl Work for Capture {
+    fn use_card(&mut self, thread: &Thread) -> Ended {
+        let opened = (self.open)().and_then(|microphone| Stream::new(microphone, &self.settings));
+        let mut stream = match opened {
+            Ok(stream) => stream,
+            Err(error) => return Ended::Failed(error),
+        };
+        let format = stream.microphone.format();
+        let facts = &self.facts.capture;
+        facts.rate_hz.store(format.rate_hz, Relaxed);
+        facts.channels.store(format.channels, Relaxed);
+        facts.running.store(true, Relaxed);
+        thread.opened(format, false);
+        if std::mem::take(&mut self.away) {
+            self.outlet.mark(Captured::Back);
+            thread.main.signal();
+        }
+        match self.listen_to(thread, &mut stream) {
+            Err(error) => Ended::Failed(error),
+            Ok(()) => Ended::Stopped,
+        }
+    }
+
+    fn pass_time(&mut self, thread: &Thread) {
+        self.facts.capture.beats.fetch_add(1, Relaxed);
+        self.facts.capture.running.store(false, Relaxed);
+        let news = !std::mem::replace(&mut self.away, true);
+        if news {
+            self.ring.clear();
+            self.gate_open = false;
+            self.outlet.mark(Captured::Lost);
+        }
+        if self.obey() || news {
+            thread.main.signal();
+        }
+    }
+}
+
+/// An open microphone and what its frames go through.
+struct Stream {
+    microphone: Box<dyn Microphone>,
+    front_end: FrontEnd,
+    channels: usize,
+    rate_hz: u32,
+    /// How late the front end's blocks are.
+    delay: Duration,
+    /// Frames of the block that is being read.
+    frames: Box<[f32]>,
+    filled: usize,
+    /// Where the next frame should be.
+    expected: u64,
+    /// 16 kHz samples lost since the last block.
+    lost: u64,
+}
+
+impl Stream {
+    fn new(microphone: Box<dyn Microphone>, settings: &SoundSettings) -> Result<Self, Error> {
+        let format = microphone.format();
+        let front_end = FrontEnd::new(FrontEndSettings {
+            rate_hz: format.rate_hz,
+            channels: format.channels,
+            use_channels: settings.capture.use_channels.clone(),
+            high_pass_hz: settings.capture.high_pass_hz as f32,
+            gate: settings.gate,
+        })
+        .map_err(|error| Error::new(ErrorKind::Unsupported, error.to_string()))?;
+        let channels = format.channels as usize;
+        Ok(Stream {
+            delay: Duration::from_secs_f32(front_end.delay_ms() / 1000.0),
+            frames: vec![0.0; front_end.frames_per_block() * channels].into(),
+            front_end,
+            channels,
+            rate_hz: format.rate_hz,
+            filled: 0,
+            expected: 0,
+            lost: 0,
+            microphone,
+        })
+    }
+
+    /// Reads until a block is complete; `None` when the card holds no more.
+    fn next_block(&mut self, out: &mut Block, facts: &Facts) -> Result<Option<(Stamp, Reading)>, Error> {
+        loop {
+            let start = self.filled * self.channels;
+            let captured = self.microphone.read(&mut self.frames[start..])?;
+            if captured.frames == 0 {
+                return Ok(None);
+            }
+            facts.capture.frames.fetch_add(captured.frames as u64, Relaxed);
+            if captured.xrun || captured.position != self.expected {
+                // The frames before the break make no whole block any more.
+                let broken = captured.position.saturating_sub(self.expected) + self.filled as u64;
+                facts.capture.xruns.fetch_add(u64::from(captured.xrun), Relaxed);
+                facts.capture.lost_frames.fetch_add(broken, Relaxed);
+                self.lost += broken * u64::from(BLOCK_RATE) / u64::from(self.rate_hz);
+                self.frames.copy_within(start..start + captured.frames * self.channels, 0);
+                self.filled = 0;
+                self.front_end.reset();
+            }
+            self.expected = captured.position + captured.frames as u64;
+            self.filled += captured.frames;
+            if self.filled == self.front_end.frames_per_block() {
+                self.filled = 0;
+                let reading = self.front_end.process(&self.frames, out);
+                let lost = std::mem::take(&mut self.lost);
+                let stamp = Stamp { at: captured.at - self.delay, speech: reading.speech, lost };
+                return Ok(Some((stamp, reading)));
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What both sound threads share around their card: opening it, losing it, waiting for it, stopping.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use pressel_hal::realtime::{self, Scheduling};
+use pressel_hal::{Error, ErrorKind, Format, Microphone, Speaker, Wake};
+
+/// Opens the microphone, again after each loss.
+pub type OpenMicrophone = Box<dyn FnMut() -> Result<Box<dyn Microphone>, Error> + Send>;
+/// Opens the speaker, again after each loss.
+pub type OpenSpeaker = Box<dyn FnMut() -> Result<Box<dyn Speaker>, Error> + Send>;
+
+/// A missing card is looked for this often.
+const RETRY: Duration = Duration::from_secs(1);
+/// The same, when a person has to change something first.
+const RETRY_SLOWLY: Duration = Duration::from_secs(10);
+/// Meanwhile the thread shows that it lives this often.
+const LOOK_UP: Duration = Duration::from_secs(1);
+
+/// One of the two directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The microphone.
+    Microphone,
+    /// The speaker.
+    Speaker,
+}
+
+/// A card came or went: for the log and for status, not for the conversation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DeviceNews {
+    /// It is open.
+    Opened {
+        /// Which.
+        side: Side,
+        /// What it agreed to.
+        format: Format,
+        /// How its thread is scheduled.
+        scheduling: Scheduling,
+        /// Speaker: whether written sound can be taken back. Where not, the ring is kept shallow and a flush is
+        /// heard later.
+        rewinds: bool,
+    },
+    /// It cannot be opened, or was lost. Said once, and again when the reason changes.
+    Waiting {
+        /// Which.
+        side: Side,
+        /// What to do about it.
+        kind: ErrorKind,
+        /// The whole story, fit for a log.
+        reason: String,
+    },
+}
+
+/// The threads' way to tell and to be told.
+pub(super) struct Thread {
+    pub(super) side: Side,
+    pub(super) priority: u8,
+    /// Signalled by the main loop when there is something to do.
+    pub(super) wake: Wake,
+    /// Signalled by the thread when there is something to fetch.
+    pub(super) main: Wake,
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) news: mpsc::Sender<DeviceNews>,
+    /// The failure that was told last; none while the card is open.
+    pub(super) told: RefCell<Option<String>>,
+}
+
+/// Why a thread let go of its card.
+pub(super) enum Ended {
+    /// The program ends.
+    Stopped,
+    /// The card failed.
+    Failed(Error),
+}
+
+/// What a sound thread does with its card, and without.
+pub(super) trait Work {
+    /// Opens the card and uses it until it fails or the program ends.
+    fn use_card(&mut self, thread: &Thread) -> Ended;
+    /// The card has failed: called at once, and then at least once a second until it is opened again.
+    fn pass_time(&mut self, thread: &Thread);
+}
+
+impl From<Error> for Ended {
+    fn from(error: Error) -> Self {
+        Ended::Failed(error)
+    }
+}
+
+impl Thread {
+    pub(super) fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Tells that the card is open, and asks for real time from here on.
+    pub(super) fn opened(&self, format: Format, rewinds: bool) {
+        *self.told.borrow_mut() = None;
+        realtime::touch_stack();
+        let scheduling = realtime::schedule(self.priority);
+        self.tell(DeviceNews::Opened { side: self.side, format, scheduling, rewinds });
+    }
+
+    fn tell(&self, news: DeviceNews) {
+        // Fails only when the main side is gone, and then nobody wants to know.
+        let _ = self.news.send(news);
+        self.main.signal();
+    }
+
+    /// Opens and uses the card until the program ends.
+    pub(super) fn run(&self, work: &mut impl Work) {
+        while !self.stopping() {
+            let Ended::Failed(error) = work.use_card(self) else { return };
+            // Opening may take long, and it allocates: not before everybody else.
+            realtime::ordinary();
+            let retry_at = Instant::now() + pause(error.kind);
+            let reason = error.to_string();
+            if self.told.borrow().as_ref() != Some(&reason) {
+                self.tell(DeviceNews::Waiting { side: self.side, kind: error.kind, reason: reason.clone() });
+                *self.told.borrow_mut() = Some(reason);
+            }
+            while !self.stopping() {
+                work.pass_time(self);
+                let left = retry_at.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    break;
+                }
+                self.wake.wait(left.min(LOOK_UP));
+            }
+        }
+    }
+}
+
+/// How long to leave a card alone after a failure.
+fn pause(kind: ErrorKind) -> Duration {
+    match kind {
+        ErrorKind::Busy | ErrorKind::NotFound | ErrorKind::Lost => RETRY,
+        // These need a person; trying costs wake-ups and, with some drivers, log lines.
+        ErrorKind::PermissionDenied | ErrorKind::Unsupported | ErrorKind::Other => RETRY_SLOWLY,
+    }
+}

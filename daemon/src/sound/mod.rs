@@ -1,0 +1,25 @@
+//! Sound: two threads that own the cards, and the bridge between them and the main loop.
+//!
+//! ```text
+//!  card ─frames→ capture  ─blocks→ ┐          ┌→ chunks, gate, gaps, drained, … (SoundEvent)
+//!                                  ├─ bridge ─┤
+//!  card ←frames─ playback ←chunks─ ┘          └← listen, play, flush, volume
+//! ```
+//! The threads neither allocate, lock, log nor await once a card is open. Every queue between them and the main
+//! loop has a bound: microphone blocks 5 s (the newest are dropped, and told as a gap), answers
+//! `playback.queue_max_s` (the newest are dropped and counted). A missing card is a state, not an end: it is
+//! looked for every second. Nothing here knows what a conversation is; turns and listenings are numbers.
+
+mod bridge;
+mod capture;
+mod device;
+mod facts;
+mod playback;
+mod settings;
+mod source;
+mod track;
+
+pub use bridge::{Sound, SoundEvent};
+pub use device::{DeviceNews, OpenMicrophone, OpenSpeaker, Side};
+pub use facts::{CaptureFacts, Facts, PlaybackFacts};
+pub use settings::{CaptureSettings, PlaybackSettings, SoundSettings};

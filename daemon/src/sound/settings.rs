@@ -1,0 +1,130 @@
+//! What the sound threads are told once. Field names are those of the configuration.
+
+use pressel_dsp::GateSettings;
+use pressel_hal::StreamRequest;
+
+/// Everything about sound.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SoundSettings {
+    /// The microphone.
+    pub capture: CaptureSettings,
+    /// The speaker.
+    pub playback: PlaybackSettings,
+    /// When something is speech.
+    pub gate: GateSettings,
+    /// Kept from before the press or the gate opening, in ms.
+    pub pre_roll_ms: u32,
+    /// SCHED_FIFO priority of both threads; 0 = off.
+    pub realtime_priority: u8,
+}
+
+/// `[capture]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CaptureSettings {
+    /// ALSA PCM.
+    pub device: String,
+    /// Wished rate in Hz.
+    pub rate_hz: u32,
+    /// Wished channels.
+    pub channels: u32,
+    /// Channels that are averaged, from 0; empty = all.
+    pub use_channels: Vec<u32>,
+    /// Period in ms.
+    pub period_ms: u32,
+    /// Ring in ms.
+    pub buffer_ms: u32,
+    /// Corner of the high-pass in Hz; 0 = off.
+    pub high_pass_hz: u32,
+    /// Sound per message in ms, a multiple of 10.
+    pub chunk_ms: u32,
+    /// How long capture sleeps while nobody talks, in ms.
+    pub rest_ms: u32,
+}
+
+impl Default for CaptureSettings {
+    fn default() -> Self {
+        CaptureSettings {
+            device: "default".into(),
+            rate_hz: 16_000,
+            channels: 1,
+            use_channels: Vec::new(),
+            period_ms: 10,
+            buffer_ms: 400,
+            high_pass_hz: 80,
+            chunk_ms: 20,
+            rest_ms: 60,
+        }
+    }
+}
+
+impl CaptureSettings {
+    /// What the card is asked for.
+    pub fn request(&self) -> StreamRequest {
+        let needed = self.use_channels.iter().map(|&channel| channel + 1).max().unwrap_or(1);
+        StreamRequest {
+            device: self.device.clone(),
+            rate_hz: self.rate_hz,
+            channels: self.channels.max(needed),
+            period_ms: self.period_ms,
+            buffer_ms: self.buffer_ms,
+        }
+    }
+}
+
+/// `[playback]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlaybackSettings {
+    /// ALSA PCM.
+    pub device: String,
+    /// Wished rate in Hz.
+    pub rate_hz: u32,
+    /// Wished channels.
+    pub channels: u32,
+    /// Period in ms.
+    pub period_ms: u32,
+    /// Ring in ms.
+    pub buffer_ms: u32,
+    /// How close to the DAC a first sound or a flush is written, in ms.
+    pub lead_ms: u32,
+    /// Whether sound in the ring may be taken back, where the card can.
+    pub rewind: bool,
+    /// Ring depth used where nothing can be taken back, in ms.
+    pub shallow_ms: u32,
+    /// A flush fades out over this, in ms.
+    pub fade_ms: u32,
+    /// 0 to 100.
+    pub volume_percent: u32,
+    /// Answer sound kept, in s.
+    pub queue_max_s: u32,
+}
+
+impl Default for PlaybackSettings {
+    fn default() -> Self {
+        PlaybackSettings {
+            device: "default".into(),
+            rate_hz: 48_000,
+            channels: 1,
+            period_ms: 10,
+            buffer_ms: 200,
+            lead_ms: 2,
+            rewind: true,
+            shallow_ms: 40,
+            fade_ms: 5,
+            volume_percent: 100,
+            queue_max_s: 120,
+        }
+    }
+}
+
+impl PlaybackSettings {
+    /// What the card is asked for.
+    pub fn request(&self) -> StreamRequest {
+        StreamRequest {
+            device: self.device.clone(),
+            rate_hz: self.rate_hz,
+            channels: self.channels,
+            period_ms: self.period_ms,
+            buffer_ms: self.buffer_ms,
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! One source of sound for the speaker's thread: chunks of 24 kHz from the main loop become a [`Track`] at the
+//! card's rate. Chunks are taken and handed back without being freed here.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use pressel_dsp::{RateError, Resampler, from_i16s};
+
+use super::facts::Facts;
+use super::track::Track;
+
+/// Rate at which all sound for the speaker is queued: that of the service's answers.
+pub(super) const QUEUE_RATE: u32 = 24_000;
+
+/// Samples converted at once.
+const PIECE: usize = 256;
+
+/// What the main loop hands over.
+pub(super) enum Fed {
+    /// Sound of a turn.
+    Sound { turn: u32, samples: Box<[i16]> },
+    /// Nothing more will come for this turn.
+    End { turn: u32 },
+}
+
+impl Fed {
+    fn turn(&self) -> u32 {
+        match *self {
+            Fed::Sound { turn, .. } | Fed::End { turn } => turn,
+        }
+    }
+}
+
+/// Something about a turn that happens when the DAC reaches a frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Mark {
+    pub(super) position: u64,
+    pub(super) turn: u32,
+    pub(super) kind: MarkKind,
+}
+
+/// What happens there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MarkKind {
+    /// Its first frame.
+    Started,
+    /// The frame after its last.
+    Drained,
+}
+
+/// Both ends of the queue from the main loop; lives as long as the thread.
+pub(super) struct Feed {
+    queue: rtrb::Consumer<Fed>,
+    spent: rtrb::Producer<Box<[i16]>>,
+    facts: Arc<Facts>,
+    /// Turns below this are cut.
+    pub(super) cut_below: u64,
+}
+
+impl Feed {
+    pub(super) fn new(
+        queue: rtrb::Consumer<Fed>,
+        spent: rtrb::Producer<Box<[i16]>>,
+        facts: Arc<Facts>,
+    ) -> Self {
+        Feed { queue, spent, facts, cut_below: 0 }
+    }
+
+    /// Turn of what comes next, after discarding what belongs to cut turns.
+    fn peek(&mut self) -> Option<u32> {
+        loop {
+            let turn = self.queue.peek().ok()?.turn();
+            if u64::from(turn) >= self.cut_below {
+                return Some(turn);
+            }
+            if let Ok(Fed::Sound { samples, .. }) = self.queue.pop() {
+                self.facts.playback.dropped_samples.fetch_add(samples.len() as u64, Relaxed);
+                self.taken(samples.len());
+                self.hand_back(samples);
+            }
+        }
+    }
+
+    fn pop(&mut self) -> Option<Fed> {
+        let fed = self.queue.pop().ok()?;
+        if let Fed::Sound { samples, .. } = &fed {
+            self.taken(samples.len());
+        }
+        Some(fed)
+    }
+
+    fn taken(&self, samples: usize) {
+        self.facts.playback.taken_samples.fetch_add(samples as u64, Relaxed);
+    }
+
+    fn hand_back(&mut self, samples: Box<[i16]>) {
+        // As many fit as can ever be under way; if not, freeing here is the lesser evil.
+        let _ = self.spent.push(samples);
+    }
+
+    /// Discards everything, and calls `ended` for each turn whose end was among it.
+    pub(super) fn discard_all(&mut self, mut ended: impl FnMut(u32)) {
+        while self.peek().is_some() {
+            match self.pop() {
+                Some(Fed::Sound { samples, .. }) => {
+                    self.facts.playback.dropped_samples.fetch_add(samples.len() as u64, Relaxed);
+                    self.hand_back(samples);
+                }
+                Some(Fed::End { turn }) => ended(turn),
+                None => break,
+            }
+        }
+    }
+}
+
+/// From the queue to the track.
+pub(super) struct Source {
+    pub(super) track: Track,
+    resample: Resampler,
+    /// The turn that is being converted.
+    turn: Option<u32>,
+    /// Its end is known: told when its last frame is there.
+    ends: bool,
+    /// Silence still owed to the resampler, to get the turn's last frames out of it.
+    tail: usize,
+    closing: bool,
+    chunk: Option<Box<[i16]>>,
+    used: usize,
+    input: [f32; PIECE],
+    input_from: usize,
+    input_to: usize,
+}
+
+impl Source {
+    pub(super) fn new(rate_hz: u32, track_frames: usize) -> Result<Self, RateError> {
+        Ok(Source {
+            track: Track::new(track_frames),
+            resample: Resampler::aligned(QUEUE_RATE, rate_hz)?,
+            turn: None,
+            ends: false,
+            tail: 0,
+            closing: false,
+            chunk: None,
+            used: 0,
+            input: [0.0; PIECE],
+            input_from: 0,
+            input_to: 0,
+        })
+    }
+
+    /// The turn in the middle of which it is.
+    pub(super) fn turn(&self) -> Option<u32> {
+        self.turn
+    }
+
+    /// The turn whose end was taken from the queue and is not in the track yet.
+    pub(super) fn ending(&self) -> Option<u32> {
+        self.turn.filter(|_| self.ends)
+    }
+
+    /// Whether there is anything to convert.
+    pub(super) fn has_more(&self, feed: &mut Feed) -> bool {
+        self.input_from < self.input_to || self.closing || self.chunk.is_some() || feed.peek().is_some()
+    }
+
+    /// Where its sound goes on, now that the next write sets frame `now`: after what it has in the ring already,
+    /// or there. With `passed`, the DAC has passed frame `before`, and what was converted and not yet written is
+    /// late by the difference.
+    pub(super) fn begin(&mut self, passed: bool, before: u64, now: u64) {
+        if passed && self.track.end() > before {
+            self.track.shift(now - before);
+        } else if passed || self.track.end() < now {
+            self.track.place(now);
+        }
+    }
+
+    /// Converts until the track reaches `until` or nothing is left; marks go to `mark`.
+    pub(super) fn render(&mut self, until: u64, feed: &mut Feed, mut mark: impl FnMut(Mark)) {
+        let mut out = [0.0; PIECE];
+        while self.track.end() < until {
+            let room = (until - self.track.end()).min(PIECE as u64) as usize;
+            let input = &self.input[self.input_from..self.input_to];
+            let (consumed, produced) = self.resample.process(input, &mut out[..room]);
+            self.input_from += consumed;
+            self.track.push(&out[..produced]);
+            // A full `out` may leave frames in the resampler that need no more input.
+            if produced < room && self.input_from == self.input_to && !self.refill(feed, &mut mark) {
+                return;
+            }
+        }
+    }
+
+    /// Fetches the next samples for the resampler; false when there are none.
+    fn refill(&mut self, feed: &mut Feed, mark: &mut impl FnMut(Mark)) -> bool {
+        loop {
+            if self.closing {
+                if self.tail > 0 {
+                    let n = self.tail.min(PIECE);
+                    self.input[..n].fill(0.0);
+                    (self.input_from, self.input_to) = (0, n);
+                    self.tail -= n;
+                    return true;
+                }
+                self.close(mark);
+            }
+            if let Some(chunk) = &self.chunk {
+                let n = from_i16s(&chunk[self.used..], &mut self.input);
+                (self.input_from, self.input_to) = (0, n);
+                self.used += n;
+                if self.used == chunk.len() {
+                    if let Some(chunk) = self.chunk.take() {
+                        feed.hand_back(chunk);
+                    }
+                }
+                if n > 0 {
+                    return true;
+                }
+            }
+            let Some(next) = feed.peek() else { return false };
+            if self.turn.is_some_and(|turn| turn != next) {
+                self.begin_closing();
+                continue;
+            }
+            match feed.pop() {
+                Some(Fed::Sound { turn, samples }) => {
+                    if self.turn.is_none() {
+                        self.turn = Some(turn);
+                        mark(Mark { position: self.track.end(), turn, kind: MarkKind::Started });
+                    }
+                    self.chunk = Some(samples);
+                    self.used = 0;
+                }
+                Some(Fed::End { turn }) if self.turn.is_some() => {
+                    debug_assert_eq!(self.turn, Some(turn));
+                    self.ends = true;
+                    self.begin_closing();
+                }
+                // A turn without a sound has been heard as soon as all before it has.
+                Some(Fed::End { turn }) => {
+                    mark(Mark { position: self.track.end(), turn, kind: MarkKind::Drained });
+                }
+                None => return false,
+            }
+        }
+    }
+
+    fn begin_closing(&mut self) {
+        self.tail = self.resample.tail();
+        self.closing = true;
+    }
+
+    fn close(&mut self, mark: &mut impl FnMut(Mark)) {
+        self.closing = false;
+        self.resample.reset();
+        if let (Some(turn), true) = (self.turn.take(), std::mem::take(&mut self.ends)) {
+            mark(Mark { position: self.track.end(), turn, kind: MarkKind::Drained });
+        }
+    }
+
+    /// Forgets what it was about to convert.
+    pub(super) fn abandon(&mut self, feed: &mut Feed) {
+        if let Some(chunk) = self.chunk.take() {
+            feed.hand_back(chunk);
+        }
+        (self.input_from, self.input_to) = (0, 0);
+        self.turn = None;
+        self.ends = false;
+        self.closing = false;
+        self.resample.reset();
+    }
+}
