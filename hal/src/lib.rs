@@ -6,12 +6,20 @@
 
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "evdev")]
+pub mod evdev;
 #[cfg(feature = "gpio")]
 pub mod gpio;
+pub mod keyboard;
 pub mod led;
 pub mod sim;
 
+#[cfg(any(feature = "evdev", feature = "gpio"))]
+#[cfg_attr(not(feature = "gpio"), allow(dead_code))] // only lines need the level looked at
+mod clean;
 mod error;
+#[cfg(any(feature = "evdev", feature = "gpio"))]
+mod monotonic;
 mod os;
 mod sound;
 mod wake;

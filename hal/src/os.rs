@@ -1,8 +1,7 @@
-//! What buttons, lights and simulated cards share at the kernel's edge: waiting, time, and what an errno means.
+//! What buttons, lights and simulated cards share at the kernel's edge: waiting, and what an errno means.
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::{ErrorKind, Wait, Wake};
@@ -58,47 +57,6 @@ fn timespec(duration: Duration) -> libc::timespec {
 pub(crate) fn wait_until(at: Option<Instant>, wake: &Wake) -> io::Result<bool> {
     let timeout = at.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
     Ok(wait_readable(NO_FD, wake, timeout)? == Wait::Woken)
-}
-
-fn monotonic() -> Duration {
-    let mut time = timespec(Duration::ZERO);
-    // SAFETY: writes one timespec, a local. CLOCK_MONOTONIC always exists, so it cannot fail.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// One moment on both clocks. On Linux `Instant` is CLOCK_MONOTONIC, so one pair serves for ever; of a few, the one
-/// with the least time between its two readings is taken, in case the thread was put aside just there.
-fn anchor() -> (Instant, Duration) {
-    static ANCHOR: OnceLock<(Instant, Duration)> = OnceLock::new();
-    *ANCHOR.get_or_init(|| {
-        let pair = || {
-            let before = monotonic();
-            let instant = Instant::now();
-            let width = monotonic() - before;
-            (width, (instant, before + width / 2))
-        };
-        let mut best = pair();
-        for _ in 0..7 {
-            let next = pair();
-            if next.0 < best.0 {
-                best = next;
-            }
-        }
-        best.1
-    })
-}
-
-/// Turns a kernel timestamp (CLOCK_MONOTONIC) into an [`Instant`], never one in the future.
-pub(crate) fn instant_of(kernel: Duration) -> Instant {
-    let (instant, monotonic) = anchor();
-    let at = if kernel >= monotonic {
-        instant.checked_add(kernel - monotonic)
-    } else {
-        instant.checked_sub(monotonic - kernel)
-    };
-    let now = Instant::now();
-    at.map_or(now, |at| at.min(now))
 }
 
 /// What an error means for who tries again.
@@ -161,17 +119,6 @@ mod tests {
         // SAFETY: one byte into a local.
         unsafe { libc::read(read.as_raw_fd(), byte.as_mut_ptr().cast(), 1) };
         assert_eq!(kind_of(&wait(1000).unwrap_err()), ErrorKind::Lost);
-    }
-
-    #[test]
-    fn a_kernel_timestamp_becomes_the_same_moment_and_is_never_in_the_future() {
-        let before = Instant::now();
-        let at = instant_of(monotonic());
-        assert!(at >= before - Duration::from_micros(50) && at <= Instant::now(), "{at:?}");
-        let earlier = instant_of(monotonic() - Duration::from_millis(250));
-        let age = earlier.elapsed();
-        assert!(age >= Duration::from_millis(250) && age < Duration::from_millis(350), "{age:?}");
-        assert!(instant_of(monotonic() + Duration::from_secs(9)) <= Instant::now());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::clean::Clean;
+use crate::clean::Clean;
 use crate::{Button, Edge, Error, ErrorKind, Wait, Wake};
 
 /// One change as the source tells it.

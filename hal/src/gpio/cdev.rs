@@ -20,7 +20,8 @@ use super::button::{BATCH, InputLine, RawEdge};
 use super::find::{Found, LineName, find};
 use super::light::OutputLine;
 use super::{Bias, ButtonSettings, Chip, LightSettings, Line, LineButton, LineLight};
-use crate::os::{instant_of, kind_of, wait_readable};
+use crate::monotonic::instant_of;
+use crate::os::{kind_of, wait_readable};
 use crate::{Error, ErrorKind, Wait, Wake};
 
 /// What to do about a chip that may not be opened.

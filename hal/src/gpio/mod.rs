@@ -11,7 +11,6 @@ pub mod cdev;
 pub mod rppal;
 
 mod button;
-mod clean;
 mod find;
 mod light;
 

@@ -24,7 +24,8 @@ use super::button::{BATCH, InputLine, RawEdge};
 use super::find::{LineName, find};
 use super::light::OutputLine;
 use super::{Bias, ButtonSettings, LightSettings, LineButton, LineLight, cdev};
-use crate::os::{instant_of, kind_of, wait_readable};
+use crate::monotonic::instant_of;
+use crate::os::{kind_of, wait_readable};
 use crate::{Error, ErrorKind, Wait, Wake};
 
 /// Edges between rppal's thread and ours; what does not fit is found by reading the level.

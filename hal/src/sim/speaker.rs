@@ -87,8 +87,7 @@ impl Recording {
 
     /// The frame that is played at this moment.
     pub fn frame_at(&self, at: Instant) -> u64 {
-        let after = at.saturating_duration_since(self.0.pace.start).as_nanos();
-        (after * u128::from(self.0.pace.rate_hz) / 1_000_000_000) as u64
+        self.0.pace.frame_at(at)
     }
 
     /// Everything played so far, from the first frame on, as far as it is kept.

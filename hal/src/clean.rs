@@ -1,5 +1,5 @@
-//! Makes presses and releases of what a line says: contacts bounce, kernels lose edges, and some sources tell the
-//! same level twice. Pure: time and levels are arguments.
+//! Makes presses and releases of what a line or key says: contacts bounce, kernels lose edges, and some sources tell
+//! the same level twice. Pure: time and levels are arguments.
 
 use std::time::{Duration, Instant};
 
