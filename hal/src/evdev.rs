@@ -1,6 +1,6 @@
 //! A key of an input device as the button: a foot pedal, a headset, a spare keyboard, a `gpio-keys` overlay.
 //!
-//! Only reads: the device is not grabbed unless asked, so other programs go on seeing its keys. The kernel stamps
+//! Only reads: the device is not grabbed, so other programs go on seeing its keys. The kernel stamps
 //! events with the monotonic clock. Autorepeat is ignored. When the kernel's queue ran over (`SYN_DROPPED`), the
 //! key's state is read instead of guessed. A pedal or keyboard debounces by itself.
 //!
@@ -36,14 +36,12 @@ const KEY_COUNT: u16 = 0x300;
 
 /// Which key of which device.
 #[derive(Clone, Debug)]
-pub struct EvdevSettings {
+pub struct KeySettings {
     /// Path (`/dev/input/by-id/…`), or the name it announces, or a part of that name; empty where only one device
     /// has the key.
     pub device: String,
     /// Name of the key code, `KEY_SPACE`, or its number.
     pub key: String,
-    /// Keeps the device's keys from all other programs.
-    pub grab: bool,
 }
 
 /// One input device.
@@ -97,28 +95,22 @@ pub fn key_code(name: &str) -> Result<u16, Error> {
     Err(Error::new(ErrorKind::Unsupported, format!("there is no key \"{name}\"; expected {hint}")))
 }
 
-impl EvdevButton {
-    /// Opens the device and watches the key.
-    ///
-    /// # Errors
-    /// `NotFound` with the devices there are, `PermissionDenied`, `Busy` where another program keeps the keys,
-    /// `Unsupported` for a device without the key or a name that means several.
-    pub fn open(settings: &EvdevSettings) -> Result<Self, Error> {
+/// Opens the device and watches the key.
+///
+/// # Errors
+/// `NotFound` with the devices there are, `PermissionDenied`, `Unsupported` for a device without the key or a name
+/// that means several.
+pub fn open_button(settings: &KeySettings) -> Result<EvdevButton, Error> {
+    let under = |error: Error| {
         let what = format!("open button {} of \"{}\"", settings.key, settings.device);
-        let under = |error: Error| Error { context: format!("{what}: {}", error.context), ..error };
-        let key = key_code(&settings.key).map_err(under)?;
-        let (path, mut device) = find(&settings.device, key).map_err(under)?;
-        if settings.grab {
-            device.grab().map_err(|error| {
-                let text = "another program keeps its keys to itself";
-                under(Error::new(kind_of(&error), text).caused_by(error))
-            })?;
-        }
-        let name = device.name().unwrap_or("a device without a name").trim().to_owned();
-        let description = format!("{:?} of \"{name}\" ({})", KeyCode(key), path.display());
-        let monotonic = use_monotonic_clock(&device);
-        EvdevButton::new(Box::new(Source { device, key, monotonic, path }), key, description)
-    }
+        Error { context: format!("{what}: {}", error.context), ..error }
+    };
+    let key = key_code(&settings.key).map_err(under)?;
+    let (path, device) = find(&settings.device, key).map_err(under)?;
+    let name = device.name().unwrap_or("a device without a name").trim().to_owned();
+    let description = format!("{:?} of \"{name}\" ({})", KeyCode(key), path.display());
+    let monotonic = use_monotonic_clock(&device);
+    EvdevButton::new(Box::new(Source { device, key, monotonic, path }), key, description)
 }
 
 fn find(wanted: &str, key: u16) -> Result<(PathBuf, RawDevice), Error> {
@@ -261,8 +253,7 @@ mod tests {
     fn a_file_that_is_no_input_device_is_refused_by_name() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let open = |device: &str| {
-            let settings = EvdevSettings { device: device.into(), key: "KEY_SPACE".into(), grab: false };
-            EvdevButton::open(&settings).err().unwrap()
+            open_button(&KeySettings { device: device.into(), key: "KEY_SPACE".into() }).err().unwrap()
         };
         let error = open(&file.path().display().to_string());
         assert_eq!(error.kind, ErrorKind::Unsupported);

@@ -2,7 +2,7 @@
 //!
 //! A terminal tells when a key is typed, never when it is let go. So each space is a press and, at once, its
 //! release: enough to tap, not to hold ([`Button::has_release`] is false; `evdev` reads keyboards properly). Ctrl-C
-//! still makes the signal; `q` is passed on to whoever asked for it.
+//! interrupts the program as ever, and `q` does the same.
 //!
 //! The terminal gets its mode back when the button is dropped, when the program panics and when it exits in an
 //! orderly way. A program that is killed outright leaves it without echo: `stty sane` helps.
@@ -20,33 +20,27 @@ const REPEAT: Duration = Duration::from_millis(120);
 /// How often a program in the background looks whether it is back in front.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How the keyboard is used.
-#[derive(Clone, Debug, Default)]
-pub struct KeyboardSettings {
-    /// Signalled when `q` is typed.
-    pub quit: Option<Wake>,
-}
-
 /// The space bar of the terminal on standard input.
 pub struct Keyboard {
     terminal: RawMode,
-    quit: Option<Wake>,
+    quit: fn(),
     last: Option<Instant>,
     release: Option<Edge>,
 }
 
-impl Keyboard {
-    /// Takes the terminal on standard input out of line mode.
-    ///
-    /// # Errors
-    /// `Unsupported` where standard input is no terminal or the program runs in the background.
-    pub fn open(settings: &KeyboardSettings) -> Result<Self, Error> {
-        let stdin = io::stdin().as_fd().try_clone_to_owned();
-        let stdin = stdin.map_err(|error| Error::new(kind_of(&error), "open keyboard").caused_by(error))?;
-        Self::on(stdin, settings)
-    }
+/// Takes the terminal on standard input out of line mode.
+///
+/// # Errors
+/// `Unsupported` where standard input is no terminal or the program runs in the background.
+pub fn open_button() -> Result<Keyboard, Error> {
+    let stdin = io::stdin().as_fd().try_clone_to_owned();
+    let stdin = stdin.map_err(|error| Error::new(kind_of(&error), "open keyboard").caused_by(error))?;
+    // SAFETY: takes no pointer. The signal is for whoever handles Ctrl-C.
+    Keyboard::on(stdin, || unsafe { _ = libc::kill(libc::getpid(), libc::SIGINT) })
+}
 
-    fn on(terminal: OwnedFd, settings: &KeyboardSettings) -> Result<Self, Error> {
+impl Keyboard {
+    fn on(terminal: OwnedFd, quit: fn()) -> Result<Self, Error> {
         let refuse = |why: &str| Err(Error::new(ErrorKind::Unsupported, format!("open keyboard: {why}")));
         if !terminal.is_terminal() {
             return refuse("standard input is not a terminal; another kind of button is needed here");
@@ -55,13 +49,13 @@ impl Keyboard {
             return refuse("the program runs in the background, where it may not read the terminal");
         }
         let terminal = RawMode::enter(terminal).map_err(failed)?;
-        Ok(Keyboard { terminal, quit: settings.quit.clone(), last: None, release: None })
+        Ok(Keyboard { terminal, quit, last: None, release: None })
     }
 
     /// Takes what was typed; a press if a space was among it that is no repetition.
     fn typed(&mut self, keys: &[u8]) -> Option<Edge> {
         if keys.iter().any(|key| matches!(key, b'q' | b'Q')) {
-            self.quit.iter().for_each(Wake::signal);
+            (self.quit)();
         }
         if !keys.contains(&b' ') {
             return None;
@@ -228,6 +222,7 @@ mod tests {
     use std::fs::File;
     use std::io::Write;
     use std::os::fd::FromRawFd;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{MutexGuard, PoisonError};
 
     use super::*;
@@ -253,13 +248,17 @@ mod tests {
         mode_of(fd.as_raw_fd()).unwrap().c_lflag & (libc::ICANON | libc::ECHO) == 0
     }
 
+    fn never() {
+        panic!("nobody typed q");
+    }
+
     const SOON: Duration = Duration::from_millis(20);
 
     #[test]
     fn a_space_is_a_press_and_at_once_its_release() {
         let _one = one_at_a_time();
         let (mut person, program) = terminal();
-        let mut keyboard = Keyboard::on(program, &KeyboardSettings::default()).unwrap();
+        let mut keyboard = Keyboard::on(program, never).unwrap();
         assert!(!keyboard.has_release());
         let wake = Wake::new();
         for _ in 0..2 {
@@ -275,7 +274,7 @@ mod tests {
     fn a_space_held_down_is_one_press() {
         let _one = one_at_a_time();
         let (mut person, program) = terminal();
-        let mut keyboard = Keyboard::on(program, &KeyboardSettings::default()).unwrap();
+        let mut keyboard = Keyboard::on(program, never).unwrap();
         let (wake, mut edges) = (Wake::new(), 0);
         for _ in 0..5 {
             person.write_all(b"  ").unwrap();
@@ -287,15 +286,15 @@ mod tests {
     }
 
     #[test]
-    fn q_is_passed_on_and_a_wake_ends_the_wait() {
+    fn q_interrupts_and_a_wake_ends_the_wait() {
         let _one = one_at_a_time();
         let (mut person, program) = terminal();
-        let quit = Wake::new();
-        let mut keyboard = Keyboard::on(program, &KeyboardSettings { quit: Some(quit.clone()) }).unwrap();
+        static QUIT: AtomicBool = AtomicBool::new(false);
+        let mut keyboard = Keyboard::on(program, || QUIT.store(true, Ordering::Relaxed)).unwrap();
         let wake = Wake::new();
         person.write_all(b"q").unwrap();
         assert_eq!(keyboard.next(&wake, SOON).unwrap(), None);
-        assert!(quit.take());
+        assert!(QUIT.load(Ordering::Relaxed));
         wake.signal();
         assert_eq!(keyboard.next(&wake, Duration::MAX).unwrap(), None);
     }
@@ -306,7 +305,7 @@ mod tests {
         let (_person, program) = terminal();
         let look = program.try_clone().unwrap();
         assert!(!is_raw(&look));
-        let mut keyboard = Keyboard::on(program, &KeyboardSettings::default()).unwrap();
+        let mut keyboard = Keyboard::on(program, never).unwrap();
         assert!(is_raw(&look));
         let mut mode = mode_of(look.as_raw_fd()).unwrap();
         assert_ne!(mode.c_lflag & libc::ISIG, 0, "Ctrl-C still makes a signal");
@@ -323,7 +322,7 @@ mod tests {
         let _one = one_at_a_time();
         let (_person, program) = terminal();
         let look = program.try_clone().unwrap();
-        let keyboard = Keyboard::on(program, &KeyboardSettings::default()).unwrap();
+        let keyboard = Keyboard::on(program, never).unwrap();
         assert!(std::thread::spawn(|| panic!("on purpose")).join().is_err());
         assert!(!is_raw(&look));
         drop(keyboard);
@@ -333,11 +332,11 @@ mod tests {
     fn a_terminal_that_is_closed_is_lost_and_a_pipe_is_none() {
         let _one = one_at_a_time();
         let (person, program) = terminal();
-        let mut keyboard = Keyboard::on(program, &KeyboardSettings::default()).unwrap();
+        let mut keyboard = Keyboard::on(program, never).unwrap();
         drop(person);
         assert_eq!(keyboard.next(&Wake::new(), Duration::from_secs(5)).unwrap_err().kind, ErrorKind::Lost);
         let file = tempfile::tempfile().unwrap();
-        let error = Keyboard::on(file.into(), &KeyboardSettings::default()).err().unwrap();
+        let error = Keyboard::on(file.into(), never).err().unwrap();
         assert_eq!(error.kind, ErrorKind::Unsupported);
         assert!(error.to_string().contains("not a terminal"), "{error}");
     }

@@ -128,12 +128,17 @@ fn missing(name: &str, folder: &Path) -> Error {
 
 fn failed(doing: &str, folder: &Path, error: io::Error) -> Error {
     let what = format!("{doing} light \"{}\"", folder.display());
-    let kind = kind_of(&error);
-    if kind == ErrorKind::PermissionDenied {
-        let hint = "a udev rule has to give group gpio its files brightness and trigger";
-        return Error::new(kind, format!("{what}: {hint}")).caused_by(error);
-    }
-    Error::new(kind, what).caused_by(error)
+    let denied = |hint: &str| (ErrorKind::PermissionDenied, format!("{what}: {hint}"));
+    let (kind, context) = match (kind_of(&error), error.raw_os_error()) {
+        (ErrorKind::PermissionDenied, _) => {
+            denied("a udev rule has to give group gpio its files brightness and trigger")
+        }
+        (_, Some(libc::EROFS)) => {
+            denied("the service sees it read-only; its unit needs the folder in ReadWritePaths")
+        }
+        (kind, _) => (kind, what),
+    };
+    Error::new(kind, context).caused_by(error)
 }
 
 #[cfg(test)]
@@ -194,6 +199,15 @@ mod tests {
         let dir = folder("1", Some("[none] mmc0\n"));
         drop(open(&dir).unwrap());
         assert_eq!(read(&dir, "trigger"), "none\n");
+    }
+
+    #[test]
+    fn what_is_forbidden_comes_with_what_to_do() {
+        for (errno, text) in [(libc::EACCES, "udev rule"), (libc::EROFS, "ReadWritePaths")] {
+            let error = failed("open", Path::new("/sys/class/leds/ACT"), io::Error::from_raw_os_error(errno));
+            assert_eq!(error.kind, ErrorKind::PermissionDenied);
+            assert!(error.to_string().contains(text), "{error}");
+        }
     }
 
     #[test]

@@ -13,6 +13,11 @@ const PI_LABELS: [&str; 3] = ["pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835
 /// Lines of the header are GPIO0 to GPIO27 on every Pi.
 const PI_LINES: u32 = 28;
 
+/// Whether this is the chip behind a Pi's header.
+pub(crate) fn is_header(chip: &Chip) -> bool {
+    PI_LABELS.contains(&chip.label.as_str())
+}
+
 /// How a configuration names a line.
 ///
 /// - `GPIO17`: the line's own name; where no line has it, line 17 of the Pi's header chip
@@ -126,9 +131,8 @@ pub(crate) fn find<'a>(wanted: &LineName, chips: &'a [Chip]) -> Result<Found<'a>
     }
     if matches.len() > 1 {
         // Add-on chips may repeat the header's names; a person who says GPIO17 means the header.
-        let on_header = matches.iter().filter(|found| PI_LABELS.contains(&found.chip.label.as_str())).count();
-        if on_header == 1 {
-            matches.retain(|found| PI_LABELS.contains(&found.chip.label.as_str()));
+        if matches.iter().filter(|found| is_header(found.chip)).count() == 1 {
+            matches.retain(|found| is_header(found.chip));
         }
     }
     match matches.len() {

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use rppal::gpio::{Error as GpioError, Event, Gpio, InputPin, Level, OutputPin, Trigger};
 
 use super::button::{BATCH, InputLine, RawEdge};
-use super::find::{LineName, find};
+use super::find::{LineName, find, is_header};
 use super::light::OutputLine;
 use super::{Bias, ButtonSettings, LightSettings, LineButton, LineLight, cdev};
 use crate::monotonic::instant_of;
@@ -96,7 +96,8 @@ struct Watched {
 
 impl Watched {
     fn new(name: &LineName, what: &str) -> Result<Self, Error> {
-        let chips = cdev::scan()?;
+        let mut chips = cdev::scan()?;
+        chips.retain(|chip| chip.problem.is_some() || is_header(chip)); // an expander may have lines of these names
         let found = find(name, &chips)
             .map_err(|error| Error { context: format!("{what}: {}", error.context), ..error })?;
         if found.line.used && !found.line.consumer.is_empty() {
