@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 #define CONTROL_MAGIC 0x64726163u /* "card" */
-#define CONTROL_VERSION 1u
+#define CONTROL_VERSION 2u
 #define POSITION_UNIT 1000000 /* positions of the clock are in millionths of a frame */
 
 /* Where a direction stands; `report.state`. */
@@ -55,6 +55,7 @@ struct report {
 	uint64_t late;     /* frames written after the moment they should have been heard */
 	uint64_t start;    /* absolute number of the stream's first frame, at the stream's rate */
 	uint64_t transferred; /* frames read or written by the process since open */
+	uint64_t queued_until; /* playback: end of what lies in the speaker's file, in its frames */
 };
 
 struct direction {

@@ -59,6 +59,7 @@ int options_read(struct options *options, snd_config_t *conf)
 		{ "buffer_min", NULL, &options->buffer_min, NULL },
 		{ "buffer_max", NULL, &options->buffer_max, NULL },
 		{ "takes_back", NULL, &options->takes_back, NULL },
+		{ "pointer_frames", NULL, &options->pointer_frames, NULL },
 		{ "rates", NULL, NULL, &options->rates },
 		{ "channels", NULL, NULL, &options->channels },
 		{ "formats", NULL, NULL, &options->formats },
@@ -66,7 +67,7 @@ int options_read(struct options *options, snd_config_t *conf)
 	snd_config_iterator_t i, next;
 
 	*options = (struct options){ .period_min = 16, .period_max = 16384, .buffer_min = 32, .buffer_max = 131072,
-				     .takes_back = 1 };
+				     .takes_back = 1, .pointer_frames = 1 };
 	snd_config_for_each(i, next, conf) {
 		snd_config_t *entry = snd_config_iterator_entry(i);
 		const char *id;
@@ -93,8 +94,8 @@ int options_read(struct options *options, snd_config_t *conf)
 		}
 	}
 	if (!options->control || !options->sound || options->file_rate < 1 || options->file_channels < 1 ||
-	    options->file_channels > CHANNELS_MAX || !options->rates.count || !options->channels.count ||
-	    !options->formats.count) {
+	    options->file_channels > CHANNELS_MAX || options->pointer_frames < 1 || !options->rates.count ||
+	    !options->channels.count || !options->formats.count) {
 		SNDERR("pressel card: control, sound, file_rate, file_channels (1 to 32), rates, channels and formats "
 		       "are needed");
 		return -EINVAL;
@@ -160,6 +161,16 @@ static int map_control(struct stream *s, const char *path)
 	return 0;
 }
 
+/* What a process that was killed had still queued is not heard: hardware stops with its owner. */
+static void silence_the_dead(struct stream *s)
+{
+	struct clock clock = clock_read(&s->direction->clock, s->store.rate);
+	int64_t now = clock_position(&clock, now_ns()) / POSITION_UNIT;
+	int64_t end = (int64_t)LOAD(s->direction->report.queued_until);
+	if (LOAD(s->direction->report.state) == STREAM_RUNNING && now < end)
+		store_silence(&s->store, now, end - now);
+}
+
 /* Opens everything behind one direction. Like hardware it has one owner at a time. */
 int card_acquire(struct stream **stream, const struct options *options, int playback)
 {
@@ -173,6 +184,7 @@ int card_acquire(struct stream **stream, const struct options *options, int play
 	s->control_fd = s->store.fd = s->far_end.fd = s->epoll_fd = s->timer_fd = s->kick_fd = -1;
 	s->playback = playback;
 	s->takes_back = options->takes_back != 0;
+	s->grain = options->pointer_frames;
 
 	err = map_control(s, path);
 	if (err >= 0) {
@@ -198,12 +210,16 @@ int card_acquire(struct stream **stream, const struct options *options, int play
 			err = store_open(&s->far_end, path, (uint32_t)options->far_end_rate,
 					 (uint32_t)options->far_end_channels, 0);
 	}
-	if (err >= 0)
+	if (err >= 0) {
+		path = options->kick ? options->kick : "timer";
 		err = wake_open(s, options->kick);
+	}
 	if (err < 0) {
 		SNDERR("pressel card: %s: %s", path, snd_strerror(err));
 		goto fail;
 	}
+	if (playback)
+		silence_the_dead(s);
 	*stream = s;
 	return 0;
 fail:

@@ -15,7 +15,7 @@ struct options {
 	long file_rate, file_channels, far_end_rate, far_end_channels;
 	struct list rates, channels, formats;
 	long period_min, period_max, buffer_min, buffer_max; /* frames */
-	long takes_back;
+	long takes_back, pointer_frames;
 };
 
 int options_read(struct options *options, snd_config_t *conf);

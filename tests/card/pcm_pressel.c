@@ -55,7 +55,7 @@ static int card_delay(snd_pcm_ioplug_t *io, snd_pcm_sframes_t *delay)
 	int err = stream_update(s);
 	if (err < 0)
 		return err;
-	*delay = s->playback ? stream_appl(s) - s->hw : s->hw - stream_appl(s);
+	*delay = stream_delay(s);
 	return 0;
 }
 

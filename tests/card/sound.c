@@ -86,12 +86,15 @@ void sound_play(const struct stream *s, int64_t frame, int64_t frames, const int
 	uint32_t channels = s->store.channels;
 	int16_t held[CHUNK * CHANNELS_MAX];
 
+	int64_t from = file_frame(s, first), end = file_frame(s, first + frames);
+
+	if ((uint64_t)end > LOAD(s->direction->report.queued_until))
+		STORE(s->direction->report.queued_until, (uint64_t)end);
 	if (s->io.rate == s->store.rate) {
 		store_write(&s->store, first, frames, in);
 		return;
 	}
 	/* Another rate than the file's: each sample is held until the next. */
-	int64_t from = file_frame(s, first), end = file_frame(s, first + frames);
 	while (from < end) {
 		int64_t n = end - from < CHUNK ? end - from : CHUNK;
 		for (int64_t i = 0; i < n; i++) {

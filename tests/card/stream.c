@@ -25,11 +25,24 @@ static int64_t clock_frames(const struct stream *s)
 	return (int64_t)((__int128)position * s->io.rate / ((int64_t)s->store.rate * POSITION_UNIT)) - s->start;
 }
 
-/* When a frame of the stream is there (capture) or has been played; INT64_MAX while the clock stands still. */
+/*
+ * The hardware pointer now. Hardware that moves whole packets hands captured ones over when they are full, and takes
+ * the next one to be played when it begins.
+ */
+static int64_t clock_pointer(const struct stream *s)
+{
+	int64_t now = clock_frames(s);
+	if (s->grain > 1)
+		now += (s->playback ? s->grain : 0) - now % s->grain;
+	return now;
+}
+
+/* When the hardware pointer gets to a frame; INT64_MAX while the clock stands still. */
 int64_t stream_time(const struct stream *s, int64_t frame)
 {
 	struct clock clock = clock_read(&s->direction->clock, s->store.rate);
-	__int128 scaled = (__int128)(s->start + frame) * s->store.rate * POSITION_UNIT;
+	int64_t grains = (frame + s->grain - 1) / s->grain - (s->playback && s->grain > 1);
+	__int128 scaled = (__int128)(s->start + grains * s->grain) * s->store.rate * POSITION_UNIT;
 	if (clock.stalled)
 		return INT64_MAX;
 	return clock_time(&clock, (int64_t)((scaled + s->io.rate - 1) / s->io.rate));
@@ -63,6 +76,15 @@ static void play_ring(struct stream *s, int64_t end)
 		sound_play(s, s->written, n, &s->ring[at * s->store.channels]);
 		s->written += n;
 	}
+}
+
+/* Frames from the application to the DAC, or from the ADC; unlike the pointer it knows no packets. */
+int64_t stream_delay(const struct stream *s)
+{
+	int64_t now = s->running ? clock_frames(s) : s->hw;
+	if (s->running && s->playback && s->io.state == SND_PCM_STATE_DRAINING && now > stream_appl(s))
+		now = stream_appl(s);
+	return s->playback ? stream_appl(s) - now : now - stream_appl(s);
 }
 
 int stream_start(struct stream *s)
@@ -104,7 +126,7 @@ int stream_update(struct stream *s)
 	int64_t appl, now;
 
 	if (stream_gone(s)) {
-		stream_halt(s, s->running ? clock_frames(s) : s->hw, STREAM_GONE);
+		stream_halt(s, s->running ? clock_pointer(s) : s->hw, STREAM_GONE);
 		s->io.state = SND_PCM_STATE_DISCONNECTED;
 		return -ENODEV;
 	}
@@ -114,7 +136,7 @@ int stream_update(struct stream *s)
 	}
 
 	appl = stream_appl(s);
-	now = clock_frames(s);
+	now = clock_pointer(s);
 	if (s->io.state == SND_PCM_STATE_DRAINING) {
 		/* A draining stream plays what it has, then alsa-lib drops it. */
 		if (s->playback && now > appl)
@@ -187,11 +209,13 @@ int64_t stream_transfer(struct stream *s, const snd_pcm_channel_area_t *areas, s
 {
 	int16_t chunk[CHUNK * CHANNELS_MAX];
 	int64_t appl = stream_appl(s);
-	int64_t at = s->playback && !s->takes_back ? (s->written > s->hw ? s->written : s->hw) : appl;
+	int64_t at = appl;
 
-	if (s->running && s->playback && s->io.state != SND_PCM_STATE_DRAINING) {
-		int64_t now = clock_frames(s);
-		s->hw = now > s->hw ? now : s->hw;
+	if (s->playback) {
+		int64_t now = s->running ? clock_pointer(s) : 0;
+		s->hw = now > s->hw ? now : s->hw; /* as late as possible: it decides what is too late */
+		if (!s->takes_back)
+			at = s->written > s->hw ? s->written : s->hw;
 	}
 	for (int64_t done = 0; done < frames;) {
 		int64_t n = frames - done < CHUNK ? frames - done : CHUNK;

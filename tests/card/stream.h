@@ -13,6 +13,7 @@ struct stream {
 	/* the card's side, fixed at open */
 	int playback;
 	int takes_back;        /* 0: written frames queue up behind each other, whatever the application pointer says */
+	int64_t grain;         /* the hardware pointer moves in steps of so many frames */
 	int control_fd;
 	struct control *control;
 	struct direction *direction;
@@ -43,6 +44,7 @@ int64_t stream_avail(const struct stream *s, int64_t appl);
 int stream_start(struct stream *s);
 void stream_halt(struct stream *s, int64_t end, uint32_t state);
 int stream_update(struct stream *s);
+int64_t stream_delay(const struct stream *s);
 int64_t stream_time(const struct stream *s, int64_t frame);
 int64_t stream_transfer(struct stream *s, const snd_pcm_channel_area_t *areas, snd_pcm_uframes_t offset, int64_t frames);
 

@@ -32,11 +32,8 @@ int wake_open(struct stream *s, const char *kick_path)
 	s->armed_ns = NEVER;
 	if (s->epoll_fd < 0 || s->timer_fd < 0 || watch(s->epoll_fd, s->timer_fd) < 0)
 		return -errno;
-	if (kick_path && (s->kick_fd < 0 || watch(s->epoll_fd, s->kick_fd) < 0)) {
-		int err = -errno;
-		SNDERR("pressel card: kick fifo %s: %s", kick_path, snd_strerror(err));
-		return err;
-	}
+	if (kick_path && (s->kick_fd < 0 || watch(s->epoll_fd, s->kick_fd) < 0))
+		return -errno;
 	wake_drain(s);
 	return 0;
 }

@@ -11,7 +11,7 @@ use super::clock::Clock;
 use super::{CardFormat, Direction};
 
 const MAGIC: u32 = 0x6472_6163;
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[repr(C)]
 struct Anchor {
@@ -52,6 +52,7 @@ struct RawReport {
     late: AtomicU64,
     start: AtomicU64,
     transferred: AtomicU64,
+    queued_until: AtomicU64,
 }
 
 #[repr(C)]
@@ -125,6 +126,8 @@ pub struct Report {
     pub start: u64,
     /// Frames the process has read or written.
     pub transferred: u64,
+    /// Playback: nothing has been written into the sound file from this sample on.
+    pub queued_until: u64,
 }
 
 /// The mapped file.
@@ -239,6 +242,7 @@ impl Control {
             late: large(&raw.late),
             start: large(&raw.start),
             transferred: large(&raw.transferred),
+            queued_until: large(&raw.queued_until),
         }
     }
 }

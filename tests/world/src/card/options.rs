@@ -62,6 +62,8 @@ pub struct StreamOptions {
     pub period_frames: RangeInclusive<u32>,
     /// Shortest and longest buffer, in frames; always a whole number of periods, at least two.
     pub buffer_frames: RangeInclusive<u32>,
+    /// The hardware pointer moves in steps of so many frames: 1 as on I2S, 48 as over USB in packets of 1 ms.
+    pub pointer_frames: u32,
     /// How long the sound file is. Beyond it the microphone is silent and the speaker forgets.
     pub seconds: u32,
     /// Playback only.
@@ -78,6 +80,7 @@ impl StreamOptions {
             formats: vec![CardFormat::S16Le],
             period_frames: 16..=16_384,
             buffer_frames: 32..=131_072,
+            pointer_frames: 1,
             seconds: 300,
             take_back: TakeBack::Yes,
         }
@@ -129,7 +132,7 @@ pub(super) fn asound_conf(directory: &Path, plugin: &Path, options: &CardOptions
             conf,
             "pcm.{name} {{\n  type pressel\n  control \"{}\"\n  sound \"{}\"\n  kick \"{}\"\n  file_rate {}\n  \
              file_channels {}\n  rates [ {} ]\n  channels [ {} ]\n  formats [ {} ]\n  period_min {}\n  \
-             period_max {}\n  buffer_min {}\n  buffer_max {}\n{extra}  hint {{ show on description \"Virtual card\" \
+             period_max {}\n  buffer_min {}\n  buffer_max {}\n  pointer_frames {}\n{extra}  hint {{ show on description \"Virtual card\" \
              }}\n}}\n",
             at("control"),
             at(&format!("{files}.s16")),
@@ -143,6 +146,7 @@ pub(super) fn asound_conf(directory: &Path, plugin: &Path, options: &CardOptions
             stream.period_frames.end(),
             stream.buffer_frames.start(),
             stream.buffer_frames.end(),
+            stream.pointer_frames,
         )
         .ok();
     };

@@ -45,11 +45,8 @@ impl Card {
         let stream = self.stream(Direction::Capture);
         let total = stream.seconds as usize * stream.rate_hz as usize;
         let mut noise = Noise::new(seed, level);
-        let mut block = vec![0; BLOCK_FRAMES * channels];
         for first in (0..total).step_by(BLOCK_FRAMES) {
-            let frames = BLOCK_FRAMES.min(total - first);
-            block.truncate(frames * channels);
-            block.fill_with(|| noise.next_sample());
+            let block = noise.take(BLOCK_FRAMES.min(total - first) * channels);
             self.put(Direction::Capture, first as u64, &block)?;
         }
         Ok(())
@@ -91,13 +88,15 @@ impl Card {
         Wav { rate_hz: stream.rate_hz, channels: stream.file_channels() as u16, samples }.write(path)
     }
 
-    /// An unplugged DAC plays nothing, whatever its ring still holds.
+    /// Takes out of the speaker what was still queued: to be called after a process that played was killed.
+    /// Hardware stops with its owner, a file cannot know. (Opening the speaker again does the same.)
+    pub fn process_died(&self) {
+        self.silence_from_now();
+    }
+
     pub(super) fn silence_from_now(&self) {
-        let report = self.report(Direction::Playback);
-        let rate = u64::from(self.stream(Direction::Playback).rate_hz);
-        let ring = u64::from(report.buffer_frames) * rate / u64::from(report.rate_hz.max(1)) + 1;
         let now = self.now_sample(Direction::Playback);
-        let end = (now + ring).min(self.frames(Direction::Playback));
+        let end = self.report(Direction::Playback).queued_until.min(self.frames(Direction::Playback));
         if now < end {
             let silence = vec![0; (end - now) as usize * self.channels(Direction::Playback)];
             self.put(Direction::Playback, now, &silence).ok(); // the range is within the file
@@ -134,16 +133,22 @@ impl Card {
     fn put(&self, direction: Direction, first: u64, frames: &[i16]) -> io::Result<()> {
         let channels = self.channels(direction);
         self.check(direction, first, (frames.len() / channels) as u64)?;
-        let bytes: Vec<u8> = frames.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let mut bytes = vec![0; frames.len() * 2];
+        for (pair, sample) in bytes.chunks_exact_mut(2).zip(frames) {
+            pair.copy_from_slice(&sample.to_le_bytes());
+        }
         self.write_sound(direction, first * channels as u64 * 2, &bytes)
     }
 }
 
-/// Deterministic noise (xorshift64*).
+/// Deterministic noise (xorshift64*, four samples from each number).
 #[derive(Clone, Debug)]
 pub struct Noise {
     state: u64,
-    level: i64,
+    random: u64,
+    left: u32,
+    span: u32,
+    level: i32,
 }
 
 impl Noise {
@@ -151,16 +156,23 @@ impl Noise {
     pub fn new(seed: u64, level: i16) -> Self {
         // The state must not be 0; seeds that are close must not give sounds that are.
         let state = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        Noise { state, level: i64::from(level.max(0)) }
+        let level = i32::from(level.max(0));
+        Noise { state, random: 0, left: 0, span: level as u32 * 2 + 1, level }
     }
 
     /// The next sample.
     pub fn next_sample(&mut self) -> i16 {
-        self.state ^= self.state >> 12;
-        self.state ^= self.state << 25;
-        self.state ^= self.state >> 27;
-        let random = self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        (random as i64 % (2 * self.level + 1) - self.level) as i16
+        if self.left == 0 {
+            self.state ^= self.state >> 12;
+            self.state ^= self.state << 25;
+            self.state ^= self.state >> 27;
+            self.random = self.state.wrapping_mul(0x2545_f491_4f6c_dd1d);
+            self.left = 4;
+        }
+        self.left -= 1;
+        let random = (self.random & 0xffff) as u32;
+        self.random >>= 16;
+        (((random * self.span) >> 16) as i32 - self.level) as i16
     }
 
     /// The next `count` samples.

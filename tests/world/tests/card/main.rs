@@ -14,13 +14,15 @@ mod wake;
 
 use pressel_world::card::{Card, CardOptions};
 
-/// A card in a directory that goes away with it.
+/// A card in a directory that goes away with it. No test needs long sound files.
 struct Bench {
     card: Card,
     _directory: tempfile::TempDir,
 }
 
-fn bench(options: CardOptions) -> Bench {
+fn bench(mut options: CardOptions) -> Bench {
+    options.microphone.seconds = options.microphone.seconds.min(60);
+    options.speaker.seconds = options.speaker.seconds.min(60);
     let directory = tempfile::tempdir().unwrap();
     Bench { card: Card::create(directory.path(), options).unwrap(), _directory: directory }
 }

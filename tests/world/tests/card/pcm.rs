@@ -166,7 +166,7 @@ impl Pcm {
     /// May be negative.
     pub fn delay(&self) -> Result<i64, Errno> {
         let mut delay = 0;
-        check(unsafe { alsa::snd_pcm_delay(self.handle, &raw mut delay) }.into()).map(|_| delay as i64)
+        check(unsafe { alsa::snd_pcm_delay(self.handle, &raw mut delay) }.into()).map(|_| delay)
     }
 
     /// Frames available, frames of delay, and when, in nanoseconds of CLOCK_MONOTONIC.

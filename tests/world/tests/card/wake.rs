@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pressel_world::card::{CardOptions, Direction};
+use pressel_world::card::{CardOptions, Direction, StreamOptions};
 
 use crate::bench;
 use crate::pcm::{Ask, Pcm, ask};
@@ -39,6 +39,45 @@ fn a_listener_is_woken_once_per_period_and_never_for_nothing() {
     let (wakeups, spurious, xruns) = listen(480, 24_000);
     assert!(wakeups <= 50, "{wakeups} for 50 periods");
     assert_eq!((spurious, xruns), (0, 0));
+}
+
+#[test]
+fn packets_move_the_pointer_in_steps() {
+    let packets = |channels| StreamOptions { pointer_frames: 48, ..StreamOptions::new(48_000, channels) };
+    let bench = bench(CardOptions { microphone: packets(1), speaker: packets(2) });
+    bench.fill_noise(3, 3000).unwrap();
+    let microphone = Pcm::with(&bench, MIC, ask(1));
+    microphone.start().unwrap();
+    let start = bench.report(MIC).start;
+    for n in 0..10 {
+        assert_eq!(microphone.wait(5000), Ok(1));
+        let avail = microphone.avail_update().unwrap();
+        assert!(
+            avail % 48 == 0 && avail >= 480 && start + n * 480 + avail <= bench.now_sample(MIC),
+            "{avail}"
+        );
+        assert_eq!(
+            microphone.read(480).unwrap(),
+            bench.mic_slice(start + n * 480..start + (n + 1) * 480).unwrap()
+        );
+    }
+    let asked = Ask { start_threshold: 9600, free_running: true, silence: true, ..ask(2) };
+    let speaker = Pcm::with(&bench, SPEAKER, asked);
+    let sound = noise(4, 9600);
+    speaker.write(&sound).unwrap();
+    let start = bench.report(SPEAKER).start;
+    bench.sleep_until(SPEAKER, start + 1000);
+    let before = bench.now_sample(SPEAKER) - start;
+    let (avail, delay, _) = speaker.status();
+    let after = bench.now_sample(SPEAKER) - start;
+    let pointer = avail + 9600 - 48_000;
+    assert!(pointer % 48 == 0 && before < pointer && pointer <= after + 48, "{before} {pointer} {after}");
+    assert!(9600 - after <= delay as u64 && delay as u64 <= 9600 - before, "{before} {delay} {after}");
+    // What the card has fetched cannot be changed, though it is not heard yet.
+    speaker.rewind(speaker.rewindable().unwrap()).unwrap();
+    speaker.write(&noise(5, 480)).unwrap();
+    let heard = bench.speaker_slice(start..start + pointer).unwrap();
+    assert_eq!(heard, sound[..2 * pointer as usize]);
 }
 
 #[test]
