@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// The plugin's source, so that a test binary works wherever it is run.
 const SOURCES: [(&str, &str); 9] = [
@@ -19,7 +20,11 @@ const SOURCES: [(&str, &str); 9] = [
 const MAIN: (&str, &str) = ("pcm_pressel.c", include_str!("../../../card/pcm_pressel.c"));
 const LIBRARY: &str = "libasound_module_pcm_pressel.so";
 
+/// One compilation at a time within this process; between processes renaming settles it.
+static BUILDING: Mutex<()> = Mutex::new(());
+
 pub(super) fn plugin() -> io::Result<PathBuf> {
+    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
@@ -35,7 +40,7 @@ pub(super) fn plugin() -> io::Result<PathBuf> {
     for (name, text) in sources() {
         write_whole(&directory.join(name), text.as_bytes())?;
     }
-    // Several test binaries may get here at once: each compiles for itself, the last rename wins, all are the same.
+    // Several test binaries may get here at once: each compiles for itself, the last one's file stays, all are the same.
     let unfinished = directory.join(format!("{LIBRARY}.{}", std::process::id()));
     let output = Command::new(&compiler)
         .args(["-std=gnu11", "-shared", "-fPIC", "-DPIC", "-O2", "-Wall", "-Wextra", "-o"])
