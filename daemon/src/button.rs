@@ -94,7 +94,6 @@ fn listen(mut open: OpenButton, tell: &mpsc::Sender<ButtonNews>, wake: &Wake, st
                 continue;
             }
         };
-        missing = false;
         let _ = tell.try_send(ButtonNews::Found(button.describe()));
         let mut pressed = false;
         let lost = loop {

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
+use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
 use pressel::config::{self, Config, Loaded};
@@ -110,10 +111,11 @@ impl Failure {
 
 /// Does what the arguments say.
 pub fn main() -> Result<(), Failure> {
+    let started = Instant::now();
     let arguments = Arguments::parse();
     let file = arguments.config.as_deref();
     match arguments.command {
-        Command::Run => run(file),
+        Command::Run => run(file, started),
         Command::Demo(rest) => demo(&rest.arguments),
         Command::Config(ConfigCommand::Check) => load(file).and_then(|_| print("ok\n")),
         Command::Config(ConfigCommand::Show { default: true }) => print(config::EXAMPLE),
@@ -139,7 +141,7 @@ fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-fn run(file: Option<&Path>) -> Result<(), Failure> {
+fn run(file: Option<&Path>, started: Instant) -> Result<(), Failure> {
     let config = load(file)?.config;
     let key = key(&config);
     // While there is one thread only.
@@ -154,11 +156,7 @@ fn run(file: Option<&Path>) -> Result<(), Failure> {
         Err(why) => return Err(Failure::configuration(no_key(&why))),
     };
     pressel::log::start(&config.log).map_err(Failure::configuration)?;
-    engine(config, key)
-}
-
-fn engine(_config: Config, _key: Option<Key>) -> Result<(), Failure> {
-    Err(Failure::failed("this build has no engine yet"))
+    pressel::run(&config, key, started).map_err(Failure::failed)
 }
 
 fn key(config: &Config) -> Result<Key, NoKey> {

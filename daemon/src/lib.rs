@@ -1,14 +1,97 @@
-//! The program.
+//! The voice appliance daemon: a button, a microphone, a loudspeaker and a light around one conversation.
+//!
+//! [`run`] opens the edges that the configuration names and puts the conversation (`pressel_live`) between them.
+//! [`engine`] is the one loop; [`sound`] has the two real-time threads; [`wire`] carries messages; [`control`] lets
+//! other commands ask and press. docs/architecture.md is the map.
 
 pub mod button;
 pub mod config;
 pub mod control;
+pub mod earcons;
+pub mod engine;
 pub mod log;
 pub mod notify;
 pub mod panel;
+pub mod report;
 pub mod secret;
+pub mod sound;
 pub mod stats;
 pub mod status;
-pub mod sound;
 pub mod tls;
 pub mod wire;
+pub mod world;
+
+use std::io;
+use std::path::Path;
+use std::time::Instant;
+
+use tracing::warn;
+
+use crate::button::ButtonThread;
+use crate::config::Config;
+use crate::control::Control;
+use crate::earcons::Earcons;
+use crate::engine::{Edges, Engine};
+use crate::notify::Notify;
+use crate::panel::Panel;
+use crate::secret::Key;
+use crate::sound::Sound;
+use crate::wire::{Endpoint, Wire};
+use crate::world::World;
+
+/// Runs the daemon until SIGTERM or SIGINT. `started` is when the program began.
+///
+/// # Errors
+/// What the configuration names and cannot be used from the start (a certificate file, the control socket's place);
+/// missing cards, buttons and networks are waited for instead.
+pub fn run(config: &Config, key: Option<Key>, started: Instant) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(2) // name lookups only
+        .thread_stack_size(256 << 10)
+        .build()
+        .map_err(|error| format!("event loop: {error}"))?;
+    runtime.block_on(async {
+        let sound = config.sound();
+        let world = World::real(config, &sound);
+        let edges = open(config, key, world)?;
+        let engine = Engine::new(config, edges, started).map_err(|error| format!("signals: {error}"))?;
+        engine.run().await;
+        Ok(())
+    })
+}
+
+fn open(config: &Config, key: Option<Key>, world: World) -> Result<Edges, String> {
+    let failed = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
+    let endpoint = Endpoint::parse(&config.live.endpoint, config.live.api_version.word())?;
+    let tls = if endpoint.tls {
+        let file = Some(config.live.ca_file.as_str()).filter(|file| !file.is_empty());
+        Some(tls::client(file.map(Path::new))?)
+    } else {
+        None
+    };
+    let light = world.light.unwrap_or_else(|error| {
+        warn!(%error, "no light");
+        None
+    });
+    let (earcons, problems) = Earcons::load(&config.sounds.folder);
+    for problem in problems {
+        warn!(problem, "a sound of the device's own cannot be used");
+    }
+    let control = Control::bind(Path::new(&config.control.path)).unwrap_or_else(|error| {
+        // The device must talk even where nobody can ask it how it is.
+        warn!(%error, "no control socket: status and press commands will not work");
+        Control::bind(Path::new("")).expect("an empty path opens nothing")
+    });
+    Ok(Edges {
+        sound: Sound::start(config.sound(), world.microphone, world.speaker)
+            .map_err(failed("sound threads"))?,
+        wire: Wire::new(endpoint, tls),
+        button: ButtonThread::start(world.button).map_err(failed("button thread"))?,
+        panel: Panel::new(light),
+        control,
+        earcons,
+        notify: Notify::from_environment(),
+        key,
+    })
+}

@@ -41,6 +41,11 @@ impl Panel {
         panel
     }
 
+    /// What the light is, if there is one.
+    pub fn describe(&self) -> Option<String> {
+        self.light.as_ref().map(|light| light.describe())
+    }
+
     /// Starts the pattern of a phase at once.
     pub fn show(&mut self, phase: Phase, now: Instant) {
         self.pattern = pattern(phase);

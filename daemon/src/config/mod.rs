@@ -11,6 +11,7 @@ mod nearest;
 mod rule;
 mod settings;
 mod show;
+mod sound;
 mod table;
 mod tables;
 mod value;

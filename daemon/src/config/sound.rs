@@ -1,0 +1,61 @@
+//! The configuration as the sound threads want it.
+
+use pressel_dsp::GateSettings;
+
+use super::{Config, Rewind};
+use crate::sound::{CaptureSettings, PlaybackSettings, SoundSettings};
+
+impl Config {
+    /// What the sound threads are told.
+    pub fn sound(&self) -> SoundSettings {
+        let (capture, playback, gate) = (&self.capture, &self.playback, &self.gate);
+        SoundSettings {
+            capture: CaptureSettings {
+                device: capture.device.clone(),
+                rate_hz: capture.rate_hz,
+                channels: capture.channels,
+                use_channels: capture.use_channels.clone(),
+                period_ms: capture.period_ms,
+                buffer_ms: capture.buffer_ms,
+                high_pass_hz: capture.high_pass_hz,
+                chunk_ms: capture.chunk_ms,
+                rest_ms: capture.rest_ms,
+            },
+            playback: PlaybackSettings {
+                device: playback.device.clone(),
+                rate_hz: playback.rate_hz,
+                channels: playback.channels,
+                period_ms: playback.period_ms,
+                buffer_ms: playback.buffer_ms,
+                lead_ms: playback.lead_ms,
+                rewind: playback.rewind == Rewind::Auto,
+                shallow_ms: playback.shallow_ms,
+                fade_ms: playback.fade_ms,
+                volume_percent: playback.volume_percent,
+                queue_max_s: playback.queue_max_s,
+            },
+            gate: GateSettings {
+                above_floor_db: gate.above_floor_db,
+                min_level_dbfs: gate.min_level_dbfs,
+                min_burst_ms: gate.min_burst_ms,
+                hangover_ms: gate.hangover_ms,
+            },
+            pre_roll_ms: gate.pre_roll_ms,
+            realtime_priority: u8::try_from(self.realtime.priority).unwrap_or(u8::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sound_threads_own_defaults_are_the_configurations() {
+        let sound = Config::default().sound();
+        assert_eq!(sound.capture, CaptureSettings::default());
+        assert_eq!(sound.playback, PlaybackSettings::default());
+        assert_eq!(sound.gate, GateSettings::default());
+        assert_eq!((sound.pre_roll_ms, sound.realtime_priority), (300, 60));
+    }
+}

@@ -1,0 +1,300 @@
+//! The one loop: drain what the conversation wants, wait for one thing to happen, hand it in.
+
+use std::time::Instant;
+
+use pressel_hal::Edge;
+use pressel_live::Conversation;
+use pressel_live::event::{Action, ButtonInput, Input, Note, Phase};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant as Clock, sleep_until, timeout};
+use tracing::{debug, error, info, warn};
+
+use crate::button::{ButtonNews, ButtonThread};
+use crate::config::Config;
+use crate::control::{Control, Event, Op};
+use crate::earcons::Earcons;
+use crate::notify::{Notify, Watch};
+use crate::panel::Panel;
+use crate::report::Report;
+use crate::secret::Key;
+use crate::sound::{DeviceNews, Sound, SoundEvent};
+use crate::stats::{Latency, Stats};
+use crate::wire::{News, Wire};
+
+/// How long the server may take to answer our close at the end.
+const GOODBYE: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// The edges of the conversation, already open.
+pub struct Edges {
+    /// Cards.
+    pub sound: Sound,
+    /// Links.
+    pub wire: Wire,
+    /// Button.
+    pub button: ButtonThread,
+    /// Light.
+    pub panel: Panel,
+    /// Control socket.
+    pub control: Control,
+    /// Sounds of the device's own.
+    pub earcons: Earcons,
+    /// The service manager.
+    pub notify: Notify,
+    /// The API key, if there is one.
+    pub key: Option<Key>,
+}
+
+/// The daemon at work.
+pub struct Engine {
+    conversation: Conversation,
+    edges: Edges,
+    stats: Stats,
+    report: Report,
+    watch: Watch,
+    ready: bool,
+    /// When the message in hand was read.
+    message_at: Instant,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Engine {
+    /// Puts the conversation between its edges.
+    ///
+    /// # Errors
+    /// When the system grants no signal handler.
+    pub fn new(config: &Config, edges: Edges, started: Instant) -> std::io::Result<Self> {
+        let now = Instant::now();
+        let seed = fastrand::u64(..);
+        let mut conversation = Conversation::new(config.settings(seed), now);
+        conversation.handle_input(now, Input::Key(edges.key.is_some()));
+        let mut watch = Watch::new();
+        crate::report::watch_sound(&mut watch, &edges.sound, now);
+        Ok(Engine {
+            report: Report::new(config, edges.key.as_ref()),
+            conversation,
+            edges,
+            stats: Stats::new(started),
+            watch,
+            ready: false,
+            message_at: now,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Runs until SIGTERM or SIGINT, then stops playback and closes the link.
+    pub async fn run(mut self) {
+        let feed_every = self.edges.notify.feed_every();
+        let mut feed_at = feed_every.map(|_| Instant::now());
+        loop {
+            self.perform_all();
+            let timer = self.conversation.poll_timeout();
+            let blink = self.edges.panel.next_change();
+            let due = [timer, blink, feed_at].into_iter().flatten().min();
+            tokio::select! {
+                biased;
+                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => break,
+                news = self.edges.button.next() => self.on_button(news),
+                event = self.edges.sound.next() => self.on_sound(event),
+                news = self.edges.wire.next() => self.on_wire(news),
+                request = self.edges.control.next() => match request.op {
+                    Op::Status => request.reply.answer(&self.status()),
+                    Op::Button(gesture) => {
+                        request.reply.done();
+                        self.press_or_release(gesture, Instant::now());
+                    }
+                },
+                () = until(due) => {}
+            }
+            let now = Instant::now();
+            self.edges.panel.tick(now);
+            if timer.is_some_and(|at| at <= now) {
+                self.conversation.handle_input(now, Input::Timeout);
+            }
+            if feed_at.is_some_and(|at| at <= now) {
+                feed_at = feed_every.map(|every| now + every);
+                match self.watch.check(now) {
+                    Ok(()) => self.edges.notify.feed(),
+                    Err(stuck) => error!(thread = stuck.thread, since = ?stuck.since, "thread does not turn"),
+                }
+            }
+        }
+        self.stop().await;
+    }
+
+    async fn stop(mut self) {
+        info!("stopping");
+        self.edges.notify.stopping();
+        self.conversation.handle_input(Instant::now(), Input::Shutdown);
+        self.perform_all();
+        self.edges.panel.show(Phase::Idle, Instant::now());
+        let goodbye = async {
+            while self.edges.wire.is_busy() {
+                self.edges.wire.next().await;
+            }
+        };
+        // A server that does not answer our close keeps nobody waiting.
+        let _ = timeout(GOODBYE, goodbye).await;
+        self.edges.sound.stop();
+        self.edges.button.stop();
+    }
+
+    /// Everything the conversation wants. Nothing here waits.
+    fn perform_all(&mut self) {
+        while let Some(action) = self.conversation.poll_action() {
+            self.perform(action);
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        let now = Instant::now();
+        match action {
+            Action::Dial { link } => {
+                self.stats.begin(Latency::DialToUp, now);
+                self.report.dialling(now);
+                let key = self.edges.key.as_ref().map(Key::header_value);
+                self.edges.wire.dial(link, key);
+            }
+            Action::Send { link, message } => {
+                self.edges.wire.send(link, message);
+                if self.stats.latency(Latency::StartToSetup).is_none() {
+                    self.stats.measured(Latency::StartToSetup, now - self.stats.started());
+                }
+            }
+            Action::Close { link, code } => {
+                self.report.closed(now);
+                self.edges.wire.close(link, code);
+            }
+            Action::Listen(listen) => self.edges.sound.listen(listen),
+            Action::Play { turn, samples, rate_hz } => {
+                let dropped = self.edges.sound.play(turn, samples, rate_hz) as u64;
+                if dropped > 0 {
+                    self.on_note(now, &Note::AnswerDropped { samples: dropped });
+                    self.report.answer_too_long();
+                }
+            }
+            Action::EndOfTurn { turn } => self.edges.sound.end_of_turn(turn),
+            Action::Flush { turn } => {
+                self.edges.sound.flush(turn);
+                self.stats.forget(Latency::MessageToSound);
+            }
+            Action::Show(phase) => self.show(phase, now),
+            Action::CallTool { name, .. } => warn!(name, "a tool was called and none is configured"),
+            Action::CancelTools { .. } => {}
+            Action::Note(note) => self.on_note(now, &note),
+        }
+    }
+
+    fn show(&mut self, phase: Phase, now: Instant) {
+        self.edges.panel.show(phase, now);
+        if let Some(length) = self.stats.end(Latency::PressToLight, Instant::now()) {
+            self.edges.control.publish(&Event::latency(Latency::PressToLight, length), now);
+        }
+        debug!(phase = crate::status::phase_word(phase), "phase");
+        self.edges.control.publish(&Event::phase(phase), now);
+        self.edges.notify.status(&crate::status::sentence(phase, self.report.missing()));
+        if let Some((samples, rate_hz)) = self.edges.earcons.of(phase) {
+            self.edges.sound.play_local(samples, rate_hz);
+        }
+    }
+
+    fn on_note(&mut self, now: Instant, note: &Note) {
+        self.stats.note(note);
+        self.report.note(note, now);
+        match note {
+            Note::FirstSound { .. } => self.stats.begin(Latency::MessageToSound, self.message_at),
+            Note::UtteranceEnded => self.stats.begin(Latency::UtteranceToSound, now),
+            Note::LinkUp { .. } => self.measured(Latency::DialToUp, now, now),
+            Note::LinkDown { .. } => self.stats.forget(Latency::DialToUp),
+            _ => {}
+        }
+        if let Some(event) = Event::note(note) {
+            self.edges.control.publish(&event, now);
+        }
+    }
+
+    fn measured(&mut self, latency: Latency, end: Instant, now: Instant) {
+        if let Some(length) = self.stats.end(latency, end) {
+            self.edges.control.publish(&Event::latency(latency, length), now);
+        }
+    }
+
+    fn on_button(&mut self, news: ButtonNews) {
+        match news {
+            ButtonNews::Edge(Edge { pressed, at }) => {
+                let gesture = if pressed { ButtonInput::Press } else { ButtonInput::Release };
+                self.press_or_release(gesture, at);
+            }
+            ButtonNews::Found(what) => {
+                info!(button = what, "button found");
+                self.report.button = Some(what);
+            }
+            ButtonNews::Missing(error) => {
+                warn!(%error, "no button");
+                self.report.button = None;
+            }
+        }
+    }
+
+    fn press_or_release(&mut self, gesture: ButtonInput, at: Instant) {
+        if gesture == ButtonInput::Press {
+            self.stats.counters.presses += 1;
+            self.stats.begin(Latency::PressToLight, at);
+        }
+        self.conversation.handle_input(Instant::now(), Input::Button(gesture));
+        self.perform_all();
+        // A press that changes nothing on the light measures nothing.
+        self.stats.forget(Latency::PressToLight);
+    }
+
+    fn on_sound(&mut self, event: SoundEvent) {
+        let now = Instant::now();
+        match event {
+            SoundEvent::Microphone(input) => self.conversation.handle_input(now, Input::Microphone(input)),
+            SoundEvent::Speaker(input, at) => {
+                if matches!(input, pressel_live::event::SpeakerInput::Started { .. }) {
+                    self.measured(Latency::MessageToSound, at, now);
+                    self.measured(Latency::UtteranceToSound, at, now);
+                }
+                self.conversation.handle_input(now, Input::Speaker(input));
+            }
+            SoundEvent::Device(news) => self.on_device(now, &news),
+        }
+    }
+
+    fn on_device(&mut self, now: Instant, news: &DeviceNews) {
+        let told = self.report.device(news);
+        self.edges.control.publish(&Event::Told { text: &told }, now);
+        let phase = self.conversation.phase();
+        self.edges.notify.status(&crate::status::sentence(phase, self.report.missing()));
+        if !self.ready && self.report.both_cards_looked_for() {
+            self.ready = true;
+            self.stats.measured(Latency::StartToReady, now - self.stats.started());
+            self.edges.notify.ready();
+            info!("ready");
+        }
+    }
+
+    fn on_wire(&mut self, News { link, input, at }: News) {
+        self.message_at = at;
+        self.conversation.handle_input(Instant::now(), Input::Link(link, input));
+        self.perform_all();
+    }
+
+    fn status(&self) -> crate::status::Status {
+        let mut status =
+            self.report.status(&self.conversation, &self.stats, self.edges.wire.traffic(), &self.edges.sound);
+        status.counters.watchers_dropped = self.edges.control.watchers_dropped();
+        status.light = self.edges.panel.describe();
+        status
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(Clock::from_std(at)).await,
+        None => std::future::pending().await,
+    }
+}

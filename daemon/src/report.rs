@@ -1,0 +1,249 @@
+//! What the daemon tells about itself: the log's lines about links and cards, each said once, and the status.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use pressel_live::Conversation;
+use pressel_live::event::Note;
+use pressel_live::settings::TalkMode;
+use tracing::{debug, info, warn};
+
+use crate::config::Config;
+use crate::notify::{Pulse, Watch};
+use crate::secret::Key;
+use crate::sound::{DeviceNews, Facts, Side, Sound};
+use crate::stats::Stats;
+use crate::status::{DeviceStatus, LinkStatus, Status, phase_word};
+use crate::wire::Traffic;
+
+/// Has the watchdog look at both sound threads.
+pub fn watch_sound(watch: &mut Watch, sound: &Sound, now: Instant) {
+    let facts = sound.facts();
+    let capture = move || {
+        let facts: &Facts = &facts;
+        let waiting = (!facts.capture.running.load(Relaxed)).then_some("the microphone");
+        Pulse { beats: facts.capture.beats.load(Relaxed), waiting }
+    };
+    let facts = sound.facts();
+    let playback = move || {
+        let facts: &Facts = &facts;
+        let waiting = (!facts.playback.running.load(Relaxed)).then_some("the speaker");
+        Pulse { beats: facts.playback.beats.load(Relaxed), waiting }
+    };
+    watch.add("capture", capture, now);
+    watch.add("playback", playback, now);
+}
+
+/// Facts that change, as they are told.
+pub struct Report {
+    /// What the button is, while it is there.
+    pub button: Option<String>,
+    key: Option<String>,
+    link: LinkStatus,
+    link_since: Instant,
+    sides: [DeviceStatus; 2],
+    looked_for: [bool; 2],
+    missing: Vec<String>,
+    unread_told: BTreeSet<&'static str>,
+    too_long_told: bool,
+}
+
+impl Report {
+    /// Nothing has happened yet.
+    pub fn new(config: &Config, key: Option<&Key>) -> Self {
+        let side = |device: &str| DeviceStatus { device: device.to_owned(), ..DeviceStatus::default() };
+        let mut report = Report {
+            button: None,
+            key: key.map(|key| key.source().to_string()),
+            link: LinkStatus {
+                state: "down".into(),
+                endpoint: config.live.endpoint.clone(),
+                model: config.live.model.clone(),
+                ..LinkStatus::default()
+            },
+            link_since: Instant::now(),
+            sides: [side(&config.capture.device), side(&config.playback.device)],
+            looked_for: [false; 2],
+            missing: Vec::new(),
+            unread_told: BTreeSet::new(),
+            too_long_told: false,
+        };
+        report.find_missing();
+        report
+    }
+
+    /// What is waited for or lacking, each a sentence.
+    pub fn missing(&self) -> &[String] {
+        &self.missing
+    }
+
+    /// Both sound threads have opened their card, or said why not.
+    pub fn both_cards_looked_for(&self) -> bool {
+        self.looked_for == [true, true]
+    }
+
+    /// A dial began.
+    pub fn dialling(&mut self, now: Instant) {
+        self.link_is("connecting", now);
+        info!(endpoint = self.link.endpoint, model = self.link.model, "dialling");
+    }
+
+    /// We closed the link.
+    pub fn closed(&mut self, now: Instant) {
+        self.link_is("down", now);
+        info!("link closed");
+    }
+
+    fn link_is(&mut self, state: &str, now: Instant) {
+        state.clone_into(&mut self.link.state);
+        self.link_since = now;
+    }
+
+    /// An answer is longer than the queue; said once.
+    pub fn answer_too_long(&mut self) {
+        if !std::mem::replace(&mut self.too_long_told, true) {
+            warn!("an answer is longer than [playback] queue_max_s; its end is dropped");
+        }
+    }
+
+    /// Logs what a person may care about; captions never.
+    pub fn note(&mut self, note: &Note, now: Instant) {
+        match note {
+            Note::LinkUp { resumed } => {
+                self.link.resumed = *resumed;
+                self.link_is("up", now);
+                info!(resumed, "link up");
+            }
+            Note::LinkDown { code, reason, retry } => {
+                let end = format!("{code} {reason}");
+                // A server that is away would otherwise fill the log with one line.
+                let said = self.link.last_end.as_ref() == Some(&end);
+                match (retry, said) {
+                    (true, true) => debug!(code, reason, "link down, dialling again"),
+                    (true, false) => warn!(code, reason, "link down, dialling again"),
+                    (false, _) => {
+                        tracing::error!(
+                            code,
+                            reason,
+                            "refused; a press dials once more, mend the configuration or key"
+                        );
+                    }
+                }
+                self.link.last_end = Some(end);
+                self.link_is(if *retry { "waiting" } else { "refused" }, now);
+            }
+            Note::Unread { kind } => {
+                if self.unread_told.insert(kind) {
+                    warn!(kind, "a message could not be used; counted from now on");
+                }
+            }
+            Note::SpeechDropped { samples } => warn!(ms = samples / 16, "speech was lost"),
+            Note::Usage(usage) => {
+                debug!(tokens_in = usage.prompt, tokens_out = usage.response + usage.thoughts, "usage");
+            }
+            Note::Interrupted => debug!("interrupted"),
+            Note::TurnComplete => debug!("turn complete"),
+            _ => {}
+        }
+    }
+
+    /// A card came or went: logs it and returns the sentence.
+    pub fn device(&mut self, news: &DeviceNews) -> String {
+        let told = match news {
+            DeviceNews::Opened { side, format, scheduling, rewinds } => {
+                let name = side_name(*side);
+                let status = &mut self.sides[*side as usize];
+                status.format = Some(format.to_string());
+                status.problem = None;
+                status.scheduling = Some(scheduling.to_string());
+                if *side == Side::Speaker {
+                    status.rewinds = Some(*rewinds);
+                }
+                let device = status.device.clone();
+                info!(device, %format, %scheduling, "{name} open");
+                if *side == Side::Speaker && !rewinds {
+                    warn!(device, "speaker cannot take sound back: its ring is kept shallow");
+                }
+                self.looked_for[*side as usize] = true;
+                format!("{name} {device}: {format}")
+            }
+            DeviceNews::Waiting { side, reason, .. } => {
+                let name = side_name(*side);
+                let status = &mut self.sides[*side as usize];
+                status.format = None;
+                status.problem = Some(reason.clone());
+                warn!(reason, "no {name}, waiting for it");
+                self.looked_for[*side as usize] = true;
+                format!("no {name}: {reason}")
+            }
+        };
+        self.find_missing();
+        told
+    }
+
+    fn find_missing(&mut self) {
+        self.missing.clear();
+        if self.key.is_none() {
+            self.missing.push("no API key".into());
+        }
+        let problems = self.sides.iter().filter_map(|side| side.problem.clone());
+        self.missing.extend(problems);
+    }
+
+    /// The whole state.
+    pub fn status(
+        &self,
+        conversation: &Conversation,
+        stats: &Stats,
+        traffic: &Traffic,
+        sound: &Sound,
+    ) -> Status {
+        let facts = sound.facts();
+        let [mut microphone, mut speaker] = self.sides.clone();
+        microphone.xruns = facts.capture.xruns.load(Relaxed);
+        speaker.xruns = facts.playback.xruns.load(Relaxed);
+        if facts.capture.running.load(Relaxed) {
+            microphone.level_dbfs = Some(facts.capture.level_dbfs());
+            microphone.floor_dbfs = Some(facts.capture.floor_dbfs());
+        }
+        let mut counters = stats.counters.clone();
+        counters.bytes_up = traffic.bytes_up.load(Relaxed);
+        counters.bytes_down = traffic.bytes_down.load(Relaxed);
+        counters.messages_up = traffic.messages_up.load(Relaxed);
+        counters.messages_down = traffic.messages_down.load(Relaxed);
+        let mut link = self.link.clone();
+        link.since_s = self.link_since.elapsed().as_secs_f64();
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            uptime_s: stats.started().elapsed().as_secs_f64(),
+            phase: phase_word(conversation.phase()).into(),
+            missing: self.missing.clone(),
+            mode: mode_word(conversation.mode()).into(),
+            key: self.key.clone(),
+            link,
+            microphone,
+            speaker,
+            button: self.button.clone(),
+            light: None,
+            latencies: stats.latencies(),
+            counters,
+        }
+    }
+}
+
+fn side_name(side: Side) -> &'static str {
+    match side {
+        Side::Microphone => "microphone",
+        Side::Speaker => "speaker",
+    }
+}
+
+fn mode_word(mode: TalkMode) -> &'static str {
+    match mode {
+        TalkMode::Hold { .. } => "hold",
+        TalkMode::Tap { .. } => "tap",
+        TalkMode::Open { .. } => "open",
+    }
+}
