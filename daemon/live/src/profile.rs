@@ -3,6 +3,8 @@
 //! The service closes the connection with 1007 over one member too many, so what a model was not seen to accept is left
 //! out. Sources and dates are in docs/protocol.md.
 
+use crate::settings::Settings;
+
 /// One family of models.
 #[derive(Debug, PartialEq)]
 pub struct Profile {
@@ -152,12 +154,124 @@ impl Profile {
     /// The profile of a model, by its name with or without the path before it; letter case does not matter.
     pub fn of(model: &str) -> &'static Profile {
         let name = model.rsplit('/').next().unwrap_or(model).trim().to_ascii_lowercase();
-        BY_PREFIX
-            .iter()
-            .filter(|(prefix, _)| name.starts_with(prefix))
-            .max_by_key(|(prefix, _)| prefix.len())
-            .map_or(&UNKNOWN_STATIC, |(_, profile)| profile)
+        let fits = BY_PREFIX.iter().filter(|(prefix, _)| name.starts_with(prefix));
+        fits.max_by_key(|(prefix, _)| prefix.len()).map_or(&BY_PREFIX[0].1, |(_, profile)| profile)
+    }
+
+    /// Which settings the model does not take, so that they are left out; fit for a warning.
+    pub fn left_out(&self, settings: &Settings) -> Vec<&'static str> {
+        let given = |setting: &Option<String>| setting.as_deref().is_some_and(|text| !text.is_empty());
+        let asked = settings.thinking.as_deref().filter(|level| !level.is_empty());
+        let heeded = |asked: &str| {
+            self.thinking.level(Some(asked)).is_some_and(|level| level.eq_ignore_ascii_case(asked))
+        };
+        let left_out = [
+            ("voice", given(&settings.voice) && !self.voice),
+            ("language", given(&settings.language) && !self.language_code),
+            ("instruction", given(&settings.instruction) && !self.instruction),
+            ("tools", !settings.tools.is_empty() && !self.tools),
+            ("thinking", asked.is_some_and(|asked| !heeded(asked))),
+        ];
+        left_out.into_iter().filter(|(_, out)| *out).map(|(name, _)| name).collect()
     }
 }
 
-static UNKNOWN_STATIC: Profile = UNKNOWN;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::client::tests::settings;
+
+    #[test]
+    fn the_longest_prefix_decides_and_letter_case_does_not() {
+        for (model, name) in [
+            ("gemini-3.8-live", "3.8"),
+            ("GEMINI-3.8-LIVE-001", "3.8"),
+            ("gemini-3.8-live-extended-thinking", "3.8 extended thinking"),
+            ("models/Gemini-3.8-Live-Extended-Thinking-preview", "3.8 extended thinking"),
+            ("gemini-3.1-flash-live-preview", "3.1"),
+            ("gemini-2.5-flash-native-audio-preview-12-2025", "2.5 native audio"),
+            ("gemini-2.5-flash-native-audio-latest", "2.5 native audio"),
+            (
+                "projects/p/locations/us/publishers/google/models/gemini-live-2.5-flash-native-audio",
+                "2.5 native audio",
+            ),
+            ("gemini-3.5-live-translate-preview", "translation"),
+            ("gemini-3.5-transcribe-live", "transcription"),
+            ("gemini-3.8", "unknown"),
+            ("gemini-4.0-live", "unknown"),
+            ("models/", "unknown"),
+            ("", "unknown"),
+        ] {
+            assert_eq!(Profile::of(model).name, name, "{model}");
+        }
+    }
+
+    #[test]
+    fn a_thinking_level_is_sent_only_where_it_is_taken() {
+        let level = |model, asked| Profile::of(model).thinking.level(asked);
+        assert_eq!(level("gemini-3.8-live", Some("low")), None);
+        assert_eq!(level("gemini-4.0-live", Some("low")), None);
+        assert_eq!(level("gemini-3.1-flash-live-preview", None), None);
+        assert_eq!(level("gemini-3.1-flash-live-preview", Some("low")), Some("LOW"));
+        assert_eq!(level("gemini-3.1-flash-live-preview", Some("much")), None);
+        assert_eq!(level("gemini-3.8-live-extended-thinking", None), Some("LOW"));
+        assert_eq!(level("gemini-3.8-live-extended-thinking", Some("High")), Some("HIGH"));
+        assert_eq!(level("gemini-3.8-live-extended-thinking", Some("minimal")), Some("LOW"));
+    }
+
+    #[test]
+    fn what_is_left_out_is_told() {
+        let mut settings = settings();
+        assert_eq!(UNKNOWN.left_out(&settings), [""; 0]);
+        settings.language = Some("de-DE".to_owned());
+        settings.thinking = Some("minimal".to_owned());
+        settings.tools = vec![serde_json::json!({ "googleSearch": {} })];
+        settings.voice = Some("Kore".to_owned());
+        settings.instruction = Some("Be brief.".to_owned());
+        assert_eq!(UNKNOWN.left_out(&settings), ["language", "thinking"]);
+        assert_eq!(NATIVE_2_5.left_out(&settings), [""; 0]);
+        assert_eq!(LIVE_3_8.left_out(&settings), ["thinking"]);
+        assert_eq!(EXTENDED_3_8.left_out(&settings), ["language", "thinking"]);
+        assert_eq!(TRANSCRIBE.left_out(&settings), ["voice", "language", "instruction", "tools", "thinking"]);
+    }
+
+    /// The table as the documentation shows it.
+    fn table() -> String {
+        let yes = |flag| if flag { "yes" } else { "no" };
+        let line = |(prefix, profile): &(&str, Profile)| {
+            let thinking = match profile.thinking {
+                Thinking::Forbidden => "never".to_owned(),
+                Thinking::Optional { levels } => format!("when asked: {}", levels.join(" ")),
+                Thinking::Required { default, levels } => format!("always ({default}): {}", levels.join(" ")),
+            };
+            let text = match profile.text_by {
+                TextBy::ClientContent => "clientContent",
+                TextBy::RealtimeInput => "realtimeInput",
+            };
+            let behavior = match profile.tool_behavior {
+                ToolBehavior::AsGiven => "as given",
+                ToolBehavior::LeaveOut => "left out",
+                ToolBehavior::NonBlocking => "NON_BLOCKING",
+            };
+            let prefix = if prefix.is_empty() { "any other" } else { prefix };
+            let flags = [
+                profile.language_code,
+                profile.voice,
+                profile.instruction && profile.tools,
+                profile.scheduling,
+                profile.audio_during_call,
+                profile.cancel_by_empty_turn,
+                profile.context_update,
+            ];
+            let flags = flags.map(yes).join(" | ");
+            format!("| {} | {prefix} | {thinking} | {text} | {behavior} | {flags} |", profile.name)
+        };
+        BY_PREFIX.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_documentation_shows_this_table() {
+        let docs = include_str!("../../../docs/protocol.md");
+        assert!(docs.contains(&table()), "docs/protocol.md should hold\n{}", table());
+    }
+}

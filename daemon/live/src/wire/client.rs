@@ -247,3 +247,293 @@ pub fn context_update(profile: &Profile, instruction: Option<&str>, tools: Optio
     }
     json!({ "contextUpdate": update }).to_string()
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::settings::OpenStart;
+
+    /// Nothing asked for beyond what must be.
+    pub(crate) fn settings() -> Settings {
+        Settings {
+            model: "gemini-3.8-live".to_owned(),
+            talk: TalkMode::Open { start: OpenStart::Press, idle: None },
+            voice: None,
+            language: None,
+            instruction: None,
+            transcribe_input: false,
+            transcribe_output: false,
+            compression: None,
+            speech_interrupts: true,
+            start_eager: None,
+            end_eager: None,
+            start_after: None,
+            end_after: None,
+            temperature: None,
+            thinking: None,
+            tools: Vec::new(),
+            utterance_max: Duration::from_secs(15),
+            quiet_close: Duration::from_secs(60),
+            setup_timeout: Duration::from_secs(20),
+            answer_timeout: Duration::from_secs(30),
+            seed: 1,
+        }
+    }
+
+    fn setup_of(settings: &Settings) -> Value {
+        let message = setup(settings, Profile::of(&settings.model), None);
+        serde_json::from_str::<Value>(&message).expect("JSON")["setup"].take()
+    }
+
+    fn check(change: impl FnOnce(&mut Settings), expected: Value) {
+        let mut settings = settings();
+        change(&mut settings);
+        let mut setup = setup_of(&settings);
+        let members = setup.as_object_mut().expect("an object");
+        members.remove("model");
+        // What every setup has, unless the test is about it.
+        for (name, value) in [
+            ("generationConfig", json!({ "responseModalities": ["AUDIO"] })),
+            ("sessionResumption", json!({})),
+        ] {
+            if members.get(name) == Some(&value) {
+                members.remove(name);
+            }
+        }
+        assert_eq!(setup, expected);
+    }
+
+    #[test]
+    fn the_least_setup() {
+        let expected = json!({
+            "model": "models/gemini-3.8-live",
+            "generationConfig": { "responseModalities": ["AUDIO"] },
+            "sessionResumption": {},
+        });
+        assert_eq!(setup_of(&settings()), expected);
+    }
+
+    #[test]
+    fn a_handle_resumes() {
+        let message = setup(&settings(), Profile::of(""), Some(&Handle::new("h".to_owned())));
+        assert!(message.contains(r#""sessionResumption":{"handle":"h"}"#), "{message}");
+    }
+
+    #[test]
+    fn a_path_is_passed_as_it_is() {
+        for (model, sent) in [
+            ("gemini-x", "models/gemini-x"),
+            ("models/gemini-x", "models/gemini-x"),
+            (
+                "projects/p/locations/l/publishers/google/models/m",
+                "projects/p/locations/l/publishers/google/models/m",
+            ),
+        ] {
+            let model = model.to_owned();
+            assert_eq!(setup_of(&Settings { model, ..settings() })["model"], sent);
+        }
+    }
+
+    #[test]
+    fn what_is_set_is_sent() {
+        check(
+            |settings| {
+                settings.voice = Some("Kore".to_owned());
+                settings.language = Some("de-DE".to_owned());
+                settings.temperature = Some(0.7);
+                settings.instruction = Some("Say \"yes\"".to_owned());
+                settings.transcribe_input = true;
+                settings.transcribe_output = true;
+                settings.compression = Some((25_000, 8_000));
+                settings.tools = vec![json!({ "googleSearch": {} })];
+            },
+            json!({
+                "generationConfig": {
+                    "responseModalities": ["AUDIO"],
+                    "speechConfig": {
+                        "voiceConfig": { "prebuiltVoiceConfig": { "voiceName": "Kore" } },
+                        "languageCode": "de-DE",
+                    },
+                    "temperature": 0.7,
+                },
+                "systemInstruction": { "parts": [{ "text": "Say \"yes\"" }] },
+                "inputAudioTranscription": {},
+                "outputAudioTranscription": {},
+                "contextWindowCompression": { "triggerTokens": 25000, "slidingWindow": { "targetTokens": 8000 } },
+                "tools": [{ "googleSearch": {} }],
+            }),
+        );
+    }
+
+    #[test]
+    fn empty_texts_and_odd_numbers_stay_out() {
+        check(
+            |settings| {
+                settings.voice = Some(String::new());
+                settings.language = Some(String::new());
+                settings.instruction = Some(String::new());
+                settings.thinking = Some(String::new());
+                settings.temperature = Some(f32::NAN);
+            },
+            json!({}),
+        );
+    }
+
+    #[test]
+    fn detection_options_are_named_by_their_effect() {
+        let detection = |name: &str, value: Value| json!({ "realtimeInputConfig": { "automaticActivityDetection": { name: value } } });
+        check(
+            |s| s.start_eager = Some(true),
+            detection("startOfSpeechSensitivity", "START_SENSITIVITY_HIGH".into()),
+        );
+        check(
+            |s| s.start_eager = Some(false),
+            detection("startOfSpeechSensitivity", "START_SENSITIVITY_LOW".into()),
+        );
+        check(
+            |s| s.end_eager = Some(true),
+            detection("endOfSpeechSensitivity", "END_SENSITIVITY_HIGH".into()),
+        );
+        check(
+            |s| s.end_eager = Some(false),
+            detection("endOfSpeechSensitivity", "END_SENSITIVITY_LOW".into()),
+        );
+        check(|s| s.start_after = Some(Duration::from_millis(60)), detection("prefixPaddingMs", 60.into()));
+        check(|s| s.end_after = Some(Duration::from_millis(800)), detection("silenceDurationMs", 800.into()));
+        check(|s| s.end_after = Some(Duration::MAX), detection("silenceDurationMs", i32::MAX.into()));
+        check(
+            |s| s.speech_interrupts = false,
+            json!({ "realtimeInputConfig": { "activityHandling": "NO_INTERRUPTION" } }),
+        );
+    }
+
+    #[test]
+    fn hold_and_tap_switch_the_detection_off_and_say_no_more_about_it() {
+        let hold = TalkMode::Hold { tail: Duration::ZERO };
+        let tap = TalkMode::Tap { end_silence: Duration::from_secs(1), no_speech: Duration::from_secs(8) };
+        for talk in [hold, tap] {
+            check(
+                |settings| {
+                    settings.talk = talk;
+                    settings.start_eager = Some(true);
+                    settings.end_eager = Some(false);
+                    settings.end_after = Some(Duration::from_secs(1));
+                    settings.speech_interrupts = false;
+                },
+                json!({ "realtimeInputConfig": { "automaticActivityDetection": { "disabled": true } } }),
+            );
+        }
+    }
+
+    #[test]
+    fn a_model_gets_only_what_it_takes() {
+        let tool = json!({ "functionDeclarations": [{ "name": "lamp", "behavior": "BLOCKING" }] });
+        let sent = |model: &str| {
+            let model = model.to_owned();
+            let (language, thinking) = (Some("de-DE".to_owned()), Some("medium".to_owned()));
+            let setup =
+                setup_of(&Settings { model, language, thinking, tools: vec![tool.clone()], ..settings() });
+            let config = &setup["generationConfig"];
+            (
+                config["thinkingConfig"]["thinkingLevel"].as_str().map(str::to_owned),
+                config["speechConfig"]["languageCode"].is_string(),
+                setup["tools"][0]["functionDeclarations"][0]["behavior"].as_str().map(str::to_owned),
+            )
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(sent("gemini-2.5-flash-native-audio-latest"), (some("MEDIUM"), true, some("BLOCKING")));
+        assert_eq!(sent("gemini-3.1-flash-live-preview"), (some("MEDIUM"), true, None));
+        assert_eq!(sent("gemini-3.8-live"), (None, true, some("BLOCKING")));
+        assert_eq!(sent("gemini-3.8-live-extended-thinking"), (some("MEDIUM"), false, some("NON_BLOCKING")));
+        assert_eq!(sent("gemini-9"), (None, false, None));
+    }
+
+    #[test]
+    fn nothing_is_ever_null() {
+        let mut all = settings();
+        all.voice = Some("Kore".to_owned());
+        for model in ["gemini-3.8-live", "gemini-3.8-live-extended-thinking", "x"] {
+            let message = setup(&all, Profile::of(model), None);
+            assert!(!message.contains("null"), "{message}");
+        }
+    }
+
+    #[test]
+    fn sound_fits_its_capacity_and_comes_back() {
+        for len in [0, 1, 2, 320, 640, 1600] {
+            let samples: Vec<i16> = (0..len).map(|i| i * 11 - 5000).collect();
+            let message = audio(&samples);
+            assert_eq!(message.capacity(), message.len(), "{len} samples");
+            let json: Value = serde_json::from_str(&message).expect("JSON");
+            let audio = &json["realtimeInput"]["audio"];
+            assert_eq!(audio["mimeType"], "audio/pcm;rate=16000");
+            assert_eq!(pcm::decode(audio["data"].as_str().expect("text")), Some(samples));
+        }
+    }
+
+    fn check_message(message: &str, expected: Value) {
+        assert_eq!(serde_json::from_str::<Value>(message).expect("JSON"), expected);
+    }
+
+    #[test]
+    fn marks_of_the_stream() {
+        check_message(activity_start(), json!({ "realtimeInput": { "activityStart": {} } }));
+        check_message(activity_end(), json!({ "realtimeInput": { "activityEnd": {} } }));
+        check_message(audio_stream_end(), json!({ "realtimeInput": { "audioStreamEnd": true } }));
+    }
+
+    #[test]
+    fn typed_text_goes_the_way_the_model_takes_it() {
+        check_message(
+            &text(Profile::of("gemini-3.1-flash-live-preview"), "Hi \"you\""),
+            json!({ "realtimeInput": { "text": "Hi \"you\"" } }),
+        );
+        check_message(
+            &text(Profile::of("gemini-3.8-live"), "Hi"),
+            json!({ "clientContent": { "turns": [{ "role": "user", "parts": [{ "text": "Hi" }] }], "turnComplete": true } }),
+        );
+    }
+
+    #[test]
+    fn turns_and_no_turns() {
+        let turns = [
+            Turn { role: Role::User, text: "a".to_owned() },
+            Turn { role: Role::Model, text: "b".to_owned() },
+        ];
+        check_message(
+            &client_content(&turns, false),
+            json!({ "clientContent": {
+                "turns": [{ "role": "user", "parts": [{ "text": "a" }] }, { "role": "model", "parts": [{ "text": "b" }] }],
+                "turnComplete": false,
+            } }),
+        );
+        check_message(&client_content(&[], true), json!({ "clientContent": { "turnComplete": true } }));
+    }
+
+    #[test]
+    fn calls_are_answered_by_id_and_name() {
+        let response = json!({ "output": "on" }).as_object().cloned().expect("an object");
+        let answer = ToolAnswer { id: "c1".to_owned(), name: "lamp".to_owned(), response };
+        let nameless = ToolAnswer { id: String::new(), ..answer.clone() };
+        check_message(
+            &tool_response(&[answer, nameless]),
+            json!({ "toolResponse": { "functionResponses": [
+                { "id": "c1", "name": "lamp", "response": { "output": "on" } },
+                { "name": "lamp", "response": { "output": "on" } },
+            ] } }),
+        );
+    }
+
+    #[test]
+    fn a_context_is_replaced_in_part_or_whole() {
+        let profile = Profile::of("gemini-3.8-live");
+        check_message(
+            &context_update(profile, Some("Be brief."), None),
+            json!({ "contextUpdate": { "systemInstruction": { "parts": [{ "text": "Be brief." }] } } }),
+        );
+        check_message(
+            &context_update(profile, None, Some(&[])),
+            json!({ "contextUpdate": { "tools": { "tools": [] } } }),
+        );
+    }
+}

@@ -1,11 +1,8 @@
-//! Which member of which server message goes where.
+//! Which member of a server message goes where; `content` has those of `serverContent`.
 
-use super::pcm;
+use super::content::interaction;
 use super::read::{Found, Leaf, List, Members, Object, Trouble, WRONG_TYPE, note};
-use super::server::{
-    ANSWER_RATE_HZ, AudioPart, Content, FunctionCall, GoAway, Interaction, Resumption, ServerError,
-    ServerMessage, VoiceActivity,
-};
+use super::server::{Content, FunctionCall, GoAway, Resumption, ServerError, ServerMessage, VoiceActivity};
 use crate::event::Usage;
 use crate::wire::Handle;
 use serde::de::MapAccess;
@@ -13,13 +10,11 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// Sound that could not be read.
-const BAD_AUDIO: &str = "bad audio";
 /// A duration that could not be read.
 const BAD_DURATION: &str = "bad duration";
 
 /// Reads the next value as an object of its own; `None` when it is something else.
-fn object<'de, T: Members<'de> + Default, A: MapAccess<'de>>(
+pub(super) fn object<'de, T: Members<'de> + Default, A: MapAccess<'de>>(
     map: &mut A,
     trouble: Trouble<'_>,
 ) -> Result<Option<T>, A::Error> {
@@ -30,7 +25,7 @@ fn object<'de, T: Members<'de> + Default, A: MapAccess<'de>>(
 
 /// An object of which only its being there counts.
 #[derive(Default)]
-struct Anything;
+pub(super) struct Anything;
 
 impl<'de> Members<'de> for Anything {
     fn member<A: MapAccess<'de>>(&mut self, _: &str, _: &mut A, _: Trouble<'_>) -> Result<bool, A::Error> {
@@ -38,7 +33,29 @@ impl<'de> Members<'de> for Anything {
     }
 }
 
-impl<'de> Members<'de> for ServerMessage {
+/// A message while it is read.
+#[derive(Default)]
+pub(super) struct Reading {
+    message: ServerMessage,
+    /// An error without its wrapper, if there is a code among these members.
+    bare_error: ServerError,
+    bare_members: usize,
+}
+
+impl Reading {
+    /// The message, when all of it was read.
+    pub(super) fn finish(self) -> ServerMessage {
+        let Self { mut message, bare_error, bare_members } = self;
+        if bare_error.code.is_some() {
+            message.error.get_or_insert(bare_error);
+        } else {
+            message.unknown_members += bare_members;
+        }
+        message
+    }
+}
+
+impl<'de> Members<'de> for Reading {
     fn member<A: MapAccess<'de>>(
         &mut self,
         key: &str,
@@ -47,28 +64,28 @@ impl<'de> Members<'de> for ServerMessage {
     ) -> Result<bool, A::Error> {
         match key {
             "setupComplete" | "setup_complete" => {
-                self.setup_complete |= object::<Anything, A>(map, trouble)?.is_some();
+                self.message.setup_complete |= object::<Anything, A>(map, trouble)?.is_some();
             }
             "serverContent" | "server_content" => {
-                let mut content = self.content.take().unwrap_or_default();
+                let mut content = self.message.content.take().unwrap_or_default();
                 let had = content != Content::default();
                 let found = map.next_value_seed(Object { into: &mut content, trouble })?;
-                self.content = Some(content).filter(|_| had || found == Found::Object);
+                self.message.content = Some(content).filter(|_| had || found == Found::Object);
             }
             // Some pages show these two beside serverContent.
             "interrupted" => {
                 if Leaf::of(map)?.flag(trouble) {
-                    self.content.get_or_insert_default().interrupted = true;
+                    self.message.content.get_or_insert_default().interrupted = true;
                 }
             }
             "interactionStatus" | "interaction_status" => {
                 if let Some(status) = interaction(Leaf::of(map)?, trouble) {
-                    self.content.get_or_insert_default().interaction = Some(status);
+                    self.message.content.get_or_insert_default().interaction = Some(status);
                 }
             }
             "toolCall" | "tool_call" => {
                 let calls = object::<Calls, A>(map, trouble)?.unwrap_or_default().0;
-                self.tool_calls.extend(calls.into_iter().filter(|call| {
+                self.message.tool_calls.extend(calls.into_iter().filter(|call| {
                     let answerable = !(call.id.is_empty() && call.name.is_empty());
                     if !answerable {
                         note(trouble, WRONG_TYPE);
@@ -78,17 +95,18 @@ impl<'de> Members<'de> for ServerMessage {
             }
             "toolCallCancellation" | "tool_call_cancellation" => {
                 let ids = object::<Ids<'de>, A>(map, trouble)?.unwrap_or_default().0;
-                self.cancelled_calls
+                self.message
+                    .cancelled_calls
                     .extend(ids.into_iter().filter_map(|id| id.text(trouble)).map(Cow::into_owned));
             }
             "goAway" | "go_away" => {
                 if let Some(TimeLeft(time_left)) = object(map, trouble)? {
-                    self.go_away = Some(GoAway { time_left });
+                    self.message.go_away = Some(GoAway { time_left });
                 }
             }
             "sessionResumptionUpdate" | "session_resumption_update" => {
                 if let Some(Update { handle, resumable }) = object(map, trouble)? {
-                    self.resumption = Some(Resumption { handle, resumable });
+                    self.message.resumption = Some(Resumption { handle, resumable });
                 }
             }
             "voiceActivity"
@@ -96,21 +114,23 @@ impl<'de> Members<'de> for ServerMessage {
             | "voiceActivityDetectionSignal"
             | "voice_activity_detection_signal" => {
                 if let Some(Voice(activity)) = object(map, trouble)? {
-                    self.voice_activity = Some(activity.unwrap_or(VoiceActivity::Other));
+                    self.message.voice_activity = Some(activity.unwrap_or(VoiceActivity::Other));
                 }
             }
             "usageMetadata" | "usage_metadata" => {
                 if let Some(usage) = object(map, trouble)? {
-                    self.usage = Some(usage);
+                    self.message.usage = Some(usage);
                 }
             }
             "error" => {
-                let error = self.error.get_or_insert_default();
-                map.next_value_seed(Object { into: error, trouble })?;
+                let mut error = ServerError::default();
+                // Of another type, it is still an error.
+                let found = map.next_value_seed(Object { into: &mut error, trouble })?;
+                self.message.error = Some(error).filter(|_| found != Found::Null);
             }
-            // An error without its wrapper.
             "code" | "message" | "status" => {
-                return self.error.get_or_insert_default().member(key, map, trouble);
+                self.bare_members += 1;
+                return self.bare_error.member(key, map, trouble);
             }
             _ => return Ok(false),
         }
@@ -118,179 +138,8 @@ impl<'de> Members<'de> for ServerMessage {
     }
 
     fn unknown(&mut self) {
-        self.unknown_members += 1;
+        self.message.unknown_members += 1;
     }
-}
-
-impl<'de> Members<'de> for Content {
-    fn member<A: MapAccess<'de>>(
-        &mut self,
-        key: &str,
-        map: &mut A,
-        trouble: Trouble<'_>,
-    ) -> Result<bool, A::Error> {
-        match key {
-            "modelTurn" | "model_turn" => {
-                for part in object::<Parts<'de>, A>(map, trouble)?.unwrap_or_default().0 {
-                    part.into_content(self, trouble);
-                }
-            }
-            "interrupted" => self.interrupted |= Leaf::of(map)?.flag(trouble),
-            "generationComplete" | "generation_complete" => {
-                self.generation_complete |= Leaf::of(map)?.flag(trouble)
-            }
-            "turnComplete" | "turn_complete" => self.turn_complete |= Leaf::of(map)?.flag(trouble),
-            "waitingForInput" | "waiting_for_input" => self.waiting_for_input |= Leaf::of(map)?.flag(trouble),
-            "turnCompleteReason" | "turn_complete_reason" => {
-                self.turn_complete_reason = Leaf::of(map)?.text(trouble).map(Cow::into_owned);
-            }
-            "interactionStatus" | "interaction_status" => {
-                self.interaction = interaction(Leaf::of(map)?, trouble);
-            }
-            "inputTranscription" | "input_transcription" => self.heard = transcript(map, trouble)?,
-            "interimInputTranscription" | "interim_input_transcription" => {
-                self.hearing = transcript(map, trouble)?
-            }
-            "outputTranscription" | "output_transcription" => self.said = transcript(map, trouble)?,
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
-/// Reads the status of an interaction; unspecified is the same as absent.
-fn interaction(leaf: Leaf<'_>, trouble: Trouble<'_>) -> Option<Interaction> {
-    let name = leaf.text(trouble)?;
-    match name.strip_prefix("INTERACTION_STATUS_").unwrap_or(&name) {
-        "UNSPECIFIED" => None,
-        "IN_PROGRESS" | "REQUIRES_ACTION" => Some(Interaction::InProgress),
-        "IDLE" => Some(Interaction::Idle),
-        _ => Some(Interaction::Other),
-    }
-}
-
-/// `{text, finished, …}`: the text alone.
-#[derive(Default)]
-struct Transcript(Option<String>);
-
-impl<'de> Members<'de> for Transcript {
-    fn member<A: MapAccess<'de>>(
-        &mut self,
-        key: &str,
-        map: &mut A,
-        trouble: Trouble<'_>,
-    ) -> Result<bool, A::Error> {
-        if key == "text" {
-            self.0 = Leaf::of(map)?.text(trouble).map(Cow::into_owned);
-        }
-        Ok(key == "text")
-    }
-}
-
-fn transcript<'de, A: MapAccess<'de>>(map: &mut A, trouble: Trouble<'_>) -> Result<Option<String>, A::Error> {
-    Ok(object::<Transcript, A>(map, trouble)?.and_then(|transcript| transcript.0))
-}
-
-#[derive(Default)]
-struct Parts<'de>(Vec<Part<'de>>);
-
-impl<'de> Members<'de> for Parts<'de> {
-    fn member<A: MapAccess<'de>>(
-        &mut self,
-        key: &str,
-        map: &mut A,
-        trouble: Trouble<'_>,
-    ) -> Result<bool, A::Error> {
-        if key == "parts" {
-            map.next_value_seed(List { into: &mut self.0, trouble })?;
-        }
-        Ok(key == "parts")
-    }
-}
-
-/// One part of the model's turn.
-#[derive(Default)]
-struct Part<'de> {
-    words: bool,
-    thought: bool,
-    blob: Option<Blob<'de>>,
-}
-
-impl<'de> Part<'de> {
-    fn into_content(self, content: &mut Content, trouble: Trouble<'_>) {
-        if self.words || self.thought {
-            content.text_parts += 1;
-        }
-        if let Some(blob) = self.blob.filter(|_| !self.thought) {
-            match blob.samples() {
-                Some(part) => content.audio.push(part),
-                None => note(trouble, BAD_AUDIO),
-            }
-        }
-    }
-}
-
-impl<'de> Members<'de> for Part<'de> {
-    fn member<A: MapAccess<'de>>(
-        &mut self,
-        key: &str,
-        map: &mut A,
-        trouble: Trouble<'_>,
-    ) -> Result<bool, A::Error> {
-        match key {
-            "text" => self.words |= Leaf::of(map)?.text(trouble).is_some(),
-            "thought" => self.thought |= Leaf::of(map)?.flag(trouble),
-            "inlineData" | "inline_data" => self.blob = object(map, trouble)?,
-            "executableCode" | "executable_code" | "codeExecutionResult" | "code_execution_result" => {
-                self.words |= object::<Anything, A>(map, trouble)?.is_some();
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
-/// Bytes with their type; the bytes stay in the payload until both are known.
-#[derive(Default)]
-struct Blob<'de> {
-    mime_type: Cow<'de, str>,
-    data: Cow<'de, str>,
-}
-
-impl Blob<'_> {
-    fn samples(&self) -> Option<AudioPart> {
-        let rate_hz = rate_hz(&self.mime_type)?;
-        Some(AudioPart { rate_hz, samples: pcm::decode(&self.data)? })
-    }
-}
-
-impl<'de> Members<'de> for Blob<'de> {
-    fn member<A: MapAccess<'de>>(
-        &mut self,
-        key: &str,
-        map: &mut A,
-        trouble: Trouble<'_>,
-    ) -> Result<bool, A::Error> {
-        match key {
-            "mimeType" | "mime_type" => self.mime_type = Leaf::of(map)?.text(trouble).unwrap_or_default(),
-            "data" => self.data = Leaf::of(map)?.text(trouble).unwrap_or_default(),
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
-/// The rate in a type such as `audio/pcm;rate=24000`; `None` when it is not PCM or of a rate no card plays.
-fn rate_hz(mime_type: &str) -> Option<u32> {
-    let mut fields = mime_type.split(';').map(str::trim);
-    let kind = fields.next()?;
-    if !kind.eq_ignore_ascii_case("audio/pcm") && !kind.eq_ignore_ascii_case("audio/l16") {
-        return None;
-    }
-    let rate =
-        fields.filter_map(|field| field.split_once('=')).find(|(name, _)| name.eq_ignore_ascii_case("rate"));
-    let Some((_, rate)) = rate else { return Some(ANSWER_RATE_HZ) };
-    rate.parse().ok().filter(|rate| (8_000..=192_000).contains(rate))
 }
 
 #[derive(Default)]
@@ -476,5 +325,203 @@ impl<'de> Members<'de> for ServerError {
             _ => return Ok(false),
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::server::decode;
+    use serde_json::json;
+
+    fn check(message: Value, expected: ServerMessage) {
+        assert_eq!(decode(message.to_string().as_bytes()), Ok(expected), "{message}");
+    }
+
+    fn call(id: &str, name: &str, args: Value) -> FunctionCall {
+        let args = args.as_object().cloned().unwrap_or_default();
+        FunctionCall { id: id.to_owned(), name: name.to_owned(), args }
+    }
+
+    #[test]
+    fn setup_is_complete_with_or_without_an_id() {
+        let complete = ServerMessage { setup_complete: true, ..ServerMessage::default() };
+        check(json!({ "setupComplete": {} }), complete.clone());
+        check(json!({ "setupComplete": { "sessionId": "9f5a799e" } }), complete.clone());
+        check(json!({ "setup_complete": {} }), complete);
+        check(json!({ "setupComplete": null }), ServerMessage::default());
+    }
+
+    #[test]
+    fn two_members_at_once() {
+        let message = json!({ "serverContent": {}, "voiceActivity": { "type": "ACTIVITY_START", "audioOffset": "1s" } });
+        let voice_activity = Some(VoiceActivity::Start);
+        let content = Some(Content::default());
+        check(message, ServerMessage { content, voice_activity, ..ServerMessage::default() });
+    }
+
+    #[test]
+    fn marks_at_the_top_join_the_content() {
+        let content = |content| ServerMessage { content: Some(content), ..ServerMessage::default() };
+        let interrupted = Content { interrupted: true, ..Content::default() };
+        check(json!({ "interrupted": true }), content(interrupted.clone()));
+        check(json!({ "interrupted": false }), ServerMessage::default());
+        check(
+            json!({ "interrupted": true, "serverContent": { "turnComplete": true } }),
+            content(Content { turn_complete: true, ..interrupted }),
+        );
+        let interaction = Some(super::super::server::Interaction::Idle);
+        check(json!({ "interactionStatus": "IDLE" }), content(Content { interaction, ..Content::default() }));
+        // Whichever comes first.
+        let text = r#"{"serverContent":{"turnComplete":true},"interrupted":true}"#;
+        let both = decode(text.as_bytes()).expect("JSON").content.expect("content");
+        assert!(both.interrupted && both.turn_complete);
+        let text = r#"{"interrupted":true,"serverContent":{"turnComplete":true}}"#;
+        assert_eq!(decode(text.as_bytes()).expect("JSON").content, Some(both));
+    }
+
+    #[test]
+    fn several_calls_with_and_without_arguments() {
+        check(
+            json!({ "toolCall": { "functionCalls": [
+                { "id": "c1", "name": "lamp", "args": { "on": true, "deep": [{ "a": 1 }] } },
+                { "id": 2, "name": "time" },
+                { "name": "vertex", "args": null, "partialArgs": [] },
+                {},
+                null,
+            ] } }),
+            ServerMessage {
+                tool_calls: vec![
+                    call("c1", "lamp", json!({ "on": true, "deep": [{ "a": 1 }] })),
+                    call("2", "time", json!({})),
+                    call("", "vertex", json!({})),
+                ],
+                unread: Some(WRONG_TYPE),
+                ..ServerMessage::default()
+            },
+        );
+    }
+
+    #[test]
+    fn cancelled_calls() {
+        check(
+            json!({ "toolCallCancellation": { "ids": ["c1", 2] } }),
+            ServerMessage {
+                cancelled_calls: vec!["c1".to_owned(), "2".to_owned()],
+                ..ServerMessage::default()
+            },
+        );
+    }
+
+    #[test]
+    fn going_away_in_some_time() {
+        let left = |time_left: Value| {
+            let message = json!({ "goAway": { "timeLeft": time_left } }).to_string();
+            decode(message.as_bytes()).map(|message| message.go_away.and_then(|go_away| go_away.time_left))
+        };
+        for (text, ms) in [("50s", 50_000), ("1.200s", 1_200), ("0s", 0), ("-3s", 0), ("0.5", 500)] {
+            assert_eq!(left(json!(text)), Ok(Some(Duration::from_millis(ms))), "{text}");
+        }
+        assert_eq!(left(json!(7)), Ok(Some(Duration::from_secs(7))));
+        for odd in [json!("soon"), json!(true), json!({}), json!("infs"), json!("1e99s"), json!(null)] {
+            assert_eq!(left(odd.clone()), Ok(None), "{odd}");
+        }
+        let go_away = Some(GoAway { time_left: None });
+        check(json!({ "goAway": {} }), ServerMessage { go_away, ..ServerMessage::default() });
+    }
+
+    #[test]
+    fn handles() {
+        let resumption = |update: Value| {
+            let message = json!({ "sessionResumptionUpdate": update }).to_string();
+            decode(message.as_bytes()).expect("JSON").resumption
+        };
+        let handle = Some(Handle::new("h".to_owned()));
+        assert_eq!(
+            resumption(json!({ "newHandle": "h", "resumable": true, "lastConsumedClientMessageIndex": "7" })),
+            Some(Resumption { handle: handle.clone(), resumable: true })
+        );
+        assert_eq!(
+            resumption(json!({ "newHandle": "" })),
+            Some(Resumption { handle: None, resumable: false })
+        );
+        assert_eq!(resumption(json!({})), Some(Resumption { handle: None, resumable: false }));
+        assert_eq!(resumption(json!({ "new_handle": "h" })), Some(Resumption { handle, resumable: false }));
+    }
+
+    #[test]
+    fn voice_activity_by_both_names() {
+        for (message, activity) in [
+            (json!({ "voiceActivity": { "type": "ACTIVITY_START" } }), VoiceActivity::Start),
+            (json!({ "voiceActivity": { "voiceActivityType": "ACTIVITY_END" } }), VoiceActivity::End),
+            (json!({ "voiceActivity": { "type": "HUM" } }), VoiceActivity::Other),
+            (json!({ "voiceActivity": {} }), VoiceActivity::Other),
+            (
+                json!({ "voiceActivityDetectionSignal": { "vadSignalType": "VAD_SIGNAL_TYPE_SOS" } }),
+                VoiceActivity::Start,
+            ),
+            (
+                json!({ "voice_activity_detection_signal": { "vad_signal_type": "VAD_SIGNAL_TYPE_EOS" } }),
+                VoiceActivity::End,
+            ),
+        ] {
+            check(message, ServerMessage { voice_activity: Some(activity), ..ServerMessage::default() });
+        }
+    }
+
+    #[test]
+    fn counts_are_numbers_texts_or_absent() {
+        let usage = |usage: Value| {
+            let message = json!({ "usageMetadata": usage }).to_string();
+            decode(message.as_bytes()).expect("readable").usage
+        };
+        let all = Usage { prompt: 1, cached: 2, response: 3, thoughts: 4, tool_use: 5, total: 15 };
+        assert_eq!(
+            usage(json!({ "promptTokenCount": 1, "cachedContentTokenCount": "2", "responseTokenCount": 3.0,
+                "thoughtsTokenCount": 4, "toolUsePromptTokenCount": 5, "totalTokenCount": 15, "serviceTier": "x",
+                "promptTokensDetails": [{ "modality": "AUDIO" }] })),
+            Some(all)
+        );
+        assert_eq!(
+            usage(
+                json!({ "prompt_token_count": 1, "cached_content_token_count": 2, "candidates_token_count": 3,
+                "thoughts_token_count": 4, "tool_use_prompt_token_count": 5, "total_token_count": 15 })
+            ),
+            Some(all)
+        );
+        assert_eq!(
+            usage(json!({ "candidatesTokenCount": 3 })),
+            Some(Usage { response: 3, ..Usage::default() })
+        );
+        assert_eq!(usage(json!({})), Some(Usage::default()));
+        assert_eq!(
+            usage(json!({ "promptTokenCount": -1, "totalTokenCount": [], "responseTokenCount": u64::MAX })),
+            Some(Usage { response: i64::MAX as u64, ..Usage::default() })
+        );
+    }
+
+    #[test]
+    fn errors_wrapped_or_bare() {
+        let error = |code, message: &str| ServerMessage {
+            error: Some(ServerError { code, message: message.to_owned() }),
+            ..ServerMessage::default()
+        };
+        check(
+            json!({ "error": { "code": 400, "message": "no", "status": "INVALID_ARGUMENT" } }),
+            error(Some(400), "no"),
+        );
+        check(json!({ "error": { "status": "INTERNAL" } }), error(None, "INTERNAL"));
+        check(json!({ "code": "13", "message": "oh", "status": "INTERNAL" }), error(Some(13), "oh"));
+        check(json!({ "error": null }), ServerMessage::default());
+        // A status alone is some new member.
+        check(json!({ "status": "fine" }), ServerMessage { unknown_members: 1, ..ServerMessage::default() });
+    }
+
+    #[test]
+    fn unknown_names_at_the_top_are_counted() {
+        check(
+            json!({ "novelty": { "a": [1, 2] }, "setupComplete": {}, "other": null }),
+            ServerMessage { setup_complete: true, unknown_members: 2, ..ServerMessage::default() },
+        );
     }
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 
 pub mod client;
+mod content;
 mod members;
 mod pcm;
 mod read;
