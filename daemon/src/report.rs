@@ -133,10 +133,8 @@ impl Report {
                 self.link.last_end = Some(end);
                 self.link_is(if *retry { "waiting" } else { "refused" }, now);
             }
-            Note::Unread { kind } => {
-                if self.unread_told.insert(kind) {
-                    warn!(kind, "a message could not be used; counted from now on");
-                }
+            Note::Unread { kind } if self.unread_told.insert(kind) => {
+                warn!(kind, "a message could not be used; counted from now on");
             }
             Note::SpeechDropped { samples } => warn!(ms = samples / 16, "speech was lost"),
             Note::Usage(usage) => {

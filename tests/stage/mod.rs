@@ -1,0 +1,153 @@
+//! A stage for the real daemon: a virtual sound card in front, a Live server behind, a button in between.
+//!
+//! The daemon is the program that is shipped, in a process of its own. The stage writes its configuration, presses its
+//! button and follows its events through the control socket, speaks into its microphone and reads what its loudspeaker
+//! played; all times are CLOCK_MONOTONIC in nanoseconds.
+
+mod daemon;
+mod remote;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fake_gemini::{FakeGemini, Options};
+use pressel_world::card::{Card, CardOptions, Direction, StreamOptions};
+
+pub use daemon::{Daemon, Usage, program};
+pub use remote::{Happened, Remote};
+
+/// The key that the stage gives the daemon; checkers look for it in logs.
+pub const KEY: &str = "AIzaStageKey-not-a-real-one-0123456789";
+
+/// How a stage is set.
+pub struct Setting {
+    /// The sound card.
+    pub card: CardOptions,
+    /// The server.
+    pub server: Options,
+    /// TOML that is added to the stage's own; tables `capture`, `playback`, `control` and `live` are taken.
+    pub config: String,
+    /// Keys added to `[live]`.
+    pub live: String,
+    /// Keys added to `[capture]`.
+    pub capture: String,
+    /// Keys added to `[playback]`.
+    pub playback: String,
+    /// The key; absent = none.
+    pub key: Option<String>,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Setting {
+            card: CardOptions { microphone: StreamOptions::new(16_000, 1), speaker: StreamOptions::new(24_000, 1) },
+            server: Options::default(),
+            config: String::new(),
+            live: String::new(),
+            capture: "high_pass_hz = 0".into(),
+            playback: String::new(),
+            key: Some(KEY.into()),
+        }
+    }
+}
+
+impl Setting {
+    /// The default with a talk mode and more TOML.
+    pub fn mode(mode: &str, more: &str) -> Self {
+        Setting { config: format!("[talk]\nmode = \"{mode}\"\n{more}\n"), ..Setting::default() }
+    }
+}
+
+/// Everything around one daemon.
+pub struct Stage {
+    /// The sound card.
+    pub card: Card,
+    /// The server.
+    pub server: FakeGemini,
+    /// The program.
+    pub daemon: Daemon,
+    /// Its control socket.
+    pub remote: Remote,
+    folder: PathBuf,
+}
+
+impl Stage {
+    /// Sets the stage in an empty folder and waits until the daemon has looked for both cards.
+    ///
+    /// # Errors
+    /// What could not be built, written or started, or the daemon's own words when it ended.
+    pub fn set(folder: &Path, setting: Setting) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let folder = folder.canonicalize()?;
+        let rates = (setting.card.microphone.rate_hz, setting.card.speaker.rate_hz);
+        let channels = (setting.card.microphone.file_channels(), setting.card.speaker.file_channels());
+        let card = Card::create(&folder.join("card"), setting.card)?;
+        card.fill_noise(1, 6)?; // every stretch of the room's silence is unlike every other
+        let server = FakeGemini::spawn_thread(setting.server)?;
+        let ca = folder.join("ca.pem");
+        server.write_ca(&ca)?;
+        let config = format!(
+            "[live]\nendpoint = \"{url}\"\nca_file = \"{ca}\"\n{live}\n\
+             [capture]\ndevice = \"pressel_mic\"\nrate_hz = {mic_rate}\nchannels = {mic_channels}\n{capture}\n\
+             [playback]\ndevice = \"pressel_speaker\"\nrate_hz = {spk_rate}\nchannels = {spk_channels}\n{playback}\n\
+             [control]\npath = \"{control}\"\n{config}",
+            url = server.url(),
+            ca = ca.display(),
+            live = setting.live,
+            mic_rate = rates.0,
+            mic_channels = channels.0,
+            capture = setting.capture,
+            spk_rate = rates.1,
+            spk_channels = channels.1,
+            playback = setting.playback,
+            control = folder.join("control").display(),
+            config = setting.config,
+        );
+        let path = folder.join("pressel.toml");
+        std::fs::write(&path, config)?;
+        let mut daemon = Daemon::start(&path, &folder.join("log"), &[card.env()], setting.key.as_deref())?;
+        let remote = Remote::connect(&folder.join("control"), || daemon.check_alive())?;
+        let stage = Stage { card, server, daemon, remote, folder };
+        stage.wait_for_cards()?;
+        Ok(stage)
+    }
+
+    fn wait_for_cards(&self) -> io::Result<()> {
+        // The daemon tells of each card once; a status asked after that knows both.
+        let told = |status: &serde_json::Value, side: &str| {
+            !status[side]["format"].is_null() || !status[side]["problem"].is_null()
+        };
+        for _ in 0..500 {
+            let status = self.remote.status()?;
+            if told(&status, "microphone") && told(&status, "speaker") {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(2)); // status is asked for, not told
+        }
+        Err(io::Error::other(format!("the daemon did not look for its cards: {}", self.log())))
+    }
+
+    /// Where everything lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What the daemon logged so far.
+    pub fn log(&self) -> String {
+        self.daemon.log()
+    }
+
+    /// Speaks into the microphone, beginning `after` from now; returns the sample at which the sound begins.
+    pub fn say(&self, after: Duration, sound: &[i16]) -> io::Result<u64> {
+        let rate = u64::from(self.card.stream(Direction::Capture).rate_hz);
+        let at = self.card.now_sample(Direction::Capture) + after.as_micros() as u64 * rate / 1_000_000;
+        self.card.say(at, sound)?;
+        Ok(at)
+    }
+
+    /// When a microphone sample has been heard.
+    pub fn heard_at(&self, sample: u64) -> u64 {
+        self.card.time_of(Direction::Capture, sample + 1)
+    }
+}
