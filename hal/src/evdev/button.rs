@@ -208,11 +208,14 @@ mod tests {
 
     #[test]
     fn a_key_down_at_open_is_no_press_and_its_end_no_release() {
-        let mut button = open(&[&[REPEAT, REPORT, UP, REPORT, DOWN, REPORT]], true);
+        let start = Instant::now();
+        let batches = vec![vec![REPEAT, REPORT, UP, REPORT, DOWN, REPORT]];
+        let mut button =
+            EvdevButton::new(Box::new(Fake { batches, start, down: true }), KEY, "fake".into()).unwrap();
         assert!(button.is_held_since_open());
-        let wake = Wake::new();
-        let edge = button.next(&wake, Duration::from_secs(1)).unwrap().unwrap();
+        let edge = button.next(&Wake::new(), Duration::from_secs(1)).unwrap().unwrap();
         assert!(edge.pressed && !button.is_held_since_open());
+        assert_eq!((edge.at - start).as_millis(), 4, "the new press, not the repetition of the old one");
     }
 
     #[test]

@@ -187,6 +187,7 @@ mod tests {
             let edge_at = self.edges.front().map_or(until, |edge| edge.0);
             if let Some(gone) = self.gone_at.filter(|gone| *gone <= until.min(edge_at)) {
                 *now = gone.max(*now);
+                self.gone_at = None; // said once
                 return Err(Error::new(ErrorKind::Other, "no such device"));
             }
             match self.edges.front().filter(|edge| edge.0 <= until) {
