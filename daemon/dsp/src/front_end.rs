@@ -132,8 +132,7 @@ impl FrontEnd {
     /// Starts afresh after an overrun or a reopened card. The gate keeps its noise floor and stays open if it
     /// was: the room is the same, and a person who was cut off is still speaking.
     pub fn reset(&mut self) {
-        self.resample.reset();
-        self.high_pass.reset();
+        // `process` then starts every filter from the next frames.
         self.fresh = true;
     }
 }

@@ -161,6 +161,13 @@ mod tests {
     }
 
     #[test]
+    fn a_louder_room_once_learnt_is_not_forgotten_when_somebody_speaks_in_it() {
+        let words = (0..300).map(|n| if n / 10 % 4 == 3 { -40.0 } else { -20.0 });
+        let floors = floors(level(-60.0, 500).chain(level(-40.0, 250)).chain(words));
+        assert!(floors[750..].iter().all(|floor| (floor + 40.0).abs() < 2.0), "{:?}", &floors[740..800]);
+    }
+
+    #[test]
     fn it_falls_at_once_but_not_for_a_single_lost_block() {
         let floors =
             floors(level(-40.0, 300).chain(level(-120.0, 2)).chain(level(-40.0, 10)).chain(level(-70.0, 6)));

@@ -154,6 +154,13 @@ fn it_opens_after_the_burst_and_closes_after_the_hangover_to_the_block() {
 }
 
 #[test]
+fn an_onset_that_flickers_opens_it_only_a_little_later() {
+    let syllable = [tone(16_000, 500.0, 0.1, 3 * BLOCK), vec![0.0; BLOCK]].concat();
+    let readings = listen(&[vec![0.0; S], syllable.repeat(20)].concat());
+    assert_eq!(times(&readings, |r| r.opened), [1_100]);
+}
+
+#[test]
 fn clicks_do_not_open_it_and_do_not_keep_it_open() {
     let click = [tone(16_000, 2_000.0, 0.3, 2 * BLOCK), vec![0.0; 8 * BLOCK]].concat();
     let clicks = click.repeat(50);
