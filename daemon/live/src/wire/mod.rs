@@ -1,7 +1,8 @@
 //! The words of the Gemini Live API (BidiGenerateContent): what is sent, what is understood, no behaviour.
 //!
-//! [`client`] writes messages, [`server`] reads them, `pcm` turns samples into base64 and back, `read` reads JSON whose
-//! members may be missing, new, or of another type than expected.
+//! [`client`] writes messages. [`server`] has what is read as plain data; `members` and `content` say which JSON member
+//! goes where in it, over `read`, which minds neither missing members nor new ones nor another type than expected. `pcm`
+//! turns samples into base64 and back.
 
 use std::fmt;
 
