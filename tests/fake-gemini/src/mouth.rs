@@ -1,0 +1,299 @@
+//! The model's side of the talk: thinking, calling functions, speaking, being cut.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::answer::{Answer, deltas, milliseconds};
+use crate::audio;
+use crate::effects::{Effects, Out};
+use crate::models::Model;
+use crate::rule::When;
+use crate::script::{Service, Turn};
+use crate::usage::Usage;
+
+const MS: u64 = 1_000_000;
+
+/// The model of one link.
+pub(crate) struct Mouth {
+    model: Model,
+    service: Service,
+    /// Whether output transcriptions are sent.
+    transcribe: bool,
+    pub usage: Usage,
+    calls: u64,
+    current: Option<Current>,
+    /// Turns that wait for the current one to end.
+    waiting: VecDeque<(u32, Turn)>,
+}
+
+struct Current {
+    number: u32,
+    turn: Turn,
+    step: Step,
+    answer: Answer,
+    /// The next part.
+    next: usize,
+}
+
+/// What a turn does next, and when.
+enum Step {
+    Think { until: u64 },
+    Call { ids: Vec<String>, until: u64 },
+    Speak { since: u64 },
+    Play { until: u64 },
+    Cut { until: u64 },
+    Endless,
+}
+
+impl Mouth {
+    pub(crate) fn new(model: Model, service: Service, transcribe: bool, usage: Usage) -> Self {
+        Self { model, service, transcribe, usage, calls: 0, current: None, waiting: VecDeque::new() }
+    }
+
+    /// Whether a turn is going on, up to the assumed end of its playback.
+    pub(crate) fn busy(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// Begins a turn, after the current one if there is one.
+    pub(crate) fn begin(&mut self, now: u64, number: u32, turn: Turn) {
+        self.waiting.push_back((number, turn));
+        self.take_waiting(now);
+    }
+
+    fn take_waiting(&mut self, now: u64) {
+        while self.current.is_none() {
+            let Some((number, turn)) = self.waiting.pop_front() else { return };
+            if turn.never {
+                continue;
+            }
+            let until = now + self.think_ns(&turn);
+            let answer = Answer { samples: Arc::new([]), parts: Vec::new() };
+            self.current = Some(Current { number, turn, step: Step::Think { until }, answer, next: 0 });
+        }
+    }
+
+    fn think_ns(&self, turn: &Turn) -> u64 {
+        turn.think_ms.unwrap_or(self.service.think_ms) * MS
+    }
+
+    /// When something is due.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        let current = self.current.as_ref()?;
+        match &current.step {
+            Step::Think { until } | Step::Play { until } | Step::Cut { until } | Step::Call { until, .. } => {
+                Some(*until)
+            }
+            Step::Speak { since } => {
+                Some(since + current.answer.parts.get(current.next).map_or(0, |p| p.after_ns))
+            }
+            Step::Endless => None,
+        }
+    }
+
+    /// Does what is due.
+    pub(crate) fn tick(&mut self, now: u64, fx: &mut Effects) {
+        while self.deadline().is_some_and(|due| due <= now) {
+            let Some(mut current) = self.current.take() else { return };
+            let goes_on = match &current.step {
+                Step::Think { .. } => self.stop_thinking(&mut current, now, fx),
+                Step::Call { ids, .. } => {
+                    fx.send(json!({"toolCallCancellation": {"ids": ids}}));
+                    current.step = Step::Think { until: now + self.think_ns(&current.turn) };
+                    true
+                }
+                Step::Speak { since } => {
+                    let since = *since;
+                    self.speak(&mut current, since, fx)
+                }
+                Step::Play { .. } | Step::Cut { .. } => {
+                    self.complete(&current, json!({}), fx);
+                    fx.strike(Some(current.number), When::TurnComplete);
+                    false
+                }
+                Step::Endless => true,
+            };
+            if goes_on {
+                self.current = Some(current);
+            } else {
+                self.take_waiting(now);
+            }
+        }
+    }
+
+    /// What follows a thought: calls, an empty turn, or the answer.
+    fn stop_thinking(&mut self, current: &mut Current, now: u64, fx: &mut Effects) -> bool {
+        if !current.turn.tools.is_empty() {
+            let mut calls = Vec::new();
+            let mut ids = Vec::new();
+            for call in std::mem::take(&mut current.turn.tools) {
+                self.calls += 1;
+                let id = format!("{}{}{:04}", self.model.call_prefix, fx.link, self.calls);
+                calls.push(json!({"id": id, "name": call.name, "args": call.args}));
+                ids.push(id);
+            }
+            fx.send(json!({"toolCall": {"functionCalls": calls}}));
+            let until = current.turn.cancel_tools_after_ms.map_or(u64::MAX, |ms| now + ms * MS);
+            current.step = Step::Call { ids, until };
+            return true;
+        }
+        if std::mem::take(&mut current.turn.empty_first) {
+            self.complete(current, json!({}), fx);
+            current.step = Step::Think { until: now + self.think_ns(&current.turn) };
+            return true;
+        }
+        if let Some(thought) = current.turn.thought.take() {
+            fx.content(json!({"modelTurn": {"parts": [{"text": thought, "thought": true}]}}));
+        }
+        let (samples, words) = match audio::render(&current.turn, current.number) {
+            Ok(found) => found,
+            Err(problem) => {
+                // a script that names what does not exist must fail where it is looked at, and not stay silent
+                fx.out.push_back(Out::Close(crate::rules::Refusal(1011, format!("script: {problem}"))));
+                return false;
+            }
+        };
+        if self.model.pads_with_content {
+            if self.model.pads_with_nothing {
+                fx.send(json!({}));
+            }
+            fx.content(json!({}));
+        }
+        let words = if self.transcribe { words } else { String::new() };
+        current.answer = Answer::new(&current.turn, &self.service, samples, &words);
+        current.step = Step::Speak { since: now };
+        if current.answer.parts.is_empty() {
+            fx.strike(Some(current.number), When::Answer { ms: 0 });
+            if current.turn.transcript {
+                for delta in deltas(&words) {
+                    fx.content(json!({"outputTranscription": {"text": delta}}));
+                }
+            }
+            return self.finish(current, now, fx);
+        }
+        true
+    }
+
+    /// Sends the next part, and what follows the last one.
+    fn speak(&mut self, current: &mut Current, since: u64, fx: &mut Effects) -> bool {
+        let (next, count) = (current.next, current.answer.parts.len());
+        let sent_ms = milliseconds(current.answer.parts[next].range.start);
+        fx.strike(Some(current.number), When::Answer { ms: sent_ms });
+        let last = next + 1 == count;
+        let mut end = Map::new();
+        if last && current.turn.bundled {
+            end.insert("generationComplete".to_owned(), json!(true));
+            end.insert("turnComplete".to_owned(), json!(true));
+        }
+        self.part(current, end, fx);
+        if !last {
+            return true;
+        }
+        let all_ms = milliseconds(current.answer.samples.len());
+        fx.strike(Some(current.number), When::Answer { ms: all_ms });
+        if current.turn.bundled {
+            fx.strike(Some(current.number), When::TurnComplete);
+            return false;
+        }
+        self.finish(current, since + current.answer.heard_ns(), fx)
+    }
+
+    /// One part of the answer, with its words, in one message or two; `more` goes into the content.
+    fn part(&mut self, current: &mut Current, more: Map<String, Value>, fx: &mut Effects) {
+        let Some(part) = current.answer.parts.get(current.next).cloned() else { return };
+        current.next += 1;
+        if self.model.pads_with_nothing {
+            fx.send(json!({}));
+        }
+        let blob = json!({"mimeType": "audio/pcm;rate=24000", "data": ""});
+        let mut content = json!({"modelTurn": {"parts": [{"inlineData": blob}]}});
+        if let Some(words) = part.words {
+            let transcription = json!({"text": words});
+            if self.model.bundles_words {
+                content["modelTurn"]["role"] = json!("model");
+                content["outputTranscription"] = transcription;
+            } else {
+                fx.content(json!({"outputTranscription": transcription}));
+            }
+        }
+        let ends = more.contains_key("turnComplete");
+        if let Value::Object(content) = &mut content {
+            content.extend(more);
+        }
+        let mut message = json!({"serverContent": content});
+        let samples: Arc<[i16]> = current.answer.samples[part.range].into();
+        self.usage.say(milliseconds(samples.len()));
+        if ends {
+            message["usageMetadata"] = self.usage.of_turn();
+        }
+        fx.out.push_back(Out::Audio { message, samples, turn: current.number });
+    }
+
+    fn finish(&mut self, current: &mut Current, heard: u64, fx: &mut Effects) -> bool {
+        if current.turn.endless {
+            current.step = Step::Endless;
+            return true;
+        }
+        fx.content(json!({"generationComplete": true}));
+        fx.strike(Some(current.number), When::Generated);
+        current.step = Step::Play { until: heard };
+        true
+    }
+
+    fn complete(&mut self, current: &Current, mut content: Value, fx: &mut Effects) {
+        content["turnComplete"] = json!(true);
+        if let Some(reason) = &current.turn.reason {
+            content["turnCompleteReason"] = json!(reason);
+        }
+        if self.model.interaction_status {
+            let pending = matches!(current.step, Step::Think { .. } | Step::Call { .. });
+            content["interactionStatus"] = json!(if pending { "IN_PROGRESS" } else { "IDLE" });
+        }
+        fx.send(json!({"serverContent": content, "usageMetadata": self.usage.of_turn()}));
+    }
+
+    /// Is cut: by speech, by text, or for no reason. Says so and ends the turn a little later.
+    pub(crate) fn interrupt(&mut self, now: u64, fx: &mut Effects) {
+        let Some(mut current) = self.current.take() else { return };
+        if !matches!(current.step, Step::Cut { .. }) {
+            if let Step::Call { ids, .. } = &current.step {
+                fx.send(json!({"toolCallCancellation": {"ids": ids}}));
+            }
+            let mut interrupted = Map::new();
+            interrupted.insert("interrupted".to_owned(), json!(true));
+            let left = current.answer.parts.len() - current.next;
+            if self.service.interrupted_with_audio && left > 0 {
+                self.part(&mut current, interrupted, fx);
+            } else {
+                fx.content(Value::Object(interrupted));
+            }
+            for _ in 0..self.service.stale_parts {
+                self.part(&mut current, Map::new(), fx);
+            }
+            current.step = Step::Cut { until: now + self.service.cut_ms * MS };
+        }
+        self.current = Some(current);
+    }
+
+    /// Takes a function's response; `false` where that call is not pending.
+    pub(crate) fn respond(&mut self, now: u64, id: &str, more_to_come: bool, fx: &mut Effects) -> bool {
+        let think_ns = self.current.as_ref().map_or(0, |current| self.think_ns(&current.turn));
+        let Some(Current { step: Step::Call { ids, .. }, .. }) = &mut self.current else { return false };
+        let Some(at) = ids.iter().position(|pending| pending == id) else { return false };
+        if !more_to_come {
+            ids.remove(at);
+        }
+        if ids.is_empty() {
+            if let Some(mut current) = self.current.take() {
+                if self.model.empty_turn_after_tools {
+                    self.complete(&current, json!({}), fx);
+                }
+                current.step = Step::Think { until: now + think_ns };
+                self.current = Some(current);
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,11 @@
+//! The server, asked by a client that shares nothing with it but the protocol.
+
+mod client;
+mod faults;
+mod program;
+mod resume;
+mod setup;
+mod talk;
+mod tls;
+mod tools;
+mod wire;
