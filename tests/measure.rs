@@ -54,7 +54,11 @@ pub fn find(hay: &[i16], needle: &[i16], from: usize) -> Option<usize> {
 }
 
 /// Places stretches in `original`. `from` is an index before the first of them.
-pub fn place<'a>(original: &[i16], from: usize, stretches: impl IntoIterator<Item = Stretch<'a>>) -> Placement {
+pub fn place<'a>(
+    original: &[i16],
+    from: usize,
+    stretches: impl IntoIterator<Item = Stretch<'a>>,
+) -> Placement {
     let mut placement = Placement::default();
     let mut next: Option<usize> = None;
     for Stretch { at_ns, samples } in stretches {

@@ -112,7 +112,11 @@ impl Canvas {
                 width.max(1.0), fill(&span.name), span.from_ms, span.to_ms,
             ));
             if label && width > what.len() as f64 * 7.0 {
-                self.put(format_args!("<text class=\"on\" x=\"{:.1}\" y=\"{}\">{what}</text>\n", x + 5.0, y + 14.0));
+                self.put(format_args!(
+                    "<text class=\"on\" x=\"{:.1}\" y=\"{}\">{what}</text>\n",
+                    x + 5.0,
+                    y + 14.0
+                ));
             }
         }
     }
@@ -130,7 +134,10 @@ impl Canvas {
             if let Some(row) = free.iter().position(|&end| end < x) {
                 free[row] = x + mark.name.chars().count() as f64 * 5.8 + 8.0;
                 let text_y = y + 12.0 + row as f64 * 15.0;
-                self.put(format_args!("<text class=\"tag\" x=\"{:.1}\" y=\"{text_y}\">{what}</text>\n", x + 3.0));
+                self.put(format_args!(
+                    "<text class=\"tag\" x=\"{:.1}\" y=\"{text_y}\">{what}</text>\n",
+                    x + 3.0
+                ));
             }
         }
     }

@@ -36,7 +36,10 @@ pub fn program(name: &str) -> io::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let folders = own.ancestors().skip(1).take(2);
     folders.map(|folder| folder.join(name)).find(|path| path.is_file()).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::NotFound, format!("{name} is not built: cargo build --workspace --bins"))
+        io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("{name} is not built: cargo build --workspace --bins"),
+        )
     })
 }
 
@@ -47,7 +50,12 @@ impl Daemon {
     /// When it is not built or the log cannot be written.
     pub fn start(config: &Path, log: &Path, env: &[(&str, PathBuf)], key: Option<&str>) -> io::Result<Self> {
         let mut command = Command::new(program("pressel")?);
-        command.arg("run").arg("--config").arg(config).env_remove("GEMINI_API_KEY").env_remove("GOOGLE_API_KEY");
+        command
+            .arg("run")
+            .arg("--config")
+            .arg(config)
+            .env_remove("GEMINI_API_KEY")
+            .env_remove("GOOGLE_API_KEY");
         command.envs(env.iter().map(|(name, value)| (name, value)));
         if let Some(key) = key {
             command.env("GEMINI_API_KEY", key);

@@ -41,7 +41,10 @@ pub struct Setting {
 impl Default for Setting {
     fn default() -> Self {
         Setting {
-            card: CardOptions { microphone: StreamOptions::new(16_000, 1), speaker: StreamOptions::new(24_000, 1) },
+            card: CardOptions {
+                microphone: StreamOptions::new(16_000, 1),
+                speaker: StreamOptions::new(24_000, 1),
+            },
             server: Options::default(),
             config: String::new(),
             live: String::new(),

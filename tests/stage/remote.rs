@@ -32,7 +32,8 @@ struct Told {
     news: Condvar,
 }
 
-/// Asks, presses, and remembers what it is told.
+/// Asks, presses, and remembers what it is told. Clones share what was told.
+#[derive(Clone)]
 pub struct Remote {
     path: PathBuf,
     told: Arc<Told>,
@@ -131,7 +132,12 @@ impl Remote {
     ///
     /// # Errors
     /// After `within`, with what was told instead.
-    pub fn wait(&self, mark: usize, within: Duration, fits: impl Fn(&Happened) -> bool) -> io::Result<Happened> {
+    pub fn wait(
+        &self,
+        mark: usize,
+        within: Duration,
+        fits: impl Fn(&Happened) -> bool,
+    ) -> io::Result<Happened> {
         let deadline = Instant::now() + within;
         let mut events = self.told.events.lock().expect("nobody panics with it");
         loop {
@@ -142,7 +148,9 @@ impl Remote {
             if left.is_zero() {
                 let names: Vec<String> =
                     events.iter().skip(mark).map(|e| format!("{}={}", e.name, e.value["phase"])).collect();
-                return Err(io::Error::other(format!("it did not happen within {within:?}; told: {names:?}")));
+                return Err(io::Error::other(format!(
+                    "it did not happen within {within:?}; told: {names:?}"
+                )));
             }
             events = self.told.news.wait_timeout(events, left).expect("nobody panics with it").0;
         }

@@ -1,0 +1,120 @@
+//! Press, speak, be answered: the real daemon on a virtual sound card against a server on loopback.
+//!
+//! Shows the light and the captions as they happen, then a table; leaves a WAV and a picture.
+
+mod figures;
+mod picture;
+mod show;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use fake_gemini::audio::recording;
+use fake_gemini::{Options, Script, Service, Turn};
+use pressel_world::card::Direction;
+use tests::stage::{Setting, Stage};
+
+use show::Show;
+
+const WAIT: Duration = Duration::from_secs(20);
+
+fn main() -> ExitCode {
+    match play() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pressel-demo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn play() -> io::Result<()> {
+    let out = out_folder()?;
+    let script = Script {
+        service: Service::default(),
+        turns: vec![
+            Turn::recording("answer-time").hear("What time is it?"),
+            Turn {
+                length_ms: Some(12_000),
+                ..Turn::recording("answer-story").hear("Tell me a story about a lighthouse.")
+            },
+            Turn::recording("answer-rain").hear("Will it rain in Lisbon tomorrow?"),
+        ],
+        ..Script::default()
+    };
+    let setting = Setting { server: Options::script(script), ..Setting::mode("hold", "") };
+    println!("A virtual sound card, a Live server on loopback over TLS, and pressel between them.");
+    println!("Push-to-talk: three questions; the third is asked over the answer to the second.\n");
+    let mut stage = Stage::set(&out.join("run"), setting)?;
+    let show = Show::start(&stage);
+
+    ask(&stage, "question-time")?;
+    answered(&stage)?;
+    ask(&stage, "question-story")?;
+    let mark = stage.remote.mark();
+    stage.remote.wait_phase(mark.saturating_sub(2), "speaking", WAIT)?;
+    // Two and a half seconds of the answer are heard; then somebody talks over it.
+    let heard = stage.card.now_sample(Direction::Playback) + 2 * 24_000 + 12_000;
+    stage.card.sleep_until(Direction::Playback, heard);
+    ask(&stage, "question-rain")?;
+    answered(&stage)?;
+
+    let status = stage.remote.status()?;
+    let usage = stage.daemon.usage()?;
+    let (code, stopping) = stage.daemon.stop()?;
+    show.finish();
+    let figures = figures::of(&stage, &status, usage, code, stopping)?;
+    println!();
+    for (name, value) in &figures {
+        println!("  {name:<42} {value:>24}");
+    }
+    picture::leave(&stage, &out, show.began_ns, figures)?;
+    println!("\nWhat the loudspeaker played   {}", out.join("speaker.wav").display());
+    println!("The whole talk as a picture   {}", out.join("timeline.html").display());
+    println!("The daemon's log              {}", out.join("run/log").display());
+    Ok(())
+}
+
+/// A worker presses, speaks, lets go: a hand is quicker than a mouth.
+fn ask(stage: &Stage, question: &str) -> io::Result<()> {
+    let mark = stage.remote.mark();
+    let words = recording(question).ok_or_else(|| io::Error::other(format!("no recording {question}")))?;
+    stage.remote.press()?;
+    let at = stage.say(Duration::from_millis(120), &words.samples)?;
+    stage.card.sleep_until(Direction::Capture, at + words.samples.len() as u64 + 1600);
+    stage.remote.release()?;
+    stage.remote.wait_phase(mark, "thinking", WAIT).map(|_| ())
+}
+
+fn answered(stage: &Stage) -> io::Result<()> {
+    let mark = stage.remote.mark();
+    stage.remote.wait_phase(mark.saturating_sub(1), "speaking", WAIT)?;
+    stage.remote.wait_phase(mark, "idle", WAIT).map(|_| ())
+}
+
+fn out_folder() -> io::Result<PathBuf> {
+    let mut arguments = std::env::args().skip(1);
+    let mut out = PathBuf::from("out/demo");
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--out" => {
+                out = arguments
+                    .next()
+                    .map(PathBuf::from)
+                    .ok_or_else(|| io::Error::other("--out needs a folder"))?
+            }
+            "--aloop" => {
+                return Err(io::Error::other("--aloop is for a host with snd-aloop: see docs/aloop.md"));
+            }
+            other => {
+                return Err(io::Error::other(format!(
+                    "unknown argument {other}; there are --out DIR and --aloop"
+                )));
+            }
+        }
+    }
+    std::fs::create_dir_all(&out)?;
+    out.canonicalize()
+}
