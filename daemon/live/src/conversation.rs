@@ -277,7 +277,13 @@ impl Conversation {
             }
             State::Down | State::Waiting { .. } | State::Refused => return,
         };
-        let verdict = judge(stage, failure);
+        let verdict = match judge(stage, failure) {
+            // The server keeps ending links that carry this handle: it may be the session that is broken.
+            Verdict::Retry if matches!(failure, Failure::Close(code, _) if code != 1006) && self.link.is_worn() => {
+                Verdict::Fresh
+            }
+            verdict => verdict,
+        };
         self.link.ended(now, verdict);
         self.note(Note::LinkDown { code, reason, retry: verdict != Verdict::Never });
         self.lose_link(now);

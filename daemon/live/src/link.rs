@@ -87,6 +87,11 @@ impl Link {
         self.failures > 0
     }
 
+    /// Two links in a row have failed with a handle.
+    pub(crate) fn is_worn(&self) -> bool {
+        self.failures >= 2 && self.handle.is_some()
+    }
+
     pub(crate) fn is_refused(&self) -> bool {
         self.state == State::Refused
     }

@@ -62,6 +62,9 @@ impl Conversation {
         if message.error.is_some() {
             self.note(Note::Unread { kind: "error object" });
         }
+        if let Some(kind) = message.unread {
+            self.note(Note::Unread { kind });
+        }
         if message.unknown_members > 0 {
             self.note(Note::Unread { kind: "unknown member" });
         }
