@@ -61,3 +61,8 @@ pub type Block = [f32; BLOCK];
 pub const fn blocks_of_ms(ms: u32) -> usize {
     ms.div_ceil(BLOCK_MS) as usize
 }
+
+/// The example in the README is compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
