@@ -6,25 +6,26 @@
 
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "alsa")]
+pub mod alsa;
 #[cfg(feature = "evdev")]
 pub mod evdev;
 #[cfg(feature = "gpio")]
 pub mod gpio;
 pub mod keyboard;
 pub mod led;
+pub mod realtime;
 pub mod sim;
 
 #[cfg(any(feature = "evdev", feature = "gpio"))]
 #[cfg_attr(not(feature = "gpio"), allow(dead_code))] // only lines need the level looked at
 mod clean;
 mod error;
-#[cfg(any(feature = "evdev", feature = "gpio"))]
+#[cfg(any(feature = "alsa", feature = "evdev", feature = "gpio"))]
 mod monotonic;
 mod os;
 mod sound;
 mod wake;
-
-pub mod realtime;
 
 pub use error::{Error, ErrorKind};
 pub use sound::{Format, SampleFormat, StreamRequest};
@@ -71,12 +72,13 @@ pub trait Microphone: Send {
 /// Where a speaker stands.
 #[derive(Clone, Copy, Debug)]
 pub struct Playhead {
-    /// Frames the DAC has played since the stream was opened, silence included.
+    /// Frames the DAC has played since the stream was opened, silence included. Where the card has a FIFO behind
+    /// its ring, those that have left the ring: nothing before can be changed any more.
     pub played: u64,
     /// Index of the frame that the next `write` will set. `written - played` is the sound still queued; it is
     /// never negative: a quiet stream counts the driver's silence as written.
     pub written: u64,
-    /// When this was true.
+    /// When this was, or with a FIFO will be, true of the DAC.
     pub at: Instant,
 }
 

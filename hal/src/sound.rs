@@ -7,6 +7,8 @@ pub enum SampleFormat {
     S16Le,
     /// 24 bits in 3 bytes.
     S24Le3,
+    /// 24 bits in the lower 3 of 4 bytes.
+    S24Le,
     /// 32 bits.
     S32Le,
 }
@@ -46,6 +48,7 @@ impl fmt::Display for Format {
         let sample = match self.sample {
             SampleFormat::S16Le => "S16_LE",
             SampleFormat::S24Le3 => "S24_3LE",
+            SampleFormat::S24Le => "S24_LE",
             SampleFormat::S32Le => "S32_LE",
         };
         let ms = |frames: usize| frames as f64 * 1000.0 / f64::from(self.rate_hz);

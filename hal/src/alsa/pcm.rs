@@ -1,0 +1,488 @@
+//! One open PCM: opening, agreeing on a format, waiting, and the calls that both directions need.
+//!
+//! The `alsa` crate keeps its PCM handle to itself and wraps neither rewinding nor driver silence, so the handle is
+//! ours here and every call to libasound is in this file.
+
+// C's long, and the members of a timespec, are narrower on 32-bit targets.
+#![allow(clippy::unnecessary_cast)]
+
+use std::ffi::{CStr, CString, c_int, c_uint};
+use std::os::fd::AsRawFd;
+use std::ptr;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use alsa_sys as sys;
+
+use super::cards::Direction;
+use super::error;
+use super::params::{self, HwParams};
+use crate::{Error, Format, StreamRequest, Wait, Wake, monotonic};
+
+/// Descriptors of a PCM beside the wake; plugins over several cards have some, hardware has one.
+const FDS_MAX: usize = 15;
+
+/// Opening reads libasound's configuration anew, and that must not happen twice at once.
+static OPENING: Mutex<()> = Mutex::new(());
+
+/// An open PCM, not blocking.
+pub(super) struct Pcm {
+    handle: *mut sys::snd_pcm_t,
+    sw_params: *mut sys::snd_pcm_sw_params_t,
+    status: *mut sys::snd_pcm_status_t,
+    pub(super) direction: Direction,
+    pub(super) device: String,
+    pub(super) format: Format,
+    /// Positions of libasound wrap here.
+    pub(super) boundary: i64,
+    /// The hardware pointer moves by whole periods, or so the driver says.
+    pub(super) coarse: bool,
+    avail_min: i64,
+}
+
+// SAFETY: libasound's handles may be used from any thread, by one at a time: `&mut self` sees to that.
+unsafe impl Send for Pcm {}
+
+/// How a stream starts, stops and is filled, in frames.
+pub(super) struct Thresholds {
+    pub(super) start: i64,
+    pub(super) stop: i64,
+    /// Playback: what was played is overwritten with silence, so that a ring nobody writes to is silent.
+    pub(super) driver_silence: bool,
+}
+
+/// Where a stream stands.
+pub(super) struct Status {
+    pub(super) avail: i64,
+    /// As `avail`, and what lies in the hardware's own buffers.
+    pub(super) delay: i64,
+    /// When this was true, as far as the driver tells.
+    pub(super) at: Instant,
+}
+
+/// What went wrong, as a positive number.
+pub(super) type Errno = i32;
+
+/// What libasound said: a number, or below 0 what went wrong.
+pub(super) fn check(result: c_int) -> Result<c_int, Errno> {
+    if result < 0 { Err(-result) } else { Ok(result) }
+}
+
+/// The same for a count of frames.
+fn check_frames(result: sys::snd_pcm_sframes_t) -> Result<i64, Errno> {
+    if result < 0 { Err(i32::try_from(-result).unwrap_or(libc::EIO)) } else { Ok(result as i64) }
+}
+
+/// Opens something of libasound with its configuration read anew, and makes an error of what it says.
+pub(super) fn opening<T>(
+    direction: Direction,
+    device: &str,
+    open: impl FnOnce(&CStr) -> Result<T, Errno>,
+) -> Result<T, Error> {
+    // Nobody panics while holding it; and if so, its () is as good as ever.
+    let _guard = OPENING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    // libasound would say it on stderr.
+    let said = alsa::Output::local_error_handler();
+    // The configuration is cached for the life of the process: without this, a card plugged in later is never
+    // seen. What is open holds its own references.
+    let _ = alsa::config::update_free_global();
+    let result = CString::new(device).map_err(|_| libc::ENOENT).and_then(|name| open(&name));
+    let result = result.map_err(|errno| {
+        let said = said.map(|output| output.borrow().to_string()).unwrap_or_default();
+        error::while_opening(direction, device, errno, &said)
+    });
+    // From here on every error is a value; libasound's own lines would only fill the log.
+    // SAFETY: the handler takes what it is given and does nothing with it.
+    unsafe { sys::snd_lib_error_set_local(Some(hush)) };
+    result
+}
+
+impl Pcm {
+    /// Opens and sets up a PCM.
+    pub(super) fn open(request: &StreamRequest, direction: Direction) -> Result<Self, Error> {
+        opening(direction, &request.device, |name| {
+            let stream = match direction {
+                Direction::Capture => sys::SND_PCM_STREAM_CAPTURE,
+                Direction::Playback => sys::SND_PCM_STREAM_PLAYBACK,
+            };
+            let mut handle = ptr::null_mut();
+            // SAFETY: a local pointer to write to, and a C string that outlives the call.
+            check(unsafe {
+                sys::snd_pcm_open(&mut handle, name.as_ptr(), stream, sys::SND_PCM_NONBLOCK as c_int)
+            })?;
+            let mut pcm = Pcm {
+                handle,
+                sw_params: ptr::null_mut(),
+                status: ptr::null_mut(),
+                direction,
+                device: request.device.clone(),
+                format: params::NONE,
+                boundary: 0,
+                coarse: false,
+                avail_min: 0,
+            };
+            pcm.set_up(request)?;
+            Ok(pcm)
+        })
+    }
+
+    fn set_up(&mut self, request: &StreamRequest) -> Result<(), Errno> {
+        let hw = HwParams::new(self.handle)?;
+        self.format = hw.negotiate(request)?;
+        self.coarse = hw.is_batch();
+        // SAFETY: local pointers to write to; both are freed in `drop`.
+        unsafe {
+            check(sys::snd_pcm_sw_params_malloc(&mut self.sw_params))?;
+            check(sys::snd_pcm_status_malloc(&mut self.status))?;
+            check(sys::snd_pcm_sw_params_current(self.handle, self.sw_params))?;
+            let mut boundary = 0;
+            check(sys::snd_pcm_sw_params_get_boundary(self.sw_params, &mut boundary))?;
+            self.boundary = boundary as i64;
+        }
+        Ok(())
+    }
+
+    /// Sets when the stream starts and stops. Timestamps become those of `Instant`.
+    pub(super) fn set_thresholds(&mut self, thresholds: &Thresholds) -> Result<(), Errno> {
+        let (handle, params) = (self.handle, self.sw_params);
+        let silence = if thresholds.driver_silence { self.boundary } else { 0 };
+        self.avail_min = self.format.period_frames as i64;
+        // SAFETY: both were allocated by libasound and live as long as `self`.
+        unsafe {
+            check(sys::snd_pcm_sw_params_set_tstamp_mode(handle, params, sys::SND_PCM_TSTAMP_ENABLE))?;
+            // Older plugins know only one type; their times are told apart by `at`.
+            sys::snd_pcm_sw_params_set_tstamp_type(handle, params, sys::SND_PCM_TSTAMP_TYPE_MONOTONIC);
+            check(sys::snd_pcm_sw_params_set_start_threshold(handle, params, thresholds.start as _))?;
+            check(sys::snd_pcm_sw_params_set_stop_threshold(handle, params, thresholds.stop as _))?;
+            if self.direction == Direction::Playback {
+                check(sys::snd_pcm_sw_params_set_silence_threshold(handle, params, 0))?;
+                check(sys::snd_pcm_sw_params_set_silence_size(handle, params, silence as _))?;
+            }
+            check(sys::snd_pcm_sw_params_set_avail_min(handle, params, self.avail_min as _))?;
+            check(sys::snd_pcm_sw_params(handle, params))?;
+        }
+        Ok(())
+    }
+
+    /// Wakes the process only when so many frames are there; a system call only when it changes.
+    fn set_avail_min(&mut self, frames: i64) -> Result<(), Errno> {
+        let frames = frames.max(self.format.period_frames as i64);
+        if frames != self.avail_min {
+            // SAFETY: as in `set_thresholds`; neither call allocates.
+            unsafe {
+                check(sys::snd_pcm_sw_params_set_avail_min(self.handle, self.sw_params, frames as _))?;
+                check(sys::snd_pcm_sw_params(self.handle, self.sw_params))?;
+            }
+            self.avail_min = frames;
+        }
+        Ok(())
+    }
+
+    /// Makes an error of a failed call. Not for `EPIPE` and `ESTRPIPE` while there is hope.
+    pub(super) fn lost(&self, what: &str, errno: Errno) -> Error {
+        error::while_running(self.direction, &self.device, what, errno)
+    }
+
+    pub(super) fn prepare(&mut self) -> Result<(), Errno> {
+        // SAFETY: the handle is open.
+        check(unsafe { sys::snd_pcm_prepare(self.handle) }).map(drop)
+    }
+
+    pub(super) fn start(&mut self) -> Result<(), Errno> {
+        // SAFETY: the handle is open.
+        check(unsafe { sys::snd_pcm_start(self.handle) }).map(drop)
+    }
+
+    pub(super) fn stop(&mut self) -> Result<(), Errno> {
+        // SAFETY: the handle is open.
+        check(unsafe { sys::snd_pcm_drop(self.handle) }).map(drop)
+    }
+
+    /// Gets a suspended or broken stream ready to start again.
+    pub(super) fn recover(&mut self, errno: Errno) -> Result<(), Errno> {
+        if errno == libc::ESTRPIPE {
+            // SAFETY: the handle is open.
+            let resumed = check(unsafe { sys::snd_pcm_resume(self.handle) });
+            if resumed.is_ok() {
+                return Ok(());
+            }
+        }
+        self.prepare()
+    }
+
+    pub(super) fn state(&self) -> sys::snd_pcm_state_t {
+        // SAFETY: the handle is open.
+        unsafe { sys::snd_pcm_state(self.handle) }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.state() == sys::SND_PCM_STATE_RUNNING
+    }
+
+    /// Frames that can be moved now, by the hardware's present position. While playback runs freely it grows
+    /// beyond the ring.
+    pub(super) fn avail(&mut self) -> Result<i64, Errno> {
+        // SAFETY: the handle is open.
+        check_frames(unsafe { sys::snd_pcm_avail(self.handle) })
+    }
+
+    /// Both at once, consistent.
+    pub(super) fn avail_delay(&mut self) -> Result<(i64, i64), Errno> {
+        let (mut avail, mut delay) = (0, 0);
+        // SAFETY: the handle is open, the numbers are local.
+        check(unsafe { sys::snd_pcm_avail_delay(self.handle, &mut avail, &mut delay) })?;
+        Ok((avail as i64, delay as i64))
+    }
+
+    /// Where the stream stands, with the driver's time.
+    pub(super) fn read_status(&mut self) -> Result<Status, Errno> {
+        // SAFETY: all zeros is a valid timespec; handle and status are open.
+        let (avail, delay, state, stamp) = unsafe {
+            check(sys::snd_pcm_status(self.handle, self.status))?;
+            let mut stamp: sys::timespec = std::mem::zeroed();
+            sys::snd_pcm_status_get_htstamp(self.status, &mut stamp);
+            (
+                sys::snd_pcm_status_get_avail(self.status) as i64,
+                sys::snd_pcm_status_get_delay(self.status) as i64,
+                sys::snd_pcm_status_get_state(self.status),
+                stamp,
+            )
+        };
+        match state {
+            sys::SND_PCM_STATE_XRUN => Err(libc::EPIPE),
+            sys::SND_PCM_STATE_SUSPENDED => Err(libc::ESTRPIPE),
+            sys::SND_PCM_STATE_DISCONNECTED => Err(libc::ENODEV),
+            _ => Ok(Status { avail, delay, at: instant(&stamp) }),
+        }
+    }
+
+    /// Reads whole frames; `out` is in the card's format.
+    pub(super) fn read(&mut self, out: &mut [u8], frames: usize) -> Result<usize, Errno> {
+        assert!(out.len() >= frames * self.frame_bytes(), "room for {frames} frames");
+        // SAFETY: `out` holds that many frames, as asserted.
+        check_frames(unsafe { sys::snd_pcm_readi(self.handle, out.as_mut_ptr().cast(), frames as _) })
+            .map(|frames| frames as usize)
+    }
+
+    /// Writes whole frames in the card's format.
+    pub(super) fn write(&mut self, frames: &[u8]) -> Result<usize, Errno> {
+        let count = frames.len() / self.frame_bytes();
+        // SAFETY: `frames` holds that many.
+        check_frames(unsafe { sys::snd_pcm_writei(self.handle, frames.as_ptr().cast(), count as _) })
+            .map(|frames| frames as usize)
+    }
+
+    pub(super) fn rewindable(&mut self) -> Result<i64, Errno> {
+        // SAFETY: the handle is open.
+        check_frames(unsafe { sys::snd_pcm_rewindable(self.handle) })
+    }
+
+    /// Takes frames back; how many it were.
+    pub(super) fn rewind(&mut self, frames: i64) -> Result<i64, Errno> {
+        // SAFETY: the handle is open.
+        check_frames(unsafe { sys::snd_pcm_rewind(self.handle, frames as _) })
+    }
+
+    /// Passes over frames; how many it were.
+    pub(super) fn forward(&mut self, frames: i64) -> Result<i64, Errno> {
+        // SAFETY: the handle is open.
+        check_frames(unsafe { sys::snd_pcm_forward(self.handle, frames as _) })
+    }
+
+    pub(super) fn frame_bytes(&self) -> usize {
+        self.format.channels as usize * self.format.sample.bytes()
+    }
+
+    /// The number of the card at the end of all plugins, if there is one.
+    pub(super) fn card(&self) -> Option<u32> {
+        let mut info = ptr::null_mut();
+        // SAFETY: `info` is allocated and freed here, the handle is open.
+        unsafe {
+            if sys::snd_pcm_info_malloc(&mut info) < 0 {
+                return None;
+            }
+            let card =
+                if sys::snd_pcm_info(self.handle, info) < 0 { -1 } else { sys::snd_pcm_info_get_card(info) };
+            sys::snd_pcm_info_free(info);
+            u32::try_from(card).ok()
+        }
+    }
+
+    /// libasound's description of this PCM and of what lies below it.
+    pub(super) fn describe(&self) -> String {
+        let mut output = ptr::null_mut();
+        let mut text = ptr::null_mut();
+        // SAFETY: the buffer is made and closed here; its text is `len` bytes and copied before.
+        unsafe {
+            if sys::snd_output_buffer_open(&mut output) < 0 {
+                return String::new();
+            }
+            sys::snd_pcm_dump(self.handle, output);
+            let len = sys::snd_output_buffer_string(output, &mut text);
+            let bytes = if len == 0 { &[][..] } else { std::slice::from_raw_parts(text.cast::<u8>(), len) };
+            let description = String::from_utf8_lossy(bytes).into_owned();
+            sys::snd_output_close(output);
+            description
+        }
+    }
+
+    /// Waits until `frames` can be moved (`None`: never mind), `wake` is signalled or `timeout` is over.
+    pub(super) fn wait(
+        &mut self,
+        frames: Option<usize>,
+        wake: &Wake,
+        timeout: Duration,
+    ) -> Result<Wait, Error> {
+        let deadline = Instant::now() + timeout;
+        let wanted = frames.map(|frames| frames as i64);
+        // What is never there wakes nobody: a quiet stream costs nothing.
+        self.set_avail_min(wanted.unwrap_or(self.boundary))
+            .map_err(|errno| self.lost("set_avail_min", errno))?;
+        let period = duration(self.format.period_frames as i64, self.format.rate_hz);
+        let mut looked = 0;
+        loop {
+            let mut left = deadline.saturating_duration_since(Instant::now());
+            // The card speaks up at the ends of its periods only; what is complete in between is looked for.
+            let mut look = false;
+            if let Some(wanted) = wanted {
+                match self.avail() {
+                    Ok(avail) if avail < wanted => {
+                        let missing =
+                            duration(wanted - avail, self.format.rate_hz) + Duration::from_millis(1);
+                        // A card that moves in steps is left to speak for itself after two looks.
+                        if missing < left && (looked < 2 || missing > period) {
+                            left = missing;
+                            look = true;
+                            looked += 1;
+                        }
+                    }
+                    // Also an xrun: what comes next recovers it.
+                    Ok(_) | Err(libc::EPIPE | libc::ESTRPIPE) => {
+                        return Ok(woken(wake).unwrap_or(Wait::Ready));
+                    }
+                    Err(errno) => return Err(self.lost("position", errno)),
+                }
+            }
+            let polled = self.poll(wake, left, wanted.is_some())?;
+            match polled {
+                Polled::Wake => return Ok(Wait::Woken),
+                Polled::Timeout if !look => return Ok(Wait::TimedOut),
+                Polled::Timeout | Polled::Ready => {}
+                Polled::Error => {
+                    match self.state() {
+                        sys::SND_PCM_STATE_XRUN | sys::SND_PCM_STATE_SUSPENDED if wanted.is_some() => {
+                            return Ok(Wait::Ready);
+                        }
+                        // Stopped while nobody wants it to play: seen when it is to play again.
+                        sys::SND_PCM_STATE_XRUN
+                        | sys::SND_PCM_STATE_SUSPENDED
+                        | sys::SND_PCM_STATE_PREPARED => {
+                            let left = deadline.saturating_duration_since(Instant::now());
+                            return Ok(if wake.wait(left) { Wait::Woken } else { Wait::TimedOut });
+                        }
+                        sys::SND_PCM_STATE_DISCONNECTED => return Err(self.lost("unplugged", libc::ENODEV)),
+                        _ => return Err(self.lost("poll", libc::EIO)),
+                    }
+                }
+            }
+        }
+    }
+
+    /// One poll. With `frames` false, only errors of the card count.
+    fn poll(&mut self, wake: &Wake, timeout: Duration, frames: bool) -> Result<Polled, Error> {
+        let mut fds = [libc::pollfd { fd: -1, events: 0, revents: 0 }; FDS_MAX + 1];
+        fds[0] = libc::pollfd { fd: wake.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // Asked for anew each time: plugins may change them, and some arm their timer here.
+        // SAFETY: writes at most FDS_MAX entries behind the first one.
+        let count =
+            unsafe { sys::snd_pcm_poll_descriptors(self.handle, fds[1..].as_mut_ptr(), FDS_MAX as c_uint) };
+        let count = check(count).map_err(|errno| self.lost("poll descriptors", errno))? as usize;
+        if !frames {
+            fds[1..=count].iter_mut().for_each(|fd| fd.events = 0);
+        }
+        // SAFETY: plain numbers; some targets have padding that cannot be named.
+        let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+        time.tv_sec = timeout.as_secs().min(3600) as _;
+        time.tv_nsec = timeout.subsec_nanos() as _;
+        // SAFETY: the entries and the time are local, no signal mask.
+        let ready = unsafe { libc::ppoll(fds.as_mut_ptr(), (count + 1) as _, &time, ptr::null()) };
+        if ready < 0 {
+            let error = std::io::Error::last_os_error();
+            return match error.raw_os_error() {
+                Some(libc::EINTR) => Ok(Polled::Ready), // looks again
+                errno => Err(self.lost("poll", errno.unwrap_or(libc::EIO))),
+            };
+        }
+        if fds[0].revents != 0 && wake.take() {
+            return Ok(Polled::Wake);
+        }
+        if fds[1..=count].iter().all(|fd| fd.revents == 0) {
+            return Ok(if ready == 0 { Polled::Timeout } else { Polled::Ready });
+        }
+        let mut events = 0;
+        // SAFETY: the entries that libasound filled in, as poll left them.
+        let translated = unsafe {
+            sys::snd_pcm_poll_descriptors_revents(
+                self.handle,
+                fds[1..].as_mut_ptr(),
+                count as c_uint,
+                &mut events,
+            )
+        };
+        check(translated).map_err(|errno| self.lost("poll", errno))?;
+        let bad = (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) as u16;
+        Ok(if events & bad != 0 { Polled::Error } else { Polled::Ready })
+    }
+}
+
+enum Polled {
+    Wake,
+    Timeout,
+    /// Something may be there.
+    Ready,
+    /// The card reports an error.
+    Error,
+}
+
+fn woken(wake: &Wake) -> Option<Wait> {
+    wake.take().then_some(Wait::Woken)
+}
+
+/// How long so many frames last.
+pub(super) fn duration(frames: i64, rate_hz: u32) -> Duration {
+    let frames = u64::try_from(frames).unwrap_or(0);
+    Duration::from_nanos(frames.saturating_mul(1_000_000_000) / u64::from(rate_hz))
+}
+
+/// The driver's time; now, where it is not of this clock.
+fn instant(stamp: &sys::timespec) -> Instant {
+    let stamp = Duration::new(stamp.tv_sec.try_into().unwrap_or(0), stamp.tv_nsec.try_into().unwrap_or(0));
+    let at = monotonic::instant_of(stamp);
+    if at.elapsed() < Duration::from_secs(1) { at } else { Instant::now() }
+}
+
+/// Takes libasound's messages and says nothing.
+unsafe extern "C" fn hush(
+    _file: *const std::ffi::c_char,
+    _line: c_int,
+    _function: *const std::ffi::c_char,
+    _errno: c_int,
+    _format: *const std::ffi::c_char,
+    _arguments: *mut sys::__va_list_tag,
+) {
+}
+
+impl Drop for Pcm {
+    fn drop(&mut self) {
+        // SAFETY: opened and allocated in `open`; libasound's free functions take null.
+        unsafe {
+            sys::snd_pcm_close(self.handle);
+            if !self.sw_params.is_null() {
+                sys::snd_pcm_sw_params_free(self.sw_params);
+            }
+            if !self.status.is_null() {
+                sys::snd_pcm_status_free(self.status);
+            }
+        }
+    }
+}
