@@ -28,24 +28,16 @@ static int card_start(snd_pcm_ioplug_t *io)
 static int card_stop(snd_pcm_ioplug_t *io)
 {
 	struct stream *s = io->private_data;
-	int64_t end;
-	if (s->running && stream_update(s) == 0) {
-		end = s->hw;
-		/* A drained stream ends with its sound; what was taken back by a rewind is not part of it. */
-		if (io->state == SND_PCM_STATE_DRAINING && stream_appl(s) < end)
-			end = stream_appl(s);
-		stream_halt(s, end, STREAM_STOPPED);
-	}
+	if (s->running && stream_update(s) == 0)
+		stream_halt(s, s->hw, STREAM_STOPPED);
 	return 0;
 }
 
 static snd_pcm_sframes_t card_pointer(snd_pcm_ioplug_t *io)
 {
 	struct stream *s = io->private_data;
-	int err = stream_update(s);
-	/* A negative answer would make alsa-lib say "xrun"; a card that is gone has set its state already. */
-	if (err == -EPIPE)
-		return err;
+	/* It sets the state itself; a negative answer would make alsa-lib say "xrun" of a card that is gone. */
+	stream_update(s);
 	return s->boundary ? s->hw % (int64_t)s->boundary : 0;
 }
 

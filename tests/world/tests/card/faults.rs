@@ -72,6 +72,16 @@ fn an_unplugged_speaker_is_silent_at_once_and_blocking_writers_learn_it() {
 }
 
 #[test]
+fn an_unplugged_speaker_is_silent_even_while_the_process_sleeps() {
+    let bench = bench(CardOptions::default());
+    let pcm = Pcm::with(&bench, SPEAKER, Ask { buffer: 24_000, start_threshold: 24_000, ..ask(2) });
+    pcm.write(&noise(3, 24_000)).unwrap();
+    bench.unplug(SPEAKER);
+    let now = bench.now_sample(SPEAKER);
+    assert!(silent(&bench.speaker_slice(now..now + 48_000).unwrap()));
+}
+
+#[test]
 fn a_stall_is_no_error_and_goes_on_where_it_stood() {
     let bench = bench(CardOptions::default());
     bench.fill_noise(5, 3000).unwrap();
@@ -122,9 +132,11 @@ fn a_missing_or_damaged_file_is_an_error() {
     assert_eq!(Pcm::open(&bench, "pressel_mic", MIC).err(), Some(libc::ENOENT));
     std::fs::remove_file(path("speaker.kick")).unwrap();
     assert_eq!(Pcm::open(&bench, "pressel_speaker", SPEAKER).err(), Some(libc::ENOENT));
-    std::fs::write(path("other"), "too short").unwrap();
-    std::fs::rename(path("other"), path("control")).unwrap();
-    assert_eq!(Pcm::open(&bench, "pressel_speaker", SPEAKER).err(), Some(libc::EPROTO));
+    for damaged in ["", "too short"] {
+        std::fs::write(path("other"), damaged).unwrap();
+        std::fs::rename(path("other"), path("control")).unwrap();
+        assert_eq!(Pcm::open(&bench, "pressel_speaker", SPEAKER).err(), Some(libc::EPROTO));
+    }
 }
 
 #[test]

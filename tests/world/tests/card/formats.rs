@@ -26,16 +26,22 @@ fn a_six_channel_array_in_24_bits() {
 }
 
 #[test]
-fn a_speaker_in_32_bits_rounds_to_16() {
-    let speaker = StreamOptions::new(48_000, 2).formats(&[CardFormat::S32Le]);
-    let bench = bench(CardOptions { speaker, ..CardOptions::default() });
-    let pcm = Pcm::with(&bench, SPEAKER, Ask { format: alsa::SND_PCM_FORMAT_S32_LE, ..ask(2) });
-    let samples = [0, 0x7fff, 0x8000, -0x8000, -0x8001, 5 << 16, -5 << 16, i32::MAX, i32::MIN, 1 << 30];
-    let bytes: Vec<u8> = samples.iter().flat_map(|sample: &i32| sample.to_le_bytes()).collect();
-    assert_eq!(pcm.write_bytes(&bytes), Ok(5));
-    let start = bench.report(SPEAKER).start;
-    let heard = bench.speaker_slice(start..start + 5).unwrap();
-    assert_eq!(heard, [0, 0, 1, 0, -1, 5, -5, i16::MAX, i16::MIN, 1 << 14]);
+fn a_speaker_in_more_bits_rounds_to_16() {
+    let samples = [0, 0x7fff, 0x8000, -0x8000, -0x8100, 5 << 16, -5 << 16, i32::MAX, i32::MIN, 1 << 30];
+    for (ours, format, skip) in [
+        (CardFormat::S32Le, alsa::SND_PCM_FORMAT_S32_LE, 0),
+        (CardFormat::S24Le3, alsa::SND_PCM_FORMAT_S24_3LE, 1),
+    ] {
+        let speaker = StreamOptions::new(48_000, 2).formats(&[ours]);
+        let bench = bench(CardOptions { speaker, ..CardOptions::default() });
+        let pcm = Pcm::with(&bench, SPEAKER, Ask { format, ..ask(2) });
+        let bytes: Vec<u8> =
+            samples.iter().flat_map(|sample: &i32| sample.to_le_bytes().into_iter().skip(skip)).collect();
+        assert_eq!(pcm.write_bytes(&bytes), Ok(5));
+        let start = bench.report(SPEAKER).start;
+        let heard = bench.speaker_slice(start..start + 5).unwrap();
+        assert_eq!(heard, [0, 0, 1, 0, -1, 5, -5, i16::MAX, i16::MIN, 1 << 14], "{ours:?}");
+    }
 }
 
 #[test]
@@ -88,6 +94,20 @@ fn another_rate_than_the_files_is_resampled() {
 }
 
 #[test]
+fn between_the_files_samples_there_are_straight_lines() {
+    let microphone = StreamOptions { rates: vec![16_000, 48_000], ..StreamOptions::new(16_000, 1) };
+    let bench = bench(CardOptions { microphone, ..CardOptions::default() });
+    let ramp: Vec<i16> = (0..10_000).map(|n| n * 3).collect();
+    let from = bench.now_sample(MIC);
+    bench.say(from, &ramp).unwrap();
+    let pcm = Pcm::with(&bench, MIC, ask(1));
+    let heard = pcm.read(4800).unwrap();
+    let start = bench.report(MIC).start;
+    let expected: Vec<i16> = (0..4800).map(|n| (start + n - from * 3) as i16).collect();
+    assert_eq!(heard, expected);
+}
+
+#[test]
 fn beyond_the_file_there_is_silence() {
     let short = |channels| StreamOptions { seconds: 1, ..StreamOptions::new(48_000, channels) };
     let bench = bench(CardOptions { microphone: short(1), speaker: short(2) });
@@ -102,4 +122,6 @@ fn beyond_the_file_there_is_silence() {
     let speaker = Pcm::with(&bench, SPEAKER, ask(2));
     assert_eq!(speaker.write(&noise(4, 480)), Ok(480));
     speaker.drain().unwrap();
+    let length = std::fs::metadata(bench.directory().join("speaker.s16")).unwrap().len();
+    assert_eq!(length, 48_000 * 4, "the file has grown");
 }

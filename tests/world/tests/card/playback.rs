@@ -35,8 +35,9 @@ fn what_is_written_is_heard_once_from_the_start_on() {
     assert_eq!(heard, sound);
     assert!(silent(&bench.speaker_slice(0..report.start).unwrap()));
     assert!(silent(&bench.speaker_slice(report.start + 9600..report.start + 30_000).unwrap()));
-    assert_eq!(bench.report(SPEAKER).xruns, 0);
-    assert_eq!(bench.report(SPEAKER).late, 0);
+    let report = bench.report(SPEAKER);
+    assert_eq!((report.xruns, report.late), (0, 0));
+    assert!(report.wakeups <= 2, "{} to wait for one end", report.wakeups);
 }
 
 #[test]

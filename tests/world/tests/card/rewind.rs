@@ -67,6 +67,20 @@ fn what_is_taken_back_and_not_overwritten_stays_in_the_ring() {
 }
 
 #[test]
+fn a_drained_stream_ends_where_the_process_ended() {
+    let bench = bench(CardOptions::default());
+    let pcm = Pcm::with(&bench, SPEAKER, Ask { start_threshold: 9600, ..ask(2) });
+    let sound = noise(12, 9600);
+    pcm.write(&sound).unwrap();
+    pcm.rewind(4800).unwrap();
+    pcm.drain().unwrap();
+    let start = bench.report(SPEAKER).start;
+    let heard = bench.speaker_slice(start..start + 9600).unwrap();
+    assert_eq!(heard[..9600], sound[..9600]);
+    assert!(silent(&heard[9600..]));
+}
+
+#[test]
 fn after_silence_a_sound_lands_where_it_is_put() {
     let bench = bench(CardOptions::default());
     let pcm = Pcm::with(&bench, SPEAKER, quiet());

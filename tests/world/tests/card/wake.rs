@@ -42,6 +42,21 @@ fn a_listener_is_woken_once_per_period_and_never_for_nothing() {
 }
 
 #[test]
+fn who_read_half_a_period_is_still_woken_at_a_whole_one() {
+    let bench = bench(CardOptions::default());
+    let pcm = Pcm::with(&bench, MIC, ask(1));
+    pcm.start().unwrap();
+    let start = bench.report(MIC).start;
+    for read in [100, 480, 480] {
+        let needed = bench.report(MIC).transferred + read + 480;
+        pcm.read(read as usize).unwrap();
+        assert_eq!(pcm.wait(5000), Ok(1));
+        let boundary = needed.div_ceil(480) * 480;
+        assert!(bench.now_sample(MIC) - start >= boundary, "woken before {boundary}");
+    }
+}
+
+#[test]
 fn packets_move_the_pointer_in_steps() {
     let packets = |channels| StreamOptions { pointer_frames: 48, ..StreamOptions::new(48_000, channels) };
     let bench = bench(CardOptions { microphone: packets(1), speaker: packets(2) });
@@ -134,8 +149,11 @@ fn a_writer_is_woken_when_there_is_room_at_a_period() {
 #[test]
 fn an_underrun_wakes_who_waits_for_more_than_the_ring() {
     let bench = bench(CardOptions::default());
-    let pcm =
-        Pcm::with(&bench, SPEAKER, Ask { buffer: 4800, start_threshold: 4800, avail_min: 9600, ..ask(2) });
+    let pcm = Pcm::with(
+        &bench,
+        SPEAKER,
+        Ask { buffer: 4800, start_threshold: 4800, avail_min: u64::MAX / 4, ..ask(2) },
+    );
     pcm.write(&noise(2, 4800)).unwrap();
     let began = Instant::now();
     assert_eq!(pcm.wait(10_000), Err(libc::EPIPE));

@@ -1,0 +1,405 @@
+//! Text to [`Talk`]; a mistake is told with its line.
+
+use std::fmt;
+use std::time::Duration;
+
+use pressel_live::event::{ButtonInput, Phase};
+use pressel_live::settings::{OpenStart, Settings, TalkMode};
+use serde_json::{Map, Value, json};
+
+use super::line::Line;
+use super::script::{Cable, Count, Deed, Event, Expect, Part, Room, Server, Sight, Step, Talk, What};
+
+/// What is wrong with a talk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Its line, counted from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub text: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.text)
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+/// What the settings lines say.
+struct Header {
+    settings: Settings,
+    room: Room,
+    tail: Duration,
+    end_silence: Duration,
+    no_speech: Duration,
+    start: OpenStart,
+    idle: Option<Duration>,
+    seen: Vec<String>,
+}
+
+impl Talk {
+    /// Reads a talk.
+    ///
+    /// # Errors
+    /// The first mistake, with its line.
+    pub fn parse(text: &str) -> Result<Talk, Mistake> {
+        let mut header = Header::default();
+        let mut steps = Vec::new();
+        for (index, raw) in text.lines().enumerate() {
+            let at = |text| Mistake { line: index + 1, text };
+            let mut line = Line::new(raw).map_err(at)?;
+            if line.is_empty() {
+                continue;
+            }
+            if steps.is_empty() && header.take(&mut line).map_err(at)? {
+                continue;
+            }
+            let what = step(&mut line, &header).map_err(at)?;
+            line.end().map_err(at)?;
+            steps.push(Step { line: index + 1, what });
+        }
+        if steps.is_empty() {
+            return Err(Mistake { line: text.lines().count().max(1), text: "nothing happens".to_owned() });
+        }
+        Ok(Talk { settings: header.settings, room: header.room, steps })
+    }
+}
+
+impl Default for Header {
+    fn default() -> Self {
+        let ms = Duration::from_millis;
+        let tail = ms(200);
+        Header {
+            settings: Settings {
+                model: "gemini-3.8-live".to_owned(),
+                talk: TalkMode::Hold { tail },
+                voice: None,
+                language: None,
+                instruction: None,
+                transcribe_input: true,
+                transcribe_output: true,
+                compression: None,
+                speech_interrupts: true,
+                start_eager: None,
+                end_eager: None,
+                start_after: None,
+                end_after: Some(ms(800)),
+                temperature: None,
+                thinking: None,
+                tools: Vec::new(),
+                utterance_max: ms(15_000),
+                quiet_close: ms(60_000),
+                setup_timeout: ms(15_000),
+                answer_timeout: ms(30_000),
+                seed: 1,
+            },
+            room: Room { pre_roll: ms(300), hangover: ms(700), dial: Some(ms(30)), goodbye: ms(20) },
+            tail,
+            end_silence: ms(1200),
+            no_speech: ms(8000),
+            start: OpenStart::Press,
+            idle: Some(ms(30_000)),
+            seen: Vec::new(),
+        }
+    }
+}
+
+impl Header {
+    fn mode(&self, name: &str) -> Result<TalkMode, String> {
+        match name {
+            "hold" => Ok(TalkMode::Hold { tail: self.tail }),
+            "tap" => Ok(TalkMode::Tap { end_silence: self.end_silence, no_speech: self.no_speech }),
+            "open" => Ok(TalkMode::Open { start: self.start, idle: self.idle }),
+            other => Err(format!("a mode is hold, tap or open, not {other}")),
+        }
+    }
+
+    /// Takes a settings line; false if it is none.
+    fn take(&mut self, line: &mut Line) -> Result<bool, String> {
+        const NAMES: [&str; 18] = [
+            "mode", "tail", "end_silence", "no_speech", "start", "idle", "model", "tools", "utterance_max",
+            "quiet_close", "setup_timeout", "answer_timeout", "end_after", "pre_roll", "hangover", "dial", "goodbye",
+            "seed",
+        ];
+        let Some(name) = NAMES.into_iter().find(|name| line.takes(name)) else { return Ok(false) };
+        if self.seen.iter().any(|seen| seen == name) {
+            return Err(format!("{name} is set twice"));
+        }
+        self.seen.push(name.to_owned());
+        let settings = &mut self.settings;
+        match name {
+            "mode" => {
+                let mode = line.word("mode")?;
+                settings.talk = self.mode(&mode)?;
+            }
+            "tail" => self.tail = line.duration()?,
+            "end_silence" => self.end_silence = line.duration()?,
+            "no_speech" => self.no_speech = line.duration()?,
+            "start" => {
+                self.start = match line.word("start")?.as_str() {
+                    "press" => OpenStart::Press,
+                    "speech" => OpenStart::Speech,
+                    "always" => OpenStart::Always,
+                    other => return Err(format!("start is press, speech or always, not {other}")),
+                }
+            }
+            "idle" => self.idle = if line.takes("never") { None } else { Some(line.duration()?) },
+            "model" => settings.model = line.word("model")?,
+            "tools" => {
+                let name = line.word("tools")?;
+                let declaration = json!({ "name": name, "description": name });
+                settings.tools = vec![json!({ "functionDeclarations": [declaration] })];
+            }
+            "utterance_max" => settings.utterance_max = line.duration()?,
+            "quiet_close" => settings.quiet_close = line.duration()?,
+            "setup_timeout" => settings.setup_timeout = line.duration()?,
+            "answer_timeout" => settings.answer_timeout = line.duration()?,
+            "end_after" => settings.end_after = Some(line.duration()?),
+            "pre_roll" => self.room.pre_roll = line.duration()?,
+            "hangover" => self.room.hangover = line.duration()?,
+            "dial" => self.room.dial = if line.takes("by-hand") { None } else { Some(line.duration()?) },
+            "goodbye" => self.room.goodbye = line.duration()?,
+            _ => settings.seed = line.number("seed")?,
+        }
+        line.end()?;
+        // The mode is made of other lines, which may follow it.
+        let name = match self.settings.talk {
+            TalkMode::Hold { .. } => "hold",
+            TalkMode::Tap { .. } => "tap",
+            TalkMode::Open { .. } => "open",
+        };
+        self.settings.talk = self.mode(name)?;
+        Ok(true)
+    }
+}
+
+fn step(line: &mut Line, header: &Header) -> Result<What, String> {
+    let word = line.word("step")?;
+    let deed = match word.as_str() {
+        "expect" => return expect(line).map(What::Expect),
+        "button" => Deed::Button(match line.word("press or release")?.as_str() {
+            "press" => ButtonInput::Press,
+            "release" => ButtonInput::Release,
+            other => return Err(format!("the button knows press and release, not {other}")),
+        }),
+        "mic" => match line.word("speech, silence, lost, back or stuck")?.as_str() {
+            "speech" => Deed::Room { speech: true, time: line.duration()? },
+            "silence" => Deed::Room { speech: false, time: line.duration()? },
+            word => Deed::Microphone(cable(word)?),
+        },
+        "speaker" => Deed::Speaker(cable(&line.word("lost, back or stuck")?)?),
+        "server" => Deed::Server(server(line)?),
+        "key" => Deed::Key(match line.word("present or absent")?.as_str() {
+            "present" => true,
+            "absent" => false,
+            other => return Err(format!("a key is present or absent, not {other}")),
+        }),
+        "mode" => Deed::Mode(header.mode(&line.word("mode")?)?),
+        "tool" => {
+            let id = line.word("id of the call")?;
+            let outcome = match line.word("ok or error")?.as_str() {
+                "ok" => Ok(object(line)?),
+                "error" => Err(line.words("sentence")?),
+                other => return Err(format!("a tool ends with ok or error, not {other}")),
+            };
+            Deed::Tool { id, outcome }
+        }
+        "shutdown" => Deed::Shutdown,
+        "wait" => Deed::Wait(line.duration()?),
+        other => return Err(format!("{other} is neither a setting (those come first) nor a step")),
+    };
+    Ok(What::Do(deed))
+}
+
+fn cable(word: &str) -> Result<Cable, String> {
+    match word {
+        "lost" => Ok(Cable::Lost),
+        "back" => Ok(Cable::Back),
+        "stuck" => Ok(Cable::Stuck),
+        other => Err(format!("a card is lost, back or stuck, not {other}")),
+    }
+}
+
+fn object(line: &mut Line) -> Result<Map<String, Value>, String> {
+    serde_json::from_str(line.rest()).map_err(|error| format!("not a JSON object: {error}"))
+}
+
+fn server(line: &mut Line) -> Result<Server, String> {
+    let close = ["open", "refuse", "unreachable", "close", "cut", "next-answer", "garbage", "json"];
+    let Some(word) = close.into_iter().find(|word| line.takes(word)) else { return parts(line) };
+    Ok(match word {
+        "open" => Server::Open,
+        "refuse" => {
+            Server::Refuse { status: line.number("HTTP status")?, reason: line.word("reason").unwrap_or_default() }
+        }
+        "unreachable" => Server::Unreachable(line.words("reason")?),
+        "close" => {
+            Server::Close { code: line.number("close code")?, reason: line.word("reason").unwrap_or_default() }
+        }
+        "cut" => Server::Cut,
+        "next-answer" => Server::NextAnswer,
+        "garbage" => Server::Raw(line.rest().as_bytes().to_vec()),
+        _ => {
+            let text = line.rest();
+            serde_json::from_str::<Value>(text).map_err(|error| format!("not JSON: {error}"))?;
+            Server::Raw(text.as_bytes().to_vec())
+        }
+    })
+}
+
+/// Parts of one message, joined by `+`.
+fn parts(line: &mut Line) -> Result<Server, String> {
+    let mut parts = vec![part(line)?];
+    while line.takes("+") {
+        parts.push(part(line)?);
+    }
+    if let [Part::Audio(time)] = parts[..] {
+        return Ok(Server::Audio { time, live: line.takes("live") });
+    }
+    Ok(Server::Say(parts))
+}
+
+fn part(line: &mut Line) -> Result<Part, String> {
+    Ok(match line.word("message")?.as_str() {
+        "setupComplete" => Part::SetupComplete,
+        "audio" => Part::Audio(line.duration()?),
+        "said" => Part::Said(line.word("text")?),
+        "heard" => Part::Heard(line.word("text")?),
+        "interrupted" => Part::Interrupted,
+        "generationComplete" => Part::GenerationComplete,
+        "turnComplete" => Part::TurnComplete,
+        "inProgress" => Part::InProgress(true),
+        "idle" => Part::InProgress(false),
+        "handle" => Part::Handle(Some(line.word("handle")?).filter(|handle| handle != "none")),
+        "goAway" => Part::GoAway(line.takes_duration()),
+        "call" => Part::Call { name: line.word("name of the tool")?, id: line.word("id of the call")? },
+        "cancel" => Part::Cancel(vec![line.word("id of the call")?]),
+        other => return Err(format!("the server does not know {other}")),
+    })
+}
+
+fn expect(line: &mut Line) -> Result<Expect, String> {
+    let count = if line.takes("not") {
+        Count::Exactly(0)
+    } else {
+        line.takes_number().map_or(Count::Some, Count::Exactly)
+    };
+    let sight = sight(line)?;
+    let in_all = line.takes("in-all");
+    let within = if line.takes("within") || line.takes("for") { Some(line.duration()?) } else { None };
+    if !matches!(sight, Sight::Event(_) | Sight::Phase(_)) && count != Count::Some {
+        return Err("only what happens can be counted".to_owned());
+    }
+    if matches!(sight, Sight::Phase(_)) && !matches!(count, Count::Some | Count::Exactly(0)) {
+        return Err("a phase is there or not".to_owned());
+    }
+    Ok(Expect { sight, count, in_all, within })
+}
+
+fn sight(line: &mut Line) -> Result<Sight, String> {
+    let event = match line.word("what is expected")?.as_str() {
+        "phase" => {
+            let word = line.word("phase")?;
+            return phase(&word).map(Sight::Phase).ok_or_else(|| format!("there is no phase {word}"));
+        }
+        "heard-by-server" => return line.duration().map(Sight::HeardByServer),
+        "utterance" => return line.duration().map(Sight::Utterance),
+        "heard" => return line.duration().map(Sight::Heard),
+        "order" => {
+            let words = line.words("kinds of messages")?;
+            return Ok(Sight::Order(words.split(' ').map(str::to_owned).collect()));
+        }
+        "dial" | "dials" => Event::Dial,
+        "close" | "closes" => Event::Close,
+        "sent" => {
+            let kind = line.word("kind of message")?;
+            let text = if line.takes("holding") { Some(line.word("text")?) } else { None };
+            Event::Sent(kind, text)
+        }
+        "play" => Event::Play,
+        "flush" | "flushes" => Event::Flush,
+        "listen" => Event::Listen(line.word("rest, all or gated")?),
+        "note" | "notes" => Event::Note(line.word("note")?),
+        "call" => Event::Call(line.word("name of the tool")?),
+        "cancel-tools" => Event::CancelTools,
+        other => return Err(format!("{other} cannot be seen")),
+    };
+    Ok(Sight::Event(event))
+}
+
+const PHASES: [(&str, Phase); 9] = [
+    ("needs-setup", Phase::NeedsSetup),
+    ("fault", Phase::Fault),
+    ("no-device", Phase::NoDevice),
+    ("offline", Phase::Offline),
+    ("idle", Phase::Idle),
+    ("connecting", Phase::Connecting),
+    ("listening", Phase::Listening),
+    ("thinking", Phase::Thinking),
+    ("speaking", Phase::Speaking),
+];
+
+fn phase(word: &str) -> Option<Phase> {
+    PHASES.iter().find(|(name, _)| *name == word).map(|(_, phase)| *phase)
+}
+
+/// The word a talk has for a phase.
+pub(super) fn phase_word(phase: Phase) -> &'static str {
+    PHASES.iter().find(|(_, of)| *of == phase).map_or("?", |(word, _)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistake(text: &str) -> String {
+        Talk::parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_talk_is_read() {
+        let talk = Talk::parse(
+            "# a talk\nmode tap\nend_silence 2s   # long\n\nbutton press\nserver interrupted + audio 200ms\n\
+             expect not sent setup holding \"a b\" in-all for 2s\n",
+        )
+        .unwrap();
+        let TalkMode::Tap { end_silence, .. } = talk.settings.talk else { panic!("{:?}", talk.settings.talk) };
+        assert_eq!(end_silence, Duration::from_secs(2));
+        assert_eq!(talk.steps.iter().map(|step| step.line).collect::<Vec<_>>(), [5, 6, 7]);
+        let What::Do(Deed::Server(Server::Say(parts))) = &talk.steps[1].what else { panic!("{talk:?}") };
+        assert_eq!(parts[..], [Part::Interrupted, Part::Audio(Duration::from_millis(200))]);
+        let What::Expect(expect) = &talk.steps[2].what else { panic!("{talk:?}") };
+        let sent = Event::Sent("setup".to_owned(), Some("a b".to_owned()));
+        assert_eq!(expect.sight, Sight::Event(sent));
+        assert_eq!((expect.count, expect.in_all), (Count::Exactly(0), true));
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_line() {
+        for (text, expected) in [
+            ("", "line 1: nothing happens"),
+            ("mode hold\n# no steps\n", "line 2: nothing happens"),
+            ("mode hold\nmode tap\nwait 1s", "line 2: mode is set twice"),
+            ("mode sing", "line 1: a mode is hold, tap or open, not sing"),
+            ("wait 1s\ntail 100ms", "line 2: tail is neither a setting (those come first) nor a step"),
+            ("\n\nbutton push", "line 3: the button knows press and release, not push"),
+            ("mic speech 300", "line 1: a time such as 300ms, 2s or 5min is needed, not 300"),
+            ("mic speech", "line 1: a time such as 300ms, 2s or 5min is needed, not nothing"),
+            ("wait 1s 2s", "line 1: 2s is not understood here"),
+            ("server sings", "line 1: the server does not know sings"),
+            ("server close", "line 1: close code is missing"),
+            ("server close many", "line 1: close code is needed, not many"),
+            ("server audio 1s +", "line 1: message is missing"),
+            ("server json {", "line 1: not JSON: EOF while parsing an object at line 1 column 1"),
+            ("expect phase sleeping", "line 1: there is no phase sleeping"),
+            ("expect 2 phase idle", "line 1: a phase is there or not"),
+            ("expect 2 heard 1s", "line 1: only what happens can be counted"),
+            ("expect thunder", "line 1: thunder cannot be seen"),
+            ("server said \"open", "line 1: a quotation mark is missing"),
+        ] {
+            assert_eq!(mistake(text), expected, "{text:?}");
+        }
+    }
+}
