@@ -5,6 +5,7 @@ use std::time::Instant;
 use pressel_hal::Edge;
 use pressel_live::Conversation;
 use pressel_live::event::{Action, ButtonInput, Input, Note, Phase};
+use pressel_live::profile::Profile;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant as Clock, sleep_until, timeout};
 use tracing::{debug, error, info, warn};
@@ -66,7 +67,11 @@ impl Engine {
     pub fn new(config: &Config, edges: Edges, started: Instant) -> std::io::Result<Self> {
         let now = Instant::now();
         let seed = fastrand::u64(..);
-        let mut conversation = Conversation::new(config.settings(seed), now);
+        let settings = config.settings(seed);
+        for setting in Profile::of(&settings.model).left_out(&settings) {
+            warn!(setting, model = settings.model, "this model does not take it: left out");
+        }
+        let mut conversation = Conversation::new(settings, now);
         conversation.handle_input(now, Input::Key(edges.key.is_some()));
         let mut watch = Watch::new();
         crate::report::watch_sound(&mut watch, &edges.sound, now);

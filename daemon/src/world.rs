@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use pressel_hal::alsa::{AlsaMicrophone, AlsaSpeaker};
 use pressel_hal::gpio::{self, cdev, rppal};
 use pressel_hal::led::{LedSettings, SysfsLed};
-use pressel_hal::{Error, ErrorKind, Indicator, evdev, keyboard};
+use pressel_hal::{Error, Indicator, evdev, keyboard};
 
 use crate::button::OpenButton;
 use crate::config::{self, Bias, ButtonKind, Config, LightKind};
@@ -28,8 +29,8 @@ impl World {
     pub fn real(config: &Config, sound: &SoundSettings) -> Self {
         let (capture, playback) = (sound.capture.request(), sound.playback.request());
         World {
-            microphone: Box::new(move || Err(Error::new(ErrorKind::Unsupported, format!("{capture:?}")))),
-            speaker: Box::new(move || Err(Error::new(ErrorKind::Unsupported, format!("{playback:?}")))),
+            microphone: Box::new(move || Ok(Box::new(AlsaMicrophone::open(&capture)?))),
+            speaker: Box::new(move || Ok(Box::new(AlsaSpeaker::open(&playback)?))),
             button: button(&config.button),
             light: light(&config.light),
         }

@@ -11,6 +11,8 @@ use tests::stage::{Stage, Usage};
 
 /// The model's own thinking time on this server.
 const THINK_MS: f64 = 250.0;
+/// Pre-roll and kept speech have arrived this long after the first chunk.
+const BURST_NS: u64 = 60_000_000;
 
 fn ms(ns: f64) -> String {
     format!("{:.1} ms", ns / 1e6)
@@ -47,11 +49,12 @@ pub fn of(
     let record = stage.server.events();
     let events = &record.0;
     let (_, utterances) = uplink(stage, events)?;
-    // What was captured before a link or press existed is old by nature: ages are of what was sent as it came.
     let mut ages = Vec::new();
     let mut oldest = Vec::new();
     for utterance in &utterances {
-        for chunk in utterance.placed.iter().filter(|chunk| chunk.range.len() <= 480) {
+        // What was captured before the press, or before there was a link, is old by nature: it comes in one burst.
+        let burst_ends = utterance.placed.first().map_or(0, |first| first.at_ns + BURST_NS);
+        for chunk in utterance.placed.iter().filter(|chunk| chunk.at_ns > burst_ends) {
             let age = |sample: usize| chunk.at_ns as f64 - stage.heard_at(sample as u64) as f64;
             ages.push((age(chunk.range.start) + age(chunk.range.end - 1)) / 2.0);
             oldest.push(age(chunk.range.start));
