@@ -36,6 +36,8 @@ pub struct Setting {
     pub playback: String,
     /// The key; absent = none.
     pub key: Option<String>,
+    /// More environment for the daemon.
+    pub env: Vec<(&'static str, PathBuf)>,
 }
 
 impl Default for Setting {
@@ -51,6 +53,7 @@ impl Default for Setting {
             capture: "high_pass_hz = 0".into(),
             playback: String::new(),
             key: Some(KEY.into()),
+            env: Vec::new(),
         }
     }
 }
@@ -109,7 +112,8 @@ impl Stage {
         );
         let path = folder.join("pressel.toml");
         std::fs::write(&path, config)?;
-        let mut daemon = Daemon::start(&path, &folder.join("log"), &[card.env()], setting.key.as_deref())?;
+        let env: Vec<_> = setting.env.into_iter().chain([card.env()]).collect();
+        let mut daemon = Daemon::start(&path, &folder.join("log"), &env, setting.key.as_deref())?;
         let remote = Remote::connect(&folder.join("control"), || daemon.check_alive())?;
         let stage = Stage { card, server, daemon, remote, folder };
         stage.wait_for_cards()?;
