@@ -1,6 +1,6 @@
 //! The command line. Data goes to stdout, from here alone; talk goes to stderr.
 //!
-//! Exit codes: 0, 1 it failed, 2 usage, 78 configuration (the unit does not restart on 78).
+//! Exit codes: 0, 1 it failed, 2 usage, 3 the doctor saw a drawback, 78 configuration (the unit does not restart on it).
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -13,12 +13,15 @@ use std::time::Instant;
 use clap::{Args, Parser, Subcommand};
 use pressel::config::{self, Config, Loaded};
 use pressel::control;
+use pressel::doctor::{self, Class};
 use pressel::secret::{self, Key, NoKey};
 use pressel::status::Status;
 use serde_json::{Value, json};
 
 /// EX_CONFIG of sysexits.h.
 const CONFIGURATION: u8 = 78;
+/// `pressel doctor` found nothing worse than a drawback.
+const DRAWBACK: u8 = 3;
 /// What `pressel demo` runs; `cargo xtask demo` builds it.
 const DEMO: &str = "pressel-demo";
 
@@ -42,6 +45,8 @@ enum Command {
     Run,
     /// Show a talk on a virtual sound card against a server on this machine
     Demo(Rest),
+    /// Look for what is wrong; exit code 0 all is well, 3 a drawback, 1 something is broken
+    Doctor(Format),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -117,6 +122,7 @@ pub fn main() -> Result<(), Failure> {
     match arguments.command {
         Command::Run => run(file, started),
         Command::Demo(rest) => demo(&rest.arguments),
+        Command::Doctor(format) => doctor(file, format.json),
         Command::Config(ConfigCommand::Check) => load(file).and_then(|_| print("ok\n")),
         Command::Config(ConfigCommand::Show { default: true }) => print(config::EXAMPLE),
         Command::Config(ConfigCommand::Show { default: false }) => print(&load(file)?.show()),
@@ -196,6 +202,16 @@ fn demo(arguments: &[String]) -> Result<(), Failure> {
         }
     }
     Err(Failure::failed("the demo comes with the source tree; type there: cargo xtask demo"))
+}
+
+fn doctor(file: Option<&Path>, json: bool) -> Result<(), Failure> {
+    let report = doctor::examine(config::load(file));
+    print(&if json { format!("{:#}\n", json!(report)) } else { report.to_string() })?;
+    match report.worst {
+        Class::Ok | Class::Skip => Ok(()),
+        Class::Warn => Err(Failure::new(DRAWBACK, "")),
+        Class::Fail => Err(Failure::failed("")),
+    }
 }
 
 /// Asks the running daemon.

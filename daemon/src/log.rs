@@ -4,7 +4,10 @@
 //! levels may show the bytes they carry.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 
 use tracing::Level as TracingLevel;
 use tracing_subscriber::Layer;
@@ -88,15 +91,8 @@ fn filter(level: Level) -> Targets {
 /// has others.
 fn journal_owns_stderr() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
-    // SAFETY: fstat fills a struct of its own size; all-zero bytes are a valid `stat`.
-    let facts = unsafe {
-        let mut facts: libc::stat = std::mem::zeroed();
-        if libc::fstat(libc::STDERR_FILENO, &raw mut facts) != 0 {
-            return false;
-        }
-        facts
-    };
-    is_stream(&stream, facts.st_dev.into(), facts.st_ino.into())
+    let stderr = io::stderr().as_fd().try_clone_to_owned().map(File::from);
+    stderr.and_then(|file| file.metadata()).is_ok_and(|facts| is_stream(&stream, facts.dev(), facts.ino()))
 }
 
 fn is_stream(stream: &str, device: u64, inode: u64) -> bool {

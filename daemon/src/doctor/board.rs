@@ -1,0 +1,284 @@
+//! The device: button, light, groups, real time, clock.
+
+use std::fs;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use pressel_hal::realtime::{self, Locking, Scheduling};
+use pressel_hal::{Error, ErrorKind};
+
+use super::{Finding, Ground};
+use crate::config::{ButtonKind, LightKind, Mode, OpenStart};
+use crate::world::World;
+
+/// Groups that the service's user needs, as systemd/pressel.sysusers says.
+const GROUPS: [&str; 3] = ["audio", "gpio", "input"];
+/// 2026-01-01: certificates of today are not valid before.
+const SANE: Duration = Duration::from_secs(1_767_225_600);
+
+/// The hint that fits what a device said.
+pub(super) fn device_hint(error: &Error, group: &str) -> String {
+    match error.kind {
+        ErrorKind::Busy => "end the program that holds it, or let the daemon wait for it".to_owned(),
+        ErrorKind::NotFound => "see what there is: pressel devices".to_owned(),
+        ErrorKind::PermissionDenied => {
+            format!(
+                "run this with sudo, or join the group: sudo usermod -aG {group} $USER (then log in again)"
+            )
+        }
+        ErrorKind::Lost => "plug it in again".to_owned(),
+        ErrorKind::Unsupported | ErrorKind::Other => {
+            "see docs/hardware.md for what is known to work".to_owned()
+        }
+    }
+}
+
+pub(super) fn button(ground: &Ground) -> Finding {
+    let Some(config) = ground.config() else { return Finding::skip("the configuration has mistakes") };
+    if config.button.kind == ButtonKind::None {
+        let by_voice = config.talk.mode == Mode::Open && config.open.start != OpenStart::Press;
+        return if by_voice {
+            Finding::ok("none, and none is needed: the voice begins a talk")
+        } else {
+            Finding::warn(
+                "none is configured; only `pressel press` begins a talk",
+                "choose one under [button], see pressel devices",
+            )
+        };
+    }
+    if let Some(status) = ground.status() {
+        return match &status.button {
+            Some(what) => Finding::ok(what.as_str()),
+            None => Finding::fail(
+                format!("the daemon waits for it (kind = \"{}\")", config.button.kind),
+                "why: journalctl -u pressel -n 50",
+            ),
+        };
+    }
+    let group = if config.button.kind == ButtonKind::Evdev { "input" } else { "gpio" };
+    match World::real(config, &config.sound()).button.map(|mut open| open()) {
+        Some(Ok(button)) => Finding::ok(button.describe()),
+        Some(Err(error)) => Finding::fail(error.to_string(), device_hint(&error, group)),
+        None => Finding::ok("none"),
+    }
+}
+
+pub(super) fn light(ground: &Ground) -> Finding {
+    let Some(config) = ground.config() else { return Finding::skip("the configuration has mistakes") };
+    if config.light.kind == LightKind::None {
+        return Finding::ok("none is configured");
+    }
+    if let Some(status) = ground.status() {
+        return match &status.light {
+            Some(what) => Finding::ok(what.as_str()),
+            None => Finding::fail(
+                format!("the daemon has none (kind = \"{}\")", config.light.kind),
+                "why: journalctl -u pressel -n 50; it looks again when it is restarted",
+            ),
+        };
+    }
+    match World::real(config, &config.sound()).light {
+        Ok(Some(light)) => Finding::ok(light.describe()),
+        Ok(None) => Finding::ok("none"),
+        Err(error) => Finding::fail(error.to_string(), device_hint(&error, "gpio")),
+    }
+}
+
+pub(super) fn groups(_: &Ground) -> Finding {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let (users, all) = (read("/etc/passwd"), read("/etc/group"));
+    // SAFETY: no arguments, cannot fail.
+    let user = unsafe { libc::geteuid() };
+    groups_of(&users, &all, user)
+}
+
+fn groups_of(users: &str, all: &str, uid: u32) -> Finding {
+    let name_of = |uid: u32| {
+        users.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
+        })
+    };
+    let installed = users.lines().any(|line| line.starts_with("pressel:"));
+    let user = if installed { "pressel" } else { name_of(uid).unwrap_or("nobody") };
+    if user == "root" {
+        return Finding::ok("root may open every device");
+    }
+    let missing: Vec<&str> = GROUPS
+        .into_iter()
+        .filter(|group| {
+            !all.lines().any(|line| {
+                let mut fields = line.split(':');
+                fields.next() == Some(group) && fields.nth(2).is_some_and(|m| m.split(',').any(|m| m == user))
+            })
+        })
+        .collect();
+    if missing.is_empty() {
+        return Finding::ok(format!("user {user} is in {}", GROUPS.join(", ")));
+    }
+    let hint = if installed {
+        "type: sudo systemd-sysusers pressel.conf && sudo systemctl restart pressel".to_owned()
+    } else {
+        format!("type: sudo usermod -aG {} {user} (then log in again)", missing.join(","))
+    };
+    Finding::warn(format!("user {user} is not in {}", missing.join(", ")), hint)
+}
+
+pub(super) fn realtime(ground: &Ground) -> Finding {
+    let Some(config) = ground.config() else { return Finding::skip("the configuration has mistakes") };
+    if let Some(status) = ground.status() {
+        let told: Vec<&str> = [&status.microphone, &status.speaker]
+            .into_iter()
+            .filter_map(|side| side.scheduling.as_deref())
+            .collect();
+        return match told.as_slice() {
+            [] => Finding::skip("no card is open, so no thread needs it yet"),
+            all if all.iter().any(|text| text.starts_with("refused")) => refused(&all.join(", ")),
+            all => Finding::ok(format!("the daemon's sound threads: {}", all.join(", "))),
+        };
+    }
+    if config.realtime.priority == 0 {
+        return Finding::ok("switched off ([realtime] priority = 0)");
+    }
+    // A thread of its own: what it is granted ends with it.
+    let scheduling = realtime::schedule(u8::try_from(config.realtime.priority).unwrap_or(u8::MAX));
+    let memory = match realtime::lock_memory() {
+        Locking::Locked => "memory locked",
+        Locking::Limited => "memory not locked (limit too small)",
+        Locking::Refused => "memory not locked",
+    };
+    match scheduling {
+        Scheduling::Nice(_) | Scheduling::Refused => refused(&format!("{scheduling}, {memory}")),
+        granted => Finding::ok(format!("{granted}, {memory}")),
+    }
+}
+
+fn refused(text: &str) -> Finding {
+    Finding::warn(
+        format!("{text}; sound may crackle under load"),
+        "run under systemd (pressel.service sets LimitRTPRIO), or see docs/troubleshooting.md#realtime",
+    )
+}
+
+pub(super) fn clock(_: &Ground) -> Finding {
+    clock_at(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn clock_at(now: Duration) -> Finding {
+    let today = date(now.as_secs() / 86_400);
+    if now >= SANE {
+        return Finding::ok(today);
+    }
+    Finding::fail(
+        format!("it is said to be {today}: no certificate is valid yet"),
+        "type: sudo timedatectl set-ntp true; a board without a battery needs the network once after each start",
+    )
+}
+
+/// The date of a day counted from 1970-01-01 (Howard Hinnant's civil_from_days: years begin in March, so that the
+/// leap day is a year's last).
+fn date(day: u64) -> String {
+    let since_march_0000 = day + 719_468;
+    let (era, in_era) = (since_march_0000 / 146_097, since_march_0000 % 146_097);
+    let year = (in_era - in_era / 1460 + in_era / 36_524 - in_era / 146_096) / 365;
+    let in_year = in_era - (365 * year + year / 4 - year / 100);
+    let march_month = (5 * in_year + 2) / 153;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = era * 400 + year + u64::from(month <= 2);
+    format!("{year}-{month:02}-{:02}", in_year - (153 * march_month + 2) / 5 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Class;
+    use super::*;
+    use crate::config::load_from;
+    use crate::status::{DeviceStatus, Status};
+    use std::sync::OnceLock;
+
+    fn ground(text: &str, status: Option<Status>) -> Ground {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config.toml"), text).unwrap();
+        let loaded = load_from(folder.path(), None, []);
+        assert!(loaded.is_ok(), "{loaded:?}");
+        Ground { loaded, daemon: status.map(Ok), network: OnceLock::new() }
+    }
+
+    #[test]
+    fn certificates_need_a_clock_that_is_set() {
+        assert_eq!(clock_at(Duration::ZERO).class, Class::Fail);
+        assert_eq!(clock_at(SANE - Duration::from_secs(1)).class, Class::Fail);
+        assert_eq!(clock_at(SANE), Finding::ok("2026-01-01"));
+    }
+
+    #[test]
+    fn days_are_dates() {
+        for (day, expected) in [
+            (0, "1970-01-01"),
+            (59, "1970-03-01"),
+            (11_016, "2000-02-29"),
+            (20_454, "2026-01-01"),
+            (20_819, "2027-01-01"),
+        ] {
+            assert_eq!(date(day), expected);
+        }
+    }
+
+    #[test]
+    fn the_service_s_user_is_looked_at_where_it_is_installed() {
+        let users = "root:x:0:0::/root:/bin/sh\nkim:x:1000:1000::/home/kim:/bin/sh\n";
+        let all = "audio:x:29:kim,pressel\ngpio:x:997:pressel\ninput:x:101:pressel\nkim:x:1000:\n";
+        let check = |users: &str, all: &str, uid: u32, class: Class, text: &str| {
+            let found = groups_of(users, all, uid);
+            assert_eq!((found.class, found.text.as_str()), (class, text), "{found:?}");
+        };
+        let installed = format!("{users}pressel:x:996:996::/:/usr/sbin/nologin\n");
+        check(&installed, all, 1000, Class::Ok, "user pressel is in audio, gpio, input");
+        let without = all.replace("997:pressel", "997:");
+        check(&installed, &without, 0, Class::Warn, "user pressel is not in gpio");
+        check(users, all, 1000, Class::Warn, "user kim is not in gpio, input");
+        check(users, all, 0, Class::Ok, "root may open every device");
+    }
+
+    #[test]
+    fn a_missing_button_matters_only_where_one_is_needed() {
+        assert_eq!(button(&ground("", None)).class, Class::Warn);
+        assert_eq!(
+            button(&ground("[talk]\nmode = \"open\"\n[open]\nstart = \"speech\"\n", None)).class,
+            Class::Ok
+        );
+        assert_eq!(button(&ground("[talk]\nmode = \"open\"\n", None)).class, Class::Warn);
+        let gpio = "[button]\nkind = \"gpio\"\n[light]\nkind = \"gpio\"\n";
+        assert_eq!(button(&ground(gpio, Some(Status::default()))).class, Class::Fail);
+        assert_eq!(light(&ground(gpio, Some(Status::default()))).class, Class::Fail);
+        let there =
+            Status { button: Some("GPIO17".into()), light: Some("GPIO27".into()), ..Status::default() };
+        assert_eq!(button(&ground(gpio, Some(there.clone()))), Finding::ok("GPIO17"));
+        assert_eq!(light(&ground(gpio, Some(there))), Finding::ok("GPIO27"));
+    }
+
+    #[test]
+    fn a_line_that_is_not_there_fails_with_a_hint() {
+        let found = button(&ground("[button]\nkind = \"gpio\"\nline = \"no-such-line\"\n", None));
+        assert!(found.class == Class::Fail && found.hint.is_some(), "{found:?}");
+        let found = light(&ground("[light]\nkind = \"sysfs\"\nname = \"no-such-led\"\n", None));
+        assert!(found.class == Class::Fail && found.text.contains("no-such-led"), "{found:?}");
+    }
+
+    #[test]
+    fn the_daemon_s_own_scheduling_counts_while_it_runs() {
+        let side = |scheduling: Option<&str>| DeviceStatus {
+            scheduling: scheduling.map(str::to_owned),
+            ..DeviceStatus::default()
+        };
+        let check = |microphone, speaker, class: Class| {
+            let status = Status { microphone: side(microphone), speaker: side(speaker), ..Status::default() };
+            let found = realtime(&ground("", Some(status)));
+            assert_eq!(found.class, class, "{found:?}");
+        };
+        check(Some("SCHED_FIFO 60"), Some("SCHED_FIFO 60"), Class::Ok);
+        check(Some("SCHED_FIFO 60"), Some("refused, nice -15 instead"), Class::Warn);
+        check(Some("SCHED_FIFO 60"), None, Class::Ok);
+        check(None, None, Class::Skip);
+    }
+}

@@ -1,0 +1,210 @@
+//! What is wrong, and what to do about it. A check is data: a name, a bound, a function.
+//!
+//! All checks run at once, each on a thread of its own and within its bound, so that a driver that never answers
+//! costs seconds, not the report. A daemon that runs holds the cards: then it is asked instead. Each check has a
+//! heading in docs/troubleshooting.md.
+
+mod board;
+mod network;
+mod service;
+mod sound;
+
+use std::fmt;
+use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::config::{Config, Loaded, Mistakes};
+use crate::control::AskError;
+use crate::status::Status;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// As it should be.
+    Ok,
+    /// Could not be looked at, because of another finding.
+    Skip,
+    /// Works, with a drawback.
+    Warn,
+    /// Broken, needs a hand.
+    Fail,
+}
+
+impl Class {
+    /// Its word, four letters at most.
+    pub fn word(self) -> &'static str {
+        match self {
+            Class::Ok => "ok",
+            Class::Skip => "skip",
+            Class::Warn => "warn",
+            Class::Fail => "fail",
+        }
+    }
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub class: Class,
+    /// One line.
+    pub text: String,
+    /// What to do; none where there is nothing to do.
+    pub hint: Option<String>,
+}
+
+impl Finding {
+    fn ok(text: impl Into<String>) -> Self {
+        Finding { class: Class::Ok, text: text.into(), hint: None }
+    }
+
+    fn skip(text: impl Into<String>) -> Self {
+        Finding { class: Class::Skip, text: text.into(), hint: None }
+    }
+
+    fn warn(text: impl Into<String>, hint: impl Into<String>) -> Self {
+        Finding { class: Class::Warn, text: text.into(), hint: Some(hint.into()) }
+    }
+
+    fn fail(text: impl Into<String>, hint: impl Into<String>) -> Self {
+        Finding { class: Class::Fail, text: text.into(), hint: Some(hint.into()) }
+    }
+}
+
+/// One check.
+pub struct Check {
+    /// Its name: a word, and a heading in docs/troubleshooting.md.
+    pub name: &'static str,
+    /// How long it may take.
+    limit: Duration,
+    run: fn(&Ground) -> Finding,
+}
+
+/// Every check, in the order of the report.
+pub const CHECKS: &[Check] = &[
+    Check { name: "config", limit: SHORT, run: service::config },
+    Check { name: "daemon", limit: SHORT, run: service::daemon },
+    Check { name: "key", limit: SHORT, run: service::key },
+    Check { name: "microphone", limit: DEVICE, run: sound::microphone },
+    Check { name: "speaker", limit: DEVICE, run: sound::speaker },
+    Check { name: "button", limit: DEVICE, run: board::button },
+    Check { name: "light", limit: DEVICE, run: board::light },
+    Check { name: "groups", limit: SHORT, run: board::groups },
+    Check { name: "realtime", limit: SHORT, run: board::realtime },
+    Check { name: "clock", limit: SHORT, run: board::clock },
+    Check { name: "dns", limit: NETWORK, run: network::dns },
+    Check { name: "connect", limit: NETWORK, run: network::connect },
+    Check { name: "tls", limit: NETWORK, run: network::tls },
+];
+
+/// A look at files.
+const SHORT: Duration = Duration::from_secs(2);
+/// Opening a USB device that does not answer takes 5 s.
+const DEVICE: Duration = Duration::from_secs(7);
+/// Three steps of 5 s each.
+const NETWORK: Duration = Duration::from_secs(15);
+
+/// What the checks stand on.
+pub struct Ground {
+    loaded: Result<Loaded, Mistakes>,
+    /// The running daemon's words; `None` without a control socket in the configuration.
+    daemon: Option<Result<Status, AskError>>,
+    network: OnceLock<network::Reached>,
+}
+
+impl Ground {
+    /// Asks the daemon, if there is one; takes up to 5 s.
+    fn new(loaded: Result<Loaded, Mistakes>) -> Self {
+        let path = loaded.as_ref().map_or_else(|_| Config::default(), |l| l.config.clone()).control.path;
+        let daemon = (!path.is_empty()).then(|| service::ask(path.as_ref()));
+        Ground { loaded, daemon, network: OnceLock::new() }
+    }
+
+    /// The configuration, if it is valid.
+    fn config(&self) -> Option<&Config> {
+        self.loaded.as_ref().ok().map(|loaded| &loaded.config)
+    }
+
+    /// The running daemon's state.
+    fn status(&self) -> Option<&Status> {
+        self.daemon.as_ref()?.as_ref().ok()
+    }
+}
+
+/// A finding with the name of its check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// Name of the check.
+    pub name: &'static str,
+    /// What it found.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// All findings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The worst class.
+    pub worst: Class,
+    /// In the order of [`CHECKS`].
+    pub checks: Vec<Line>,
+}
+
+/// Runs every check. Takes 20 s at most.
+pub fn examine(loaded: Result<Loaded, Mistakes>) -> Report {
+    run(CHECKS, &Arc::new(Ground::new(loaded)))
+}
+
+fn run(checks: &'static [Check], ground: &Arc<Ground>) -> Report {
+    let started = Instant::now();
+    let begun: Vec<_> = checks
+        .iter()
+        .map(|check| {
+            let (tell, told) = mpsc::channel();
+            let ground = ground.clone();
+            let body = move || {
+                // Fails when the check took too long and nobody listens any more.
+                let _ = tell.send((check.run)(&ground));
+            };
+            let thread = std::thread::Builder::new().name(check.name.to_owned()).spawn(body);
+            (check, thread.is_ok().then_some(told))
+        })
+        .collect();
+    let checks: Vec<Line> = begun
+        .into_iter()
+        .map(|(check, told)| Line { name: check.name, finding: outcome(check, told, started) })
+        .collect();
+    let worst = checks.iter().map(|line| line.finding.class).max().unwrap_or(Class::Ok);
+    Report { worst, checks }
+}
+
+fn outcome(check: &Check, told: Option<mpsc::Receiver<Finding>>, started: Instant) -> Finding {
+    let hint = format!("docs/troubleshooting.md#{}", check.name);
+    let Some(told) = told else { return Finding::fail("the system grants no thread", hint) };
+    match told.recv_timeout(check.limit.saturating_sub(started.elapsed())) {
+        Ok(finding) => finding,
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            Finding::fail(format!("did not come to an end within {} s", check.limit.as_secs()), hint)
+        }
+        Err(mpsc::RecvTimeoutError::Disconnected) => Finding::fail("the check itself broke", hint),
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Line { name, finding } in &self.checks {
+            writeln!(f, "{:<5} {name:<12} {}", finding.class.word(), finding.text)?;
+            if let Some(hint) = &finding.hint {
+                writeln!(f, "      hint: {hint}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
