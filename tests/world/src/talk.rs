@@ -17,7 +17,6 @@ mod line;
 mod network;
 mod parse;
 pub mod player;
-mod room;
 pub mod script;
 pub mod simulation;
 mod sound;
