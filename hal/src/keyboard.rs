@@ -53,14 +53,13 @@ impl Keyboard {
     }
 
     /// Takes what was typed; a press if a space was among it that is no repetition.
-    fn typed(&mut self, keys: &[u8]) -> Option<Edge> {
+    fn typed(&mut self, keys: &[u8], at: Instant) -> Option<Edge> {
         if keys.iter().any(|key| matches!(key, b'q' | b'Q')) {
             (self.quit)();
         }
         if !keys.contains(&b' ') {
             return None;
         }
-        let at = Instant::now();
         let before = self.last.replace(at);
         if before.is_some_and(|before| at.saturating_duration_since(before) < REPEAT) {
             return None;
@@ -102,7 +101,7 @@ impl Button for Keyboard {
                     error => return Err(failed(error)),
                 },
             };
-            if let Some(press) = self.typed(&keys[..n]) {
+            if let Some(press) = self.typed(&keys[..n], Instant::now()) {
                 return Ok(Some(press));
             }
         }
@@ -273,16 +272,14 @@ mod tests {
     #[test]
     fn a_space_held_down_is_one_press() {
         let _one = one_at_a_time();
-        let (mut person, program) = terminal();
+        let (_person, program) = terminal();
         let mut keyboard = Keyboard::on(program, never).unwrap();
-        let (wake, mut edges) = (Wake::new(), 0);
-        for _ in 0..5 {
-            person.write_all(b"  ").unwrap();
-            while keyboard.next(&wake, SOON).unwrap().is_some() {
-                edges += 1;
-            }
-        }
-        assert_eq!(edges, 2);
+        let start = Instant::now();
+        let mut pressed = |ms, keys: &[u8]| keyboard.typed(keys, start + Duration::from_millis(ms)).is_some();
+        let repeated: Vec<bool> = (0..20).map(|n| pressed(n * 40, b"  ")).collect();
+        assert_eq!(repeated.iter().position(|pressed| *pressed), Some(0));
+        assert_eq!(repeated.iter().filter(|pressed| **pressed).count(), 1);
+        assert!(pressed(1000, b" ") && pressed(1150, b" "), "let go in between");
     }
 
     #[test]

@@ -314,7 +314,8 @@ mod tests {
         play_until(&speaker, first + 480);
         let cut = speaker.seek(96).unwrap();
         assert!(cut >= first + 480 + 96 && cut < first + 40_000, "{cut}");
-        assert_eq!(speaker.playhead().unwrap().written, cut.max(speaker.playhead().unwrap().played));
+        let playhead = speaker.playhead().unwrap();
+        assert_eq!(playhead.written, cut.max(playhead.played));
         play_until(&speaker, cut + 480);
         assert!(holds(&recording, first, cut - first), "played up to the cut and not beyond");
     }
@@ -356,26 +357,26 @@ mod tests {
     #[test]
     fn an_underrun_as_told_loses_the_queue() {
         let (mut speaker, recording) =
-            open(true, SoundFaults { xruns: vec![(9600, 0)], ..SoundFaults::default() });
+            open(true, SoundFaults { xruns: vec![(36_000, 0)], ..SoundFaults::default() });
         let first = sound(&mut speaker, 40_000);
-        play_until(&speaker, 9700);
-        assert!(speaker.playhead().unwrap().played >= 9700);
-        play_until(&speaker, 10_000);
+        play_until(&speaker, 36_100);
+        assert!(speaker.playhead().unwrap().played >= 36_100);
+        play_until(&speaker, 37_000);
         assert_eq!(speaker.xruns(), 1);
-        assert!(holds(&recording, first, 9600 - first));
+        assert!(holds(&recording, first, 36_000 - first));
     }
 
     #[test]
     fn a_lost_card_fails_at_its_frame_and_what_it_played_remains() {
         let (mut speaker, recording) =
-            open(true, SoundFaults { lost_at: Some(9600), ..SoundFaults::default() });
+            open(true, SoundFaults { lost_at: Some(36_000), ..SoundFaults::default() });
         let first = sound(&mut speaker, 4800);
         let error = speaker.wait(None, &Wake::new(), Duration::from_secs(5)).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Lost);
         assert!(speaker.write(&[0.0; 2]).is_err() && speaker.seek(0).is_err() && speaker.playhead().is_err());
         drop(speaker);
         let played = recording.played();
-        assert!(played >= 9600, "{played}");
+        assert!(played >= 36_000, "{played}");
         assert!(holds(&recording, first, 4800));
         assert_eq!(recording.played(), played, "a closed card plays no more");
     }
