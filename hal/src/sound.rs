@@ -43,20 +43,27 @@ pub struct Format {
     pub buffer_frames: usize,
 }
 
-impl fmt::Display for Format {
+impl fmt::Display for SampleFormat {
+    /// As ALSA spells it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sample = match self.sample {
+        f.write_str(match self {
             SampleFormat::S16Le => "S16_LE",
             SampleFormat::S24Le3 => "S24_3LE",
             SampleFormat::S24Le => "S24_LE",
             SampleFormat::S32Le => "S32_LE",
-        };
+        })
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = |frames: usize| frames as f64 * 1000.0 / f64::from(self.rate_hz);
         write!(
             f,
-            "{} Hz, {} ch, {sample}, period {:.1} ms, buffer {:.0} ms",
+            "{} Hz, {} ch, {}, period {:.1} ms, buffer {:.0} ms",
             self.rate_hz,
             self.channels,
+            self.sample,
             ms(self.period_frames),
             ms(self.buffer_frames)
         )
