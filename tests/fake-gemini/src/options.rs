@@ -21,6 +21,9 @@ pub struct Options {
     pub new_model: Option<String>,
     /// What the service is to do.
     pub script: Script,
+    /// Whether a server with its own thread asks for real-time priority, so that its times stay exact on a busy
+    /// machine. Goes on without where the kernel refuses.
+    pub realtime: bool,
     /// A file that gets every event as a JSON line.
     pub log: Option<PathBuf>,
 }
@@ -34,6 +37,7 @@ impl Default for Options {
             key: None,
             new_model: None,
             script: Script::default(),
+            realtime: false,
             log: None,
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use fake_gemini::{FakeGemini, Options, Script, Turn};
+use fake_gemini::{FakeGemini, Fault, Options, Rule, Script, Turn, What, When};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -57,6 +57,39 @@ pub fn samples(message: &Value) -> Vec<i16> {
     let data = parts.into_iter().flatten().filter_map(|part| part["inlineData"]["data"].as_str());
     let bytes: Vec<u8> = data.flat_map(|text| STANDARD.decode(text).unwrap()).collect();
     bytes.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect()
+}
+
+/// The samples of all these messages.
+pub fn all_samples(messages: &[Value]) -> Vec<i16> {
+    messages.iter().flat_map(samples).collect()
+}
+
+/// The words of this kind of transcription in all these messages.
+pub fn words(messages: &[Value], kind: &str) -> String {
+    messages.iter().filter_map(|m| m["serverContent"][kind]["text"].as_str()).collect()
+}
+
+/// Whether this is a sent message of that name.
+pub fn is_sent(what: &What, wanted: &str) -> bool {
+    matches!(what, What::Sent { name, .. } if name == wanted)
+}
+
+/// One push-to-talk utterance.
+pub async fn utter(client: &mut Client, spoken: &[i16]) {
+    client.send(input("activityStart", json!({}))).await;
+    client.speak(spoken).await;
+    client.send(input("activityEnd", json!({}))).await;
+}
+
+/// A server where this goes wrong once at this point; turns are 1 s of noise, soon.
+pub async fn with(when: When, fault: Fault) -> FakeGemini {
+    let rest = Turn { think_ms: Some(10), ..Turn::noise(1000, 1) };
+    serve(Script { rest, ..Script::default() }.fault(Rule::new(when, fault))).await
+}
+
+/// A moment after `setupComplete`.
+pub fn ready() -> When {
+    When::Ready { after_ms: 20 }
 }
 
 pub struct Client {

@@ -2,32 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use fake_gemini::{Event, Fault, Options, Rule, Script, Side, Turn, What, When};
+use fake_gemini::{Event, Fault, Options, Rule, Script, Side, Turn, What, When, now_ns};
 use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::client::{Client, PATH, PATIENCE, audio, input, manual, samples, serve, setup_of};
+use crate::client::{
+    Client, PATH, PATIENCE, audio, input, manual, ready, samples, serve, setup_of, utter, with,
+};
 
 const SOON: Duration = Duration::from_millis(250);
-
-/// A server where this goes wrong once at this point; turns are 1 s of noise, soon.
-async fn with(when: When, fault: Fault) -> fake_gemini::FakeGemini {
-    let rest = Turn { think_ms: Some(10), ..Turn::noise(1000, 1) };
-    serve(Script { rest, ..Script::default() }.fault(Rule::new(when, fault))).await
-}
-
-fn ready() -> When {
-    When::Ready { after_ms: 20 }
-}
-
-async fn talk(client: &mut Client) {
-    client.send(input("activityStart", json!({}))).await;
-    client.speak(&[500; 6400]).await;
-    client.send(input("activityEnd", json!({}))).await;
-}
 
 /// Reads on; gives the audio that came and how the link ended.
 async fn to_the_end(client: &mut Client) -> (usize, Option<(u16, String)>) {
@@ -144,7 +130,7 @@ async fn talk_to_the_deaf(client: &mut Client) {
 async fn a_stall_reads_nothing_and_sends_nothing_for_a_while_or_for_ever() {
     let server = with(When::Answer { ms: 440 }, Fault::Stall { ms: Some(300) }).await;
     let mut client = Client::ready(&server, manual()).await;
-    talk(&mut client).await;
+    utter(&mut client, &[500; 6400]).await;
     let mut begun = None;
     let mut longest = Duration::ZERO;
     let mut count = 0;
@@ -168,6 +154,29 @@ async fn a_stall_reads_nothing_and_sends_nothing_for_a_while_or_for_ever() {
 }
 
 #[tokio::test]
+async fn a_reset_is_a_reset_and_a_cut_is_none() {
+    let server = with(ready(), Fault::Reset).await;
+    let error = Client::ready(&server, manual()).await.frame().await.unwrap_err();
+    assert!(matches!(&error, Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionReset), "{error:?}");
+    let server = with(ready(), Fault::Cut).await;
+    let error = Client::ready(&server, manual()).await.frame().await.unwrap_err();
+    assert!(matches!(error, Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_wait_in_the_talk_says_nothing_and_still_listens() {
+    let server = with(ready(), Fault::Wait { ms: 400 }).await;
+    let mut client = Client::ready(&server, manual()).await;
+    assert!(server.wait(PATIENCE, |e| e.iter().any(|e| matches!(e.what, What::Fault(_)))).await);
+    client.socket.send(Message::Ping("?".into())).await.unwrap();
+    assert!(server.wait(SOON, |e| e.iter().any(|e| e.what == What::Pinged)).await);
+    while !client.frame().await.unwrap().is_pong() {}
+    let record = server.events();
+    let struck = record.time_of(|w| matches!(w, What::Fault(_))).unwrap();
+    assert!(now_ns() - struck >= 400_000_000);
+}
+
+#[tokio::test]
 async fn stalled_reads_pile_up_at_the_client_while_answers_still_come() {
     let server = with(ready(), Fault::StallReads { ms: None }).await;
     let mut client = Client::ready(&server, manual()).await;
@@ -186,109 +195,6 @@ async fn stalled_reads_pile_up_at_the_client_while_answers_still_come() {
     assert!(server.strike(Fault::Json(json!({"goAway": {}}))));
     let sent = |e: &[Event]| e.iter().any(|e| matches!(&e.what, What::Sent { name, .. } if name == "goAway"));
     assert!(server.wait(PATIENCE, sent).await);
-}
-
-#[tokio::test]
-async fn messages_that_cannot_be_read() {
-    let frame = async |fault: Fault| {
-        let server = with(ready(), fault).await;
-        let mut client = Client::ready(&server, manual()).await;
-        client.frame().await
-    };
-    assert_eq!(frame(Fault::Text("not JSON".to_owned())).await.unwrap(), Message::text("not JSON"));
-    let garbage = frame(Fault::Garbage { bytes: 5000 }).await.unwrap().into_data();
-    assert!(garbage.len() == 5000 && serde_json::from_slice::<Value>(&garbage).is_err());
-    let truncated = frame(Fault::Truncated).await.unwrap().into_data();
-    assert!(serde_json::from_slice::<Value>(&truncated).unwrap_err().is_eof());
-    assert!(matches!(frame(Fault::InvalidUtf8).await, Err(Error::Utf8(_))));
-    let bad = frame(Fault::BadFrame).await;
-    assert!(matches!(bad, Err(Error::Protocol(ProtocolError::InvalidOpcode(11)))), "{bad:?}");
-    let huge = frame(Fault::Huge { bytes: 8 << 20 }).await.unwrap().into_data();
-    assert!(huge.len() > 8 << 20 && serde_json::from_slice::<Value>(&huge).is_ok());
-}
-
-#[tokio::test]
-async fn messages_that_can_be_read_and_are_odd() {
-    let server = with(ready(), Fault::Json(json!({"setupComplete": {}, "x": 1}))).await;
-    let mut client = Client::ready(&server, manual()).await;
-    assert_eq!(client.next().await, json!({"setupComplete": {}, "x": 1}));
-
-    let server = with(When::Open, Fault::UnknownFields).await;
-    let mut client = Client::dial(&server).await;
-    client.send(manual()).await;
-    let message = client.next().await;
-    assert!(message.get("setupComplete").is_some() && message.get("weatherReport").is_some(), "{message}");
-
-    let server = with(When::Answer { ms: 0 }, Fault::Duplicate { messages: 2 }).await;
-    let mut client = Client::ready(&server, manual()).await;
-    talk(&mut client).await;
-    let parts: Vec<Vec<i16>> =
-        client.until("turnComplete").await.iter().map(samples).filter(|s| !s.is_empty()).collect();
-    // the first of the two is `{}`
-    assert_eq!(parts[0], parts[1]);
-    assert_eq!(parts.concat().len(), 24_000 + parts[0].len());
-    assert_eq!(server.events().spoken(1).len(), parts.concat().len());
-
-    let server = with(When::Open, Fault::Fragment { pieces: 5 }).await;
-    let mut client = Client::ready(&server, manual()).await;
-    talk(&mut client).await;
-    assert_eq!(client.until("turnComplete").await.iter().flat_map(samples).count(), 24_000);
-
-    let server = with(When::Open, Fault::TextFrames).await;
-    let mut client = Client::dial(&server).await;
-    client.send(manual()).await;
-    assert!(client.frame().await.unwrap().is_text());
-}
-
-#[tokio::test]
-async fn a_slow_drip_comes_slower_than_it_sounds() {
-    let turn = Turn { pace: Some(0.5), ..Turn::noise(600, 1) };
-    let server = serve(Script::default().turn(turn)).await;
-    let mut client = Client::ready(&server, manual()).await;
-    talk(&mut client).await;
-    client.until("modelTurn").await;
-    let begun = Instant::now();
-    client.until("generationComplete").await;
-    // the third part begins at 440 ms of sound
-    assert!(begun.elapsed() >= Duration::from_millis(840), "{:?}", begun.elapsed());
-}
-
-#[tokio::test]
-async fn pongs_late_and_never_and_pings_unasked() {
-    let server = with(When::Open, Fault::Pong { delay_ms: Some(200) }).await;
-    let mut client = Client::ready(&server, manual()).await;
-    let begun = Instant::now();
-    client.socket.send(Message::Ping("late".into())).await.unwrap();
-    while client.frame().await.unwrap() != Message::Pong("late".into()) {}
-    assert!(begun.elapsed() >= Duration::from_millis(200));
-
-    let server = with(When::Open, Fault::Pong { delay_ms: None }).await;
-    let mut client = Client::ready(&server, manual()).await;
-    client.socket.send(Message::Ping("never".into())).await.unwrap();
-    assert!(server.wait(PATIENCE, |e| e.iter().any(|e| e.what == What::Pinged)).await);
-    let pong = async { while client.frame().await.unwrap() != Message::Pong("never".into()) {} };
-    assert!(tokio::time::timeout(SOON, pong).await.is_err());
-
-    let server = with(ready(), Fault::Ping).await;
-    let mut client = Client::ready(&server, manual()).await;
-    assert!(client.frame().await.unwrap().is_ping());
-    client.socket.flush().await.unwrap();
-    assert!(server.wait(PATIENCE, |e| e.iter().any(|e| e.what == What::Ponged)).await);
-}
-
-#[tokio::test]
-async fn phantoms_an_interruption_and_a_turn_nobody_asked_for() {
-    let server = with(ready(), Fault::Interrupted).await;
-    let mut client = Client::ready(&server, manual()).await;
-    assert_eq!(client.next().await["serverContent"]["interrupted"], true);
-    assert!(server.strike(Fault::Speak(Box::new(Turn::noise(100, 1)))));
-    let spoken = client.until("turnComplete").await;
-    assert_eq!(spoken.iter().flat_map(samples).count(), 2400);
-    assert!(server.strike(Fault::GoAwayOnly { left_ms: 1 }));
-    client.until("goAway").await;
-    // it does not keep the word: the link lives on
-    client.send(input("text", json!("Still there?"))).await;
-    client.until("turnComplete").await;
 }
 
 #[tokio::test]

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use fake_gemini::{Script, What};
+use fake_gemini::{Fault, Rule, Script, What, When};
 use serde_json::{Value, json};
 
-use crate::client::{Client, PATIENCE, input, manual, quick, serve};
+use crate::client::{Client, PATIENCE, input, manual, quick, serve, setup_of};
 
 fn resuming(handle: Option<&str>) -> Value {
     let mut setup = manual();
@@ -79,6 +79,38 @@ async fn a_session_is_resumed_by_any_of_its_handles_once_its_link_is_closed() {
     assert_eq!(close("00000000-0000-0000-0000-000000000000").await, not_found);
     server.forget_sessions();
     assert_eq!(close(&key).await, not_found);
+
+    // the same as a fault of the script
+    let forgets = Rule::new(When::Request, Fault::Forget).on_link(2);
+    let server = serve(early_handles().fault(forgets)).await;
+    let mut first = Client::ready(&server, resuming(None)).await;
+    let key = handle(&mut first).await;
+    first.hang_up().await;
+    let mut second = Client::dial(&server).await;
+    second.send(resuming(Some(&key))).await;
+    assert_eq!(second.closed().await, not_found);
+}
+
+#[tokio::test]
+async fn a_handle_nobody_asked_for_comes_from_3_8_and_not_from_2_5() {
+    let server = serve(early_handles()).await;
+    let mut client = Client::ready(&server, manual()).await;
+    assert!(!handle(&mut client).await.is_empty());
+    let mut client = Client::ready(&server, setup_of("gemini-2.5-flash-native-audio-latest")).await;
+    client.send(input("text", json!("Hi."))).await;
+    client.until("turnComplete").await;
+    let update = tokio::time::timeout(Duration::from_millis(250), client.until("sessionResumptionUpdate"));
+    assert!(update.await.is_err());
+}
+
+#[tokio::test]
+async fn a_link_that_stalled_lets_its_session_be_resumed() {
+    let server = serve(early_handles()).await;
+    let mut first = Client::ready(&server, resuming(None)).await;
+    let key = handle(&mut first).await;
+    assert!(server.strike(Fault::Stall { ms: None }));
+    assert!(server.wait(PATIENCE, |e| e.iter().any(|e| matches!(e.what, What::Fault(_)))).await);
+    Client::ready(&server, resuming(Some(&key))).await;
 }
 
 #[tokio::test]

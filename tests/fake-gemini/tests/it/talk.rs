@@ -1,35 +1,16 @@
 //! Listening, answering, being interrupted.
 
-use std::time::Duration;
-
 use fake_gemini::{Record, Script, Turn, What, audio::recording};
 use serde_json::{Value, json};
 
-use crate::client::{Client, audio, input, manual, quick, samples, serve, setup_of};
+use crate::client::{
+    Client, all_samples, audio, input, is_sent, manual, quick, samples, serve, setup_of, utter, words,
+};
 
 static SILENCE: [i16; 16_000] = [0; 16_000];
 
-fn all_samples(messages: &[Value]) -> Vec<i16> {
-    messages.iter().flat_map(samples).collect()
-}
-
-fn words(messages: &[Value], kind: &str) -> String {
-    messages.iter().filter_map(|m| m["serverContent"][kind]["text"].as_str()).collect()
-}
-
 fn millis_between(record: &Record, from: impl Fn(&What) -> bool, to: impl Fn(&What) -> bool) -> f64 {
     (record.time_of(to).unwrap() as f64 - record.time_of(from).unwrap() as f64) / 1e6
-}
-
-fn is_sent(what: &What, wanted: &str) -> bool {
-    matches!(what, What::Sent { name, .. } if name == wanted)
-}
-
-/// One push-to-talk utterance.
-async fn utter(client: &mut Client, spoken: &[i16]) {
-    client.send(input("activityStart", json!({}))).await;
-    client.speak(spoken).await;
-    client.send(input("activityEnd", json!({}))).await;
 }
 
 #[tokio::test]
@@ -206,119 +187,4 @@ async fn speech_during_the_assumed_playback_interrupts_too_unless_it_must_not() 
     };
     assert!(interrupted("START_OF_ACTIVITY_INTERRUPTS").await);
     assert!(!interrupted("NO_INTERRUPTION").await);
-}
-
-#[tokio::test]
-async fn client_content_is_for_each_model_what_it_is() {
-    let server = serve(quick()).await;
-    let content = |complete: bool, role: &str| json!({"clientContent": {"turns": [{"role": role, "parts": [{"text": "Hi."}]}], "turnComplete": complete}});
-    let invalid = (1007, "Request contains an invalid argument.".to_owned());
-    // 3.1: at first yes, after live input no
-    let mut client = Client::ready(&server, setup_of("gemini-3.1-flash-live-preview")).await;
-    client.send(content(false, "user")).await;
-    client.send(content(true, "user")).await;
-    client.until("turnComplete").await;
-    client.send(input("text", json!("More."))).await;
-    client.until("turnComplete").await;
-    client.send(content(true, "user")).await;
-    assert_eq!(client.closed().await, invalid);
-    // 3.8: always; history swallows it until it is complete
-    let mut setup = setup_of("gemini-3.8-live");
-    setup["setup"]["historyConfig"] = json!({"initialHistoryInClientContent": true});
-    let mut client = Client::ready(&server, setup).await;
-    client.send(content(false, "user")).await;
-    client.send(content(true, "model")).await;
-    client.send(input("text", json!("Go on."))).await;
-    client.until("turnComplete").await;
-    client.send(content(true, "user")).await;
-    client.until("turnComplete").await;
-    assert_eq!(server.events().iter().filter(|e| is_sent(&e.what, "turnComplete")).count(), 4);
-    client.send(content(true, "system")).await;
-    assert_eq!(client.closed().await, invalid);
-}
-
-#[tokio::test]
-async fn what_3_8_does_2_5_does_differently() {
-    let server = serve(Script::default().turn(Turn::noise(500, 3).hear("One two three."))).await;
-    let model = "gemini-2.5-flash-native-audio-preview-12-2025";
-    let mut setup = setup_of(model);
-    setup["setup"]["inputAudioTranscription"] = json!({});
-    let mut client = Client::ready(&server, setup).await;
-    client.speak(&[&[3000; 3200][..], &SILENCE].concat()).await;
-    let messages = client.until("turnComplete").await;
-    let heard: Vec<&Value> = messages
-        .iter()
-        .map(|m| &m["serverContent"]["inputTranscription"]["text"])
-        .filter(|t| !t.is_null())
-        .collect();
-    assert_eq!(heard, ["One ", "two ", "three."]);
-    assert!(messages.iter().all(|m| m.get("voiceActivity").is_none() && *m != json!({})));
-    assert!(messages.iter().all(|m| m["serverContent"]["modelTurn"].get("role").is_none()));
-    // output transcription was not asked for
-    assert_eq!(words(&messages, "outputTranscription"), "");
-}
-
-#[tokio::test]
-async fn odd_answers() {
-    let turn = |change: fn(&mut Turn)| {
-        let mut turn = Turn { think_ms: Some(10), ..Turn::noise(300, 4) };
-        change(&mut turn);
-        turn
-    };
-    let script = Script::default()
-        .turn(turn(|t| t.audio = false))
-        .turn(turn(|t| t.bundled = true))
-        .turn(turn(|t| t.empty_first = true))
-        .turn(turn(|t| t.thought = Some("Hm.".to_owned())))
-        .turn(turn(|t| t.reason = Some("NEED_MORE_INPUT".to_owned())))
-        .turn(turn(|t| t.never = true))
-        .turn(turn(|t| t.endless = true));
-    let server = serve(script).await;
-    let mut client = Client::ready(&server, manual()).await;
-    let ask = async |client: &mut Client| {
-        utter(client, &[500; 1600]).await;
-        client.until("turnComplete").await
-    };
-    let silent = ask(&mut client).await;
-    assert_eq!(
-        (all_samples(&silent).len(), words(&silent, "outputTranscription")),
-        (0, "A noise.".to_owned())
-    );
-    let bundled = ask(&mut client).await;
-    let last = bundled.last().unwrap();
-    assert!(!samples(last).is_empty() && last["serverContent"]["generationComplete"] == true);
-    assert!(last.get("usageMetadata").is_some());
-    assert!(all_samples(&ask(&mut client).await).is_empty());
-    assert_eq!(all_samples(&client.until("turnComplete").await).len(), 7200);
-    let thought = ask(&mut client).await;
-    assert!(thought.iter().any(|m| m["serverContent"]["modelTurn"]["parts"][0]["thought"] == true));
-    assert_eq!(
-        ask(&mut client).await.last().unwrap()["serverContent"]["turnCompleteReason"],
-        "NEED_MORE_INPUT"
-    );
-    utter(&mut client, &[500; 1600]).await;
-    utter(&mut client, &[500; 1600]).await;
-    let endless = client.until("modelTurn").await;
-    assert!(endless.iter().any(|m| m["serverContent"]["inputTranscription"]["text"] == "Utterance 6."));
-    let waited = server.wait(Duration::from_millis(400), |events| {
-        events.iter().filter(|e| is_sent(&e.what, "turnComplete")).count() > 6
-    });
-    assert!(!waited.await, "the last two never end");
-}
-
-#[tokio::test]
-async fn usage_leaves_numbers_out_in_every_second_turn() {
-    let script = Script { rest: Turn { think_ms: Some(1), ..Turn::noise(100, 1) }, ..Script::default() };
-    let server = serve(script).await;
-    let mut client = Client::ready(&server, setup_of("gemini-3.8-live")).await;
-    let mut usage = Vec::new();
-    for _ in 0..2 {
-        client.send(input("text", json!("Hi."))).await;
-        usage.push(client.until("turnComplete").await.pop().unwrap()["usageMetadata"].clone());
-    }
-    assert_eq!(usage[0]["responseTokenCount"], 2);
-    assert!(usage[1].get("responseTokenCount").is_none());
-    assert!(usage[1]["promptTokensDetails"][1].get("tokenCount").is_none());
-    let prompt = |u: &Value| u["promptTokenCount"].as_u64().unwrap();
-    assert!(prompt(&usage[1]) > prompt(&usage[0]), "the context grows");
 }

@@ -32,7 +32,7 @@ async fn is_trusted(server: &FakeGemini, ca_pem: &str, name: &'static str) -> bo
 
 #[tokio::test]
 async fn a_setup_over_tls_from_a_server_on_its_own_thread() {
-    let server = FakeGemini::spawn_thread(Options::default()).unwrap();
+    let server = FakeGemini::spawn_thread(Options { realtime: true, ..Options::default() }).unwrap();
     assert!(server.url().starts_with("wss://localhost:"), "{}", server.url());
     let tcp = TcpStream::connect(server.address()).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
