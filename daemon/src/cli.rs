@@ -13,6 +13,7 @@ use std::time::Instant;
 use clap::{Args, Parser, Subcommand};
 use pressel::config::{self, Config, Loaded};
 use pressel::control;
+use pressel::devices;
 use pressel::doctor::{self, Class};
 use pressel::secret::{self, Key, NoKey};
 use pressel::status::Status;
@@ -45,6 +46,8 @@ enum Command {
     Run,
     /// Show a talk on a virtual sound card against a server on this machine
     Demo(Rest),
+    /// List cards, GPIO lines, input devices and LEDs by the names the configuration wants
+    Devices(Format),
     /// Look for what is wrong; exit code 0 all is well, 3 a drawback, 1 something is broken
     Doctor(Format),
     /// Look at the configuration
@@ -122,6 +125,10 @@ pub fn main() -> Result<(), Failure> {
     match arguments.command {
         Command::Run => run(file, started),
         Command::Demo(rest) => demo(&rest.arguments),
+        Command::Devices(format) => {
+            let devices = devices::look();
+            print(&if format.json { format!("{:#}\n", json!(devices)) } else { devices.to_string() })
+        }
         Command::Doctor(format) => doctor(file, format.json),
         Command::Config(ConfigCommand::Check) => load(file).and_then(|_| print("ok\n")),
         Command::Config(ConfigCommand::Show { default: true }) => print(config::EXAMPLE),

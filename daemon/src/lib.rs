@@ -7,6 +7,7 @@
 pub mod button;
 pub mod config;
 pub mod control;
+pub mod devices;
 pub mod doctor;
 pub mod earcons;
 pub mod engine;

@@ -176,3 +176,53 @@ fn the_demo_is_found_beside_the_program_or_explained() {
     let output = Command::new(&own).arg("demo").output().unwrap();
     check(&output, 1, "", "");
 }
+
+#[test]
+fn devices_are_listed_for_people_and_for_programs() {
+    let output = pressel().arg("devices").output().unwrap();
+    let listed = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for part in ["microphones ([capture] device)", "speakers (", "GPIO lines (", "input devices (", "LEDs ("]
+    {
+        assert!(listed.contains(part), "{part} is not in: {listed}");
+    }
+    let output = pressel().args(["devices", "--json"]).output().unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for part in ["microphones", "speakers", "gpio", "inputs", "leds", "problems"] {
+        assert!(document[part].is_array(), "{part} is not in: {document}");
+    }
+}
+
+#[test]
+fn the_doctor_s_code_tells_the_worst_of_what_it_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "[capture]\ndevice = \"no-such-card\"\n[live]\nendpoint = \"ws://127.0.0.1:1\"\n[control]\npath = \"{}\"\n",
+        folder.path().join("control").display()
+    );
+    let (output, _folder) = with_config(&config, &["doctor"]);
+    let report = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{report}{}", text(&output.stderr));
+    let line = |name: &str| {
+        report.lines().find(|line| line.get(6..).is_some_and(|rest| rest.starts_with(name))).unwrap_or("")
+    };
+    assert!(
+        line("microphone").starts_with("fail") && line("microphone").contains("no-such-card"),
+        "{report}"
+    );
+    assert!(line("connect").starts_with("fail"), "{report}");
+    assert!(line("config").starts_with("ok"), "{report}");
+
+    let (output, _folder) = with_config(&config, &["doctor", "--json"]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &document["worst"]), (Some(1), &serde_json::json!("fail")));
+}
+
+#[test]
+fn the_doctor_looks_on_with_mistakes_in_the_configuration() {
+    let (output, _folder) = with_config("[talk]\nmode = \"tab\"\n", &["doctor"]);
+    let report = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{report}");
+    assert!(report.starts_with("fail  config") && report.contains("skip  microphone"), "{report}");
+    assert!(report.contains("ok    clock"), "{report}");
+}
