@@ -98,7 +98,7 @@ struct store {
 	int64_t frames; /* beyond: silence, writes fall away */
 };
 
-#define CHUNK 256 /* frames moved at once */
+#define CHUNK 512 /* frames moved at once */
 #define CHANNELS_MAX 32
 
 int store_open(struct store *store, const char *path, uint32_t rate, uint32_t channels, int writable);

@@ -86,6 +86,9 @@ void wake_arm(struct stream *s, int64_t appl)
 		if (ns == INT64_MAX)
 			ns = NEVER;
 	}
+	/* A timer that has gone off stays readable until it is set again: that is "now" already. */
+	if (ns == NOW && s->armed_ns > NOW && s->armed_ns <= now_ns())
+		s->armed_ns = NOW;
 	if (ns != s->armed_ns) {
 		struct itimerspec timer = {
 			.it_value = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 },
