@@ -255,4 +255,33 @@ mod tests {
         );
         assert_eq!(check(Version::Alpha, &message), Ok(message));
     }
+
+    #[test]
+    fn what_the_service_was_recorded_to_take_is_taken() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/captures");
+        let Ok(files) = std::fs::read_dir(folder) else {
+            return println!("skipped: no recorded sessions here");
+        };
+        let mut count = 0;
+        for file in files.map(|file| file.unwrap().path()) {
+            // names that begin with d are of the Developer API, the one served here
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            if !name.starts_with('d') || !name.ends_with(".jsonl") {
+                continue;
+            }
+            for line in std::fs::read_to_string(&file).unwrap().lines() {
+                let frame: Value = serde_json::from_str(line).unwrap();
+                if frame["dir"] == "client" {
+                    let message = serde_json::from_str(frame["text"].as_str().unwrap()).unwrap();
+                    assert!(
+                        check(Version::Beta, &message).is_ok(),
+                        "{name}: {:?}",
+                        check(Version::Beta, &message)
+                    );
+                    count += 1;
+                }
+            }
+        }
+        assert!(count > 0);
+    }
 }

@@ -16,7 +16,7 @@ fn it_prints_its_url_writes_its_files_and_ends_on_sigterm() {
     let folder = tempfile::tempdir().unwrap();
     let (ca, log, script) =
         (folder.path().join("ca.pem"), folder.path().join("log"), folder.path().join("script.json"));
-    std::fs::write(&script, r#"{"turns": [{"answer": {"recording": "answer-time"}}]}"#).unwrap();
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/example.json"), &script).unwrap();
     let mut child = program()
         .args(["--listen", "127.0.0.1:0", "--ca-out"])
         .arg(&ca)
