@@ -1,4 +1,5 @@
 //! The simulated surroundings of the daemon.
 
 pub mod card;
+pub mod talk;
 pub mod wav;

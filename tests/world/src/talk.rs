@@ -7,12 +7,13 @@
 //! mic    speech 300ms           the room is heard for so long; time passes
 //! expect flush within 60ms      seen since the last deed began, at most 60 ms after it
 //! ```
-//! tests/talks/README.md lists every word. [`script::Talk::parse`] reads a talk, [`player::play`] plays it, [`law`] holds
-//! in every talk without being asked for, also under [`faults`].
+//! tests/talks/README.md lists every word. [`Talk::parse`] reads a talk, [`play`] plays it and [`play_through`] does so
+//! under [`faults`], where only what always holds (`law`) is looked at.
 
 mod capture;
+mod deeds;
 pub mod faults;
-pub mod law;
+mod law;
 mod line;
 mod network;
 mod parse;
@@ -20,7 +21,9 @@ pub mod player;
 pub mod script;
 pub mod simulation;
 mod sound;
+mod uplink;
 
-pub use player::{Failure, World, play};
+pub use faults::Faults;
+pub use player::{Failure, World, play, play_through};
 pub use script::Talk;
 pub use simulation::Simulation;

@@ -119,8 +119,23 @@ impl Header {
     /// Takes a settings line; false if it is none.
     fn take(&mut self, line: &mut Line) -> Result<bool, String> {
         const NAMES: [&str; 18] = [
-            "mode", "tail", "end_silence", "no_speech", "start", "idle", "model", "tools", "utterance_max",
-            "quiet_close", "setup_timeout", "answer_timeout", "end_after", "pre_roll", "hangover", "dial", "goodbye",
+            "mode",
+            "tail",
+            "end_silence",
+            "no_speech",
+            "start",
+            "idle",
+            "model",
+            "tools",
+            "utterance_max",
+            "quiet_close",
+            "setup_timeout",
+            "answer_timeout",
+            "end_after",
+            "pre_roll",
+            "hangover",
+            "dial",
+            "goodbye",
             "seed",
         ];
         let Some(name) = NAMES.into_iter().find(|name| line.takes(name)) else { return Ok(false) };
@@ -128,11 +143,10 @@ impl Header {
             return Err(format!("{name} is set twice"));
         }
         self.seen.push(name.to_owned());
-        let settings = &mut self.settings;
         match name {
             "mode" => {
                 let mode = line.word("mode")?;
-                settings.talk = self.mode(&mode)?;
+                self.settings.talk = self.mode(&mode)?;
             }
             "tail" => self.tail = line.duration()?,
             "end_silence" => self.end_silence = line.duration()?,
@@ -146,22 +160,22 @@ impl Header {
                 }
             }
             "idle" => self.idle = if line.takes("never") { None } else { Some(line.duration()?) },
-            "model" => settings.model = line.word("model")?,
+            "model" => self.settings.model = line.word("model")?,
             "tools" => {
                 let name = line.word("tools")?;
                 let declaration = json!({ "name": name, "description": name });
-                settings.tools = vec![json!({ "functionDeclarations": [declaration] })];
+                self.settings.tools = vec![json!({ "functionDeclarations": [declaration] })];
             }
-            "utterance_max" => settings.utterance_max = line.duration()?,
-            "quiet_close" => settings.quiet_close = line.duration()?,
-            "setup_timeout" => settings.setup_timeout = line.duration()?,
-            "answer_timeout" => settings.answer_timeout = line.duration()?,
-            "end_after" => settings.end_after = Some(line.duration()?),
+            "utterance_max" => self.settings.utterance_max = line.duration()?,
+            "quiet_close" => self.settings.quiet_close = line.duration()?,
+            "setup_timeout" => self.settings.setup_timeout = line.duration()?,
+            "answer_timeout" => self.settings.answer_timeout = line.duration()?,
+            "end_after" => self.settings.end_after = Some(line.duration()?),
             "pre_roll" => self.room.pre_roll = line.duration()?,
             "hangover" => self.room.hangover = line.duration()?,
             "dial" => self.room.dial = if line.takes("by-hand") { None } else { Some(line.duration()?) },
             "goodbye" => self.room.goodbye = line.duration()?,
-            _ => settings.seed = line.number("seed")?,
+            _ => self.settings.seed = line.number("seed")?,
         }
         line.end()?;
         // The mode is made of other lines, which may follow it.
@@ -231,13 +245,15 @@ fn server(line: &mut Line) -> Result<Server, String> {
     let Some(word) = close.into_iter().find(|word| line.takes(word)) else { return parts(line) };
     Ok(match word {
         "open" => Server::Open,
-        "refuse" => {
-            Server::Refuse { status: line.number("HTTP status")?, reason: line.word("reason").unwrap_or_default() }
-        }
+        "refuse" => Server::Refuse {
+            status: line.number("HTTP status")?,
+            reason: line.word("reason").unwrap_or_default(),
+        },
         "unreachable" => Server::Unreachable(line.words("reason")?),
-        "close" => {
-            Server::Close { code: line.number("close code")?, reason: line.word("reason").unwrap_or_default() }
-        }
+        "close" => Server::Close {
+            code: line.number("close code")?,
+            reason: line.word("reason").unwrap_or_default(),
+        },
         "cut" => Server::Cut,
         "next-answer" => Server::NextAnswer,
         "garbage" => Server::Raw(line.rest().as_bytes().to_vec()),
@@ -365,7 +381,9 @@ mod tests {
              expect not sent setup holding \"a b\" in-all for 2s\n",
         )
         .unwrap();
-        let TalkMode::Tap { end_silence, .. } = talk.settings.talk else { panic!("{:?}", talk.settings.talk) };
+        let TalkMode::Tap { end_silence, .. } = talk.settings.talk else {
+            panic!("{:?}", talk.settings.talk)
+        };
         assert_eq!(end_silence, Duration::from_secs(2));
         assert_eq!(talk.steps.iter().map(|step| step.line).collect::<Vec<_>>(), [5, 6, 7]);
         let What::Do(Deed::Server(Server::Say(parts))) = &talk.steps[1].what else { panic!("{talk:?}") };

@@ -1,0 +1,106 @@
+//! What the lines of a talk do to the simulated world.
+
+use std::time::Duration;
+
+use pressel_live::event::{Input, LinkInput, ToolResult};
+
+use super::network::Link;
+use super::player::World;
+use super::script::{Deed, Part, Server};
+use super::simulation::Simulation;
+
+/// How long a server's line waits for a link to be said on.
+const LINK_WAIT: Duration = Duration::from_secs(5);
+
+impl Simulation {
+    /// Does a deed; tells when it began.
+    pub(super) fn deed(&mut self, deed: &Deed) -> Result<Duration, String> {
+        if let Deed::Server(server) = deed {
+            return self.server(server);
+        }
+        let began = self.now();
+        match deed {
+            Deed::Button(button) => self.press_or_release(*button),
+            Deed::Room { speech, time } => {
+                self.capture.speaking = *speech;
+                self.pass(*time);
+                self.capture.speaking = false;
+            }
+            Deed::Microphone(cable) => self.plug_microphone(*cable),
+            Deed::Speaker(cable) => self.plug_speaker(*cable),
+            Deed::Key(present) => self.set_key(*present),
+            Deed::Mode(mode) => self.input(Input::Mode(*mode)),
+            Deed::Tool { id, outcome } => {
+                self.finish_tool(ToolResult { id: id.clone(), outcome: outcome.clone() });
+            }
+            Deed::Shutdown => self.shut_down(),
+            Deed::Wait(time) => self.pass(*time),
+            Deed::Server(_) => {}
+        }
+        Ok(began)
+    }
+
+    fn server(&mut self, server: &Server) -> Result<Duration, String> {
+        if let Server::NextAnswer = server {
+            self.network.answer += 1;
+            return Ok(self.now());
+        }
+        let number = match server {
+            Server::Open | Server::Refuse { .. } | Server::Unreachable(_) => {
+                self.await_link("nothing is being dialled", |link| !link.opened)?
+            }
+            Server::Say(_) | Server::Audio { .. } if self.faults.is_some() => {
+                self.await_link("no link is up", |link| link.complete)?
+            }
+            _ => self.await_link("no link has sent its setup", |link| link.set_up)?,
+        };
+        let began = self.now();
+        match server {
+            Server::Open => self.news(number, LinkInput::Opened),
+            Server::Refuse { status, reason } => {
+                self.news(number, LinkInput::Failed { http_status: Some(*status), reason: reason.clone() });
+            }
+            Server::Unreachable(reason) => {
+                self.news(number, LinkInput::Failed { http_status: None, reason: reason.clone() });
+            }
+            Server::Say(parts) => {
+                let sounds = parts.iter().any(|part| matches!(part, Part::Audio(_)));
+                let answer = self.network.answer;
+                let message = self.network.message(parts);
+                self.deliver(number, message);
+                if sounds {
+                    self.law.arrived(began, answer);
+                }
+            }
+            Server::Audio { time, live } => {
+                for (piece, message) in self.network.audio(*time) {
+                    self.deliver_sound(number, message);
+                    if *live {
+                        self.pass(piece);
+                    }
+                }
+            }
+            Server::Raw(payload) => self.deliver(number, payload.clone()),
+            Server::Close { code, reason } => {
+                self.news(number, LinkInput::Closed { code: *code, reason: reason.clone() });
+            }
+            Server::Cut => self.news(number, LinkInput::Closed { code: 1006, reason: String::new() }),
+            Server::NextAnswer => {}
+        }
+        Ok(began)
+    }
+
+    /// Waits until the newest link is so, and tells its number.
+    fn await_link(&mut self, otherwise: &str, ready: impl Fn(&Link) -> bool) -> Result<u32, String> {
+        let limit = self.now() + LINK_WAIT;
+        loop {
+            if let Some(link) = self.network.newest().filter(|link| !link.over && ready(link)) {
+                return Ok(link.number);
+            }
+            if self.now() >= limit {
+                return Err(otherwise.to_owned());
+            }
+            self.step_one(limit);
+        }
+    }
+}
