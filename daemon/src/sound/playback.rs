@@ -41,7 +41,7 @@ pub(super) struct Orders {
     pub(super) cut_below: AtomicU64,
     /// Volume in percent, the bits of an `f32`.
     pub(super) volume: AtomicU32,
-    /// From the thread: it has nothing left to write, new sound must wake it.
+    /// From the thread: it has no more of the answer, new sound must wake it.
     pub(super) hungry: AtomicBool,
 }
 
@@ -245,10 +245,12 @@ impl Player {
             self.obey(with)?;
             let playhead = self.fill(with)?;
             with.tell_marks(playhead, self.rate_hz, early, &thread.main);
-            with.orders.hungry.store(!self.more, Ordering::SeqCst);
-            fence(Ordering::SeqCst); // told before looked: whoever feeds looks after feeding
-            if !self.more && self.has_more(with) {
-                continue; // it came while the last of the sound before it was written
+            // The flag is told before the queue is looked at: whoever feeds it looks at the flag after feeding.
+            let fed = self.answer.track.end() > self.written || self.answer.has_more(&mut with.answer);
+            with.orders.hungry.store(!fed, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
+            if !fed && self.answer.has_more(&mut with.answer) {
+                continue;
             }
             let frames = self.more.then_some(self.refill_at);
             self.speaker.wait(frames, &thread.wake, self.patience(playhead, with))?;
@@ -316,14 +318,16 @@ impl Player {
         Ok(())
     }
 
-    /// Moves the write position to just ahead of the DAC, or leaves it where the card takes nothing back.
+    /// Moves the write position to just ahead of the DAC; where nothing is taken back, only if the DAC has passed.
     fn seek(&mut self) -> Result<(), Error> {
-        if self.rewinds {
-            self.dirty = self.dirty.max(self.written);
-            self.written = self.speaker.seek(self.lead)?;
-        } else {
-            self.written = self.speaker.seek(0)?;
+        if !self.rewinds {
+            let playhead = self.speaker.playhead()?;
+            if playhead.written == self.written && playhead.played < playhead.written {
+                return Ok(());
+            }
         }
+        self.dirty = self.dirty.max(self.written);
+        self.written = self.speaker.seek(self.lead)?;
         Ok(())
     }
 
