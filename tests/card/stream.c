@@ -84,6 +84,9 @@ int64_t stream_delay(const struct stream *s)
 	int64_t now = s->running ? clock_frames(s) : s->hw;
 	if (s->running && s->playback && s->io.state == SND_PCM_STATE_DRAINING && now > stream_appl(s))
 		now = stream_appl(s);
+	/* A sound server knows what it has been given, not where the application thinks it stands. */
+	if (!s->takes_back)
+		return s->written > now ? s->written - now : 0;
 	return s->playback ? stream_appl(s) - now : now - stream_appl(s);
 }
 

@@ -153,7 +153,13 @@ fn a_sound_server_takes_nothing_back_whatever_it_says() {
     pcm.write(&first).unwrap();
     let start = bench.report(SPEAKER).start;
     pcm.avail_update().unwrap();
+    let (began, before) = (bench.now_sample(SPEAKER), pcm.delay().unwrap());
     assert_eq!(pcm.rewind(9600), Ok(9600));
+    let (after, passed) = (pcm.delay().unwrap(), bench.now_sample(SPEAKER) - began);
+    assert!(
+        before - after <= passed as i64,
+        "the delay does not believe it: {before} {after}, {passed} passed"
+    );
     pcm.write(&second).unwrap();
     assert_eq!(bench.speaker_slice(start..start + 24_000).unwrap(), first);
     assert_eq!(bench.speaker_slice(start + 24_000..start + 28_800).unwrap(), second);
