@@ -165,15 +165,20 @@ impl Canvas {
         self.put(format_args!("<path class=\"{class}\" d=\"{path}\"/>\n"));
     }
 
+    /// Seconds, drawn behind everything else.
     fn axis(&mut self, length_ms: f64) {
         let y = self.y + 8.0;
+        let mut grid = String::new();
         for second in 0..=(length_ms / 1000.0) as u32 {
             let x = Self::x(f64::from(second) * 1000.0);
-            self.put(format_args!(
+            write!(
+                grid,
                 "<line class=\"grid\" x1=\"{x}\" x2=\"{x}\" y1=\"20\" y2=\"{}\"/><text class=\"tick\" x=\"{x}\" y=\"{y}\">{second} s</text>\n",
                 y - 12.0,
-            ));
+            )
+            .expect("a string takes everything");
         }
+        self.svg.insert_str(0, &grid);
         self.y = y + 12.0;
     }
 }
@@ -181,7 +186,7 @@ impl Canvas {
 impl Timeline<'_> {
     /// The whole page.
     pub fn to_html(&self) -> String {
-        let width = LEFT + self.length_ms / 1000.0 * PX_PER_S + 20.0;
+        let width = LEFT + self.length_ms / 1000.0 * PX_PER_S + 60.0;
         let mut canvas = Canvas { svg: String::new(), width, y: 24.0 };
         canvas.spans("light", &self.phases, colour, true);
         canvas.spans("button", &self.button, |_| "#555f6b", false);

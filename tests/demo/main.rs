@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use fake_gemini::audio::recording;
 use fake_gemini::{Options, Script, Service, Turn};
-use pressel_world::card::Direction;
+use pressel_world::card::{Direction, monotonic_ns};
 use tests::stage::{Setting, Stage};
 
 use show::Show;
@@ -50,15 +50,17 @@ fn play() -> io::Result<()> {
     let mut stage = Stage::set(&out.join("run"), setting)?;
     let show = Show::start(&stage);
 
-    ask(&stage, "question-time")?;
+    // Somebody walks up: half a second of the room is heard before the first press.
+    stage.card.sleep_until(Direction::Capture, stage.card.now_sample(Direction::Capture) + 8000);
+    let mut button = vec![ask(&stage, "question-time")?];
     answered(&stage)?;
-    ask(&stage, "question-story")?;
+    button.push(ask(&stage, "question-story")?);
     let mark = stage.remote.mark();
     stage.remote.wait_phase(mark.saturating_sub(2), "speaking", WAIT)?;
     // Two and a half seconds of the answer are heard; then somebody talks over it.
     let heard = stage.card.now_sample(Direction::Playback) + 2 * 24_000 + 12_000;
     stage.card.sleep_until(Direction::Playback, heard);
-    ask(&stage, "question-rain")?;
+    button.push(ask(&stage, "question-rain")?);
     answered(&stage)?;
 
     let status = stage.remote.status()?;
@@ -70,22 +72,24 @@ fn play() -> io::Result<()> {
     for (name, value) in &figures {
         println!("  {name:<42} {value:>24}");
     }
-    picture::leave(&stage, &out, show.began_ns, figures)?;
+    picture::leave(&stage, &out, show.began_ns, &button, figures)?;
     println!("\nWhat the loudspeaker played   {}", out.join("speaker.wav").display());
     println!("The whole talk as a picture   {}", out.join("timeline.html").display());
     println!("The daemon's log              {}", out.join("run/log").display());
     Ok(())
 }
 
-/// A worker presses, speaks, lets go: a hand is quicker than a mouth.
-fn ask(stage: &Stage, question: &str) -> io::Result<()> {
+/// A worker presses, speaks, lets go: a hand is quicker than a mouth. Returns when the button went down and up.
+fn ask(stage: &Stage, question: &str) -> io::Result<(u64, u64)> {
     let mark = stage.remote.mark();
     let words = recording(question).ok_or_else(|| io::Error::other(format!("no recording {question}")))?;
+    let down = monotonic_ns();
     stage.remote.press()?;
     let at = stage.say(Duration::from_millis(120), &words.samples)?;
     stage.card.sleep_until(Direction::Capture, at + words.samples.len() as u64 + 1600);
+    let up = monotonic_ns();
     stage.remote.release()?;
-    stage.remote.wait_phase(mark, "thinking", WAIT).map(|_| ())
+    stage.remote.wait_phase(mark, "thinking", WAIT).map(|_| (down, up))
 }
 
 fn answered(stage: &Stage) -> io::Result<()> {

@@ -11,7 +11,13 @@ use tests::timeline::{Mark, Span, Timeline, Wave};
 use crate::figures;
 
 /// Writes `speaker.wav` and `timeline.html`.
-pub fn leave(stage: &Stage, out: &Path, began_ns: u64, figures: Vec<(String, String)>) -> io::Result<()> {
+pub fn leave(
+    stage: &Stage,
+    out: &Path,
+    began_ns: u64,
+    button: &[(u64, u64)],
+    figures: Vec<(String, String)>,
+) -> io::Result<()> {
     let range = |direction| {
         let now = stage.card.now_sample(direction);
         stage.card.sample_at(direction, began_ns)..now
@@ -67,10 +73,9 @@ pub fn leave(stage: &Stage, out: &Path, began_ns: u64, figures: Vec<(String, Str
         to_ms: ms(stage.heard_at(span.end as u64)),
         name: "sent".into(),
     });
-    let button = phases
+    let button = button
         .iter()
-        .filter(|span| span.name == "listening")
-        .map(|span| Span { from_ms: span.from_ms, to_ms: span.to_ms, name: "down".into() })
+        .map(|(down, up)| Span { from_ms: ms(*down), to_ms: ms(*up), name: "down".into() })
         .collect();
     let page = Timeline {
         title: "pressel: press, speak, be answered".into(),
