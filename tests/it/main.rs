@@ -1,1 +1,2 @@
 //! One binary, so that it links once.
+mod sound;
