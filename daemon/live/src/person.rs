@@ -30,6 +30,7 @@ impl Conversation {
             self.link.press(now);
         }
         match (self.settings.talk, button) {
+            (TalkMode::Hold { .. }, Press) if self.turn.is_listening() => self.go_on(),
             (TalkMode::Hold { .. }, Press) => self.begin_utterance(now),
             (TalkMode::Hold { tail }, Release) => self.end_at(now + tail),
             (TalkMode::Tap { .. }, Press) if self.turn.is_listening() => self.end_at(now),
@@ -61,6 +62,13 @@ impl Conversation {
         self.turn = Turn::Listening { since: now, ending: None, last_chunk: now };
         self.listen_number += 1;
         self.listen(Listen::All { number: self.listen_number, since: now });
+    }
+
+    /// A press within the tail: the utterance is not over after all.
+    fn go_on(&mut self) {
+        if let Turn::Listening { ending, .. } = &mut self.turn {
+            *ending = None;
+        }
     }
 
     /// What is captured up to `at` belongs to the utterance.
