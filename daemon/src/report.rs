@@ -47,6 +47,8 @@ pub struct Report {
     missing: Vec<String>,
     unread_told: BTreeSet<&'static str>,
     too_long_told: bool,
+    /// Speech of the utterance in hand was lost, and that has been said.
+    loss_told: bool,
 }
 
 impl Report {
@@ -68,6 +70,7 @@ impl Report {
             missing: Vec::new(),
             unread_told: BTreeSet::new(),
             too_long_told: false,
+            loss_told: false,
         };
         report.find_missing();
         report
@@ -136,7 +139,13 @@ impl Report {
             Note::Unread { kind } if self.unread_told.insert(kind) => {
                 warn!(kind, "a message could not be used; counted from now on");
             }
-            Note::SpeechDropped { samples } => warn!(ms = samples / 16, "speech was lost"),
+            Note::SpeechDropped { samples } if std::mem::replace(&mut self.loss_told, true) => {
+                debug!(ms = samples / 16, "more speech was lost");
+            }
+            Note::SpeechDropped { samples } => {
+                warn!(ms = samples / 16, "speech was lost; said once per utterance, counted in the status");
+            }
+            Note::UtteranceEnded => self.loss_told = false,
             Note::Usage(usage) => {
                 debug!(tokens_in = usage.prompt, tokens_out = usage.response + usage.thoughts, "usage");
             }
