@@ -55,7 +55,15 @@ impl Daemon {
             .arg("--config")
             .arg(config)
             .env_remove("GEMINI_API_KEY")
-            .env_remove("GOOGLE_API_KEY");
+            .env_remove("GOOGLE_API_KEY")
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("INVOCATION_ID");
+        // A developer's own settings must not decide a test.
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PRESSEL_"))
+        {
+            command.env_remove(name);
+        }
         command.envs(env.iter().map(|(name, value)| (name, value)));
         if let Some(key) = key {
             command.env("GEMINI_API_KEY", key);

@@ -9,7 +9,7 @@ mod remote;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fake_gemini::{FakeGemini, Options};
 use pressel_world::card::{Card, CardOptions, Direction, StreamOptions};
@@ -38,6 +38,10 @@ pub struct Setting {
     pub key: Option<String>,
     /// More environment for the daemon.
     pub env: Vec<(&'static str, PathBuf)>,
+    /// A server of the test's own instead of the stage's.
+    pub endpoint: Option<String>,
+    /// What is done to the card before the daemon sees it.
+    pub prepare: fn(&Card),
 }
 
 impl Default for Setting {
@@ -54,6 +58,8 @@ impl Default for Setting {
             playback: String::new(),
             key: Some(KEY.into()),
             env: Vec::new(),
+            endpoint: None,
+            prepare: |_| {},
         }
     }
 }
@@ -90,6 +96,7 @@ impl Stage {
         let channels = (setting.card.microphone.file_channels(), setting.card.speaker.file_channels());
         let card = Card::create(&folder.join("card"), setting.card)?;
         card.fill_noise(1, 6)?; // every stretch of the room's silence is unlike every other
+        (setting.prepare)(&card);
         let server = FakeGemini::spawn_thread(setting.server)?;
         let ca = folder.join("ca.pem");
         server.write_ca(&ca)?;
@@ -98,7 +105,7 @@ impl Stage {
              [capture]\ndevice = \"pressel_mic\"\nrate_hz = {mic_rate}\nchannels = {mic_channels}\n{capture}\n\
              [playback]\ndevice = \"pressel_speaker\"\nrate_hz = {spk_rate}\nchannels = {spk_channels}\n{playback}\n\
              [control]\npath = \"{control}\"\n{config}",
-            url = server.url(),
+            url = setting.endpoint.unwrap_or_else(|| server.url()),
             ca = ca.display(),
             live = setting.live,
             mic_rate = rates.0,
@@ -125,7 +132,8 @@ impl Stage {
         let told = |status: &serde_json::Value, side: &str| {
             !status[side]["format"].is_null() || !status[side]["problem"].is_null()
         };
-        for _ in 0..500 {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline {
             let status = self.remote.status()?;
             if told(&status, "microphone") && told(&status, "speaker") {
                 return Ok(());
@@ -146,10 +154,21 @@ impl Stage {
     }
 
     /// Speaks into the microphone, beginning `after` from now; returns the sample at which the sound begins.
+    ///
+    /// # Errors
+    /// Beyond the end of the card's file; or the machine is so busy that the sound came too late.
     pub fn say(&self, after: Duration, sound: &[i16]) -> io::Result<u64> {
         let rate = u64::from(self.card.stream(Direction::Capture).rate_hz);
         let at = self.card.now_sample(Direction::Capture) + after.as_micros() as u64 * rate / 1_000_000;
         self.card.say(at, sound)?;
+        let now = self.card.now_sample(Direction::Capture);
+        if now > at {
+            // What was heard meanwhile is not what the file says now.
+            return Err(io::Error::other(format!(
+                "spoken {} samples too late: this machine is busy",
+                now - at
+            )));
+        }
         Ok(at)
     }
 
