@@ -85,6 +85,8 @@ struct clock {
 	int64_t at_ns, position, drift_ppb;
 };
 
+int64_t muldiv_down(int64_t a, int64_t b, int64_t c);
+int64_t muldiv_up(int64_t a, int64_t b, int64_t c);
 int64_t now_ns(void);
 struct clock clock_read(struct clock_anchor *anchor, uint32_t rate);
 int64_t clock_position(const struct clock *clock, int64_t ns);

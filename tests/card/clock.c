@@ -28,20 +28,51 @@ struct clock clock_read(struct clock_anchor *anchor, uint32_t rate)
 	return clock;
 }
 
-/* Millionths of a frame per 10^12 ns ticks of drift-free time: rate * (10^9 + ppb), see the divisions below. */
-static __int128 speed(const struct clock *clock)
+/* a * b / c without overflow in between, for a, b >= 0 and c > 0. */
+#if defined(__SIZEOF_INT128__) && !defined(WITHOUT_INT128)
+static uint64_t muldiv(uint64_t a, uint64_t b, uint64_t c, int up)
 {
-	return (__int128)clock->rate * (1000000000 + clock->drift_ppb);
+	unsigned __int128 product = (unsigned __int128)a * b;
+	return (uint64_t)((product + (up ? c - 1 : 0)) / c);
+}
+#else /* 32-bit machines have no 128-bit integers */
+static uint64_t muldiv(uint64_t a, uint64_t b, uint64_t c, int up)
+{
+	uint64_t quotient = 0, rest = 0;
+	/* a in binary, from the top: double what is there, add b where there is a one, keep the rest below c. */
+	uint64_t whole = b / c, part = b % c;
+	for (int bit = 63; bit >= 0; bit--) {
+		uint64_t carry = rest >= c - rest;
+		rest = carry ? rest - (c - rest) : rest * 2;
+		quotient = quotient * 2 + carry;
+		if (a >> bit & 1) {
+			carry = rest >= c - part;
+			rest = carry ? rest - (c - part) : rest + part;
+			quotient += whole + carry;
+		}
+	}
+	return quotient + (up && rest > 0);
+}
+#endif
+
+/* a * b / c, rounded down; b >= 0, c > 0. */
+int64_t muldiv_down(int64_t a, int64_t b, int64_t c)
+{
+	if (a < 0)
+		return -(int64_t)muldiv(-(uint64_t)a, (uint64_t)b, (uint64_t)c, 1);
+	return (int64_t)muldiv((uint64_t)a, (uint64_t)b, (uint64_t)c, 0);
 }
 
-static int64_t divide_down(__int128 a, __int128 b)
+/* The same, rounded up. */
+int64_t muldiv_up(int64_t a, int64_t b, int64_t c)
 {
-	return (int64_t)(a >= 0 ? a / b : -((-a + b - 1) / b));
+	return -muldiv_down(-a, b, c);
 }
 
-static int64_t divide_up(__int128 a, __int128 b)
+/* Millionths of a frame in 10^12 ns; below 2^63 for any rate and drift there is. */
+static int64_t speed(const struct clock *clock)
 {
-	return -divide_down(-a, b);
+	return clock->rate * (1000000000 + clock->drift_ppb);
 }
 
 /* Position at a time, rounded down. */
@@ -49,11 +80,11 @@ int64_t clock_position(const struct clock *clock, int64_t ns)
 {
 	if (clock->stalled)
 		return clock->position;
-	return clock->position + divide_down((ns - clock->at_ns) * speed(clock), 1000000000000);
+	return clock->position + muldiv_down(ns - clock->at_ns, speed(clock), 1000000000000);
 }
 
 /* First nanosecond at which the position is reached. Says nothing about a stalled clock. */
 int64_t clock_time(const struct clock *clock, int64_t position)
 {
-	return clock->at_ns + divide_up((__int128)(position - clock->position) * 1000000000000, speed(clock));
+	return clock->at_ns + muldiv_up(position - clock->position, 1000000000000, speed(clock));
 }

@@ -22,7 +22,7 @@ static int64_t clock_frames(const struct stream *s)
 	int64_t position = clock_position(&clock, now_ns());
 	if (position < 0)
 		position = 0;
-	return (int64_t)((__int128)position * s->io.rate / ((int64_t)s->store.rate * POSITION_UNIT)) - s->start;
+	return muldiv_down(position, s->io.rate, (int64_t)s->store.rate * POSITION_UNIT) - s->start;
 }
 
 /*
@@ -42,10 +42,10 @@ int64_t stream_time(const struct stream *s, int64_t frame)
 {
 	struct clock clock = clock_read(&s->direction->clock, s->store.rate);
 	int64_t grains = (frame + s->grain - 1) / s->grain - (s->playback && s->grain > 1);
-	__int128 scaled = (__int128)(s->start + grains * s->grain) * s->store.rate * POSITION_UNIT;
 	if (clock.stalled)
 		return INT64_MAX;
-	return clock_time(&clock, (int64_t)((scaled + s->io.rate - 1) / s->io.rate));
+	return clock_time(&clock, muldiv_up(s->start + grains * s->grain, (int64_t)s->store.rate * POSITION_UNIT,
+					    s->io.rate));
 }
 
 /* The application pointer, unwrapped next to the hardware's. */
