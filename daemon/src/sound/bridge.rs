@@ -10,16 +10,18 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use heapless::spsc::{Consumer, Producer, Queue};
-use pressel_dsp::{Resampler, from_i16s, to_i16};
 use pressel_hal::{Wake, realtime};
 use pressel_live::event::{Listen, MicrophoneInput, SpeakerInput};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::capture::{COMMANDS, Capture, Captured, QUEUE};
+use super::capture::{COMMANDS, Capture};
+use super::chunk::Chunk;
 use super::device::{DeviceNews, OpenMicrophone, OpenSpeaker, Side, Thread};
 use super::facts::Facts;
+use super::outlet::{Captured, QUEUE};
 use super::playback::{NOTES, Note, Orders, Playback};
+use super::rate::{self, AnswerRate};
 use super::settings::SoundSettings;
 use super::source::{Fed, Feed, QUEUE_RATE};
 
@@ -72,16 +74,7 @@ pub struct Sound {
     queued_samples: u64,
     queue_max_samples: u64,
     local_number: u32,
-    /// Converts an answer that does not come at 24 kHz: its turn, its rate.
-    convert: Option<(u32, u32, Resampler)>,
-}
-
-/// Blocks on their way to becoming a chunk.
-#[derive(Default)]
-struct Chunk {
-    listen: u32,
-    samples: Vec<i16>,
-    speech: bool,
+    answer_rate: AnswerRate,
 }
 
 /// A queue that lives as long as the program: the daemon starts sound once.
@@ -157,7 +150,7 @@ impl Sound {
             queue_max_samples: u64::from(settings.playback.queue_max_s) * u64::from(QUEUE_RATE),
             queued_samples: 0,
             local_number: 0,
-            convert: None,
+            answer_rate: AnswerRate::default(),
             owed_command: None,
             chunk: Chunk::default(),
             spent: [answer_spent, local_spent],
@@ -191,7 +184,7 @@ impl Sound {
     /// Queues answer sound. Returns how many samples (at 24 kHz) were dropped because the queue holds its bound.
     pub fn play(&mut self, turn: u32, samples: Vec<i16>, rate_hz: u32) -> usize {
         self.free_spent();
-        let samples = self.at_queue_rate(turn, samples, rate_hz);
+        let samples = self.answer_rate.convert(turn, samples, rate_hz);
         if samples.is_empty() {
             return 0;
         }
@@ -228,18 +221,7 @@ impl Sound {
             return false;
         }
         let turn = self.local_number;
-        let samples = match rate_hz {
-            QUEUE_RATE => samples.to_vec(),
-            _ => match Resampler::aligned(rate_hz, QUEUE_RATE) {
-                Ok(mut resampler) => {
-                    let mut out = resample(&mut resampler, samples);
-                    let tail = vec![0; resampler.tail()];
-                    out.extend(resample(&mut resampler, &tail));
-                    out
-                }
-                Err(_) => return false,
-            },
-        };
+        let Some(samples) = rate::whole(samples, rate_hz) else { return false };
         self.queued_samples += samples.len() as u64;
         self.local_number += 1;
         let sound = Fed::Sound { turn, samples: samples.into() };
@@ -340,49 +322,11 @@ impl Sound {
             while spent.pop().is_ok() {}
         }
     }
-
-    fn at_queue_rate(&mut self, turn: u32, samples: Vec<i16>, rate_hz: u32) -> Vec<i16> {
-        if rate_hz == QUEUE_RATE {
-            return samples;
-        }
-        let fits = |&(of, rate, _): &(u32, u32, Resampler)| (of, rate) == (turn, rate_hz);
-        if !self.convert.as_ref().is_some_and(fits) {
-            let resampler = Resampler::aligned(rate_hz, QUEUE_RATE).ok();
-            self.convert = resampler.map(|resampler| (turn, rate_hz, resampler));
-        }
-        match &mut self.convert {
-            Some((_, _, resampler)) => resample(resampler, &samples),
-            None => Vec::new(),
-        }
-    }
 }
 
 impl Drop for Sound {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-impl Chunk {
-    /// Adds a block; the chunk, if it is complete.
-    fn add(
-        &mut self,
-        listen: u32,
-        block: &[i16],
-        speech: bool,
-        at: Instant,
-        ends: bool,
-    ) -> Option<MicrophoneInput> {
-        if listen != self.listen {
-            *self = Chunk { listen, ..Chunk::default() };
-        }
-        self.samples.extend_from_slice(block);
-        self.speech |= speech;
-        if !ends {
-            return None;
-        }
-        let Chunk { samples, speech, .. } = std::mem::replace(self, Chunk { listen, ..Chunk::default() });
-        Some(MicrophoneInput::Chunk { listen, samples, speech, at })
     }
 }
 
@@ -392,22 +336,4 @@ fn feed(slots: usize, facts: &Arc<Facts>) -> (rtrb::Producer<Fed>, Feed, rtrb::C
     // Twice as many can be under way: in the queue, and used up since the main loop last looked.
     let (spent_in, spent) = rtrb::RingBuffer::new(2 * slots);
     (producer, Feed::new(consumer, spent_in, facts.clone()), spent)
-}
-
-fn resample(resampler: &mut Resampler, samples: &[i16]) -> Vec<i16> {
-    let mut out = Vec::with_capacity(samples.len() * 2);
-    let (mut input, mut output) = ([0.0; 256], [0.0; 1024]);
-    for piece in samples.chunks(input.len()) {
-        let n = from_i16s(piece, &mut input);
-        let mut used = 0;
-        loop {
-            let (consumed, produced) = resampler.process(&input[used..n], &mut output);
-            used += consumed;
-            out.extend(output[..produced].iter().map(|&sample| to_i16(sample)));
-            if produced < output.len() && used == n {
-                break;
-            }
-        }
-    }
-    out
 }

@@ -9,18 +9,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use heapless::spsc::{Consumer, Producer};
-use pressel_dsp::{
-    BLOCK, BLOCK_RATE, Block, FrontEnd, FrontEndSettings, PreRoll, Reading, blocks_of_ms, to_i16s,
-};
-use pressel_hal::{Error, ErrorKind, Microphone};
+use pressel_dsp::{BLOCK, Block, PreRoll, Reading, blocks_of_ms};
+use pressel_hal::{Error, ErrorKind};
 use pressel_live::event::Listen;
 
 use super::SoundSettings;
 use super::device::{Ended, OpenMicrophone, Thread, Work};
 use super::facts::Facts;
+use super::outlet::{Captured, Outlet, QUEUE, Stamp};
+use super::stream::Stream;
 
-/// Blocks that may wait for the main loop: 5 s. Beyond them the newest are dropped, counted and told as a gap.
-pub(super) const QUEUE: usize = 512;
 /// Commands that may wait for the thread: far more than a person can press while it is opening a card.
 pub(super) const COMMANDS: usize = 32;
 
@@ -28,89 +26,6 @@ pub(super) const COMMANDS: usize = 32;
 const SILENT_CARD: Duration = Duration::from_secs(3);
 /// Longest sleep.
 const LOOK_UP: Duration = Duration::from_millis(500);
-
-/// What the thread delivers, in order. Nearly all of it is sound, and the queue's memory is there anyway.
-#[allow(clippy::large_enum_variant)]
-pub(super) enum Captured {
-    /// 10 ms of a listening.
-    Sound {
-        listen: u32,
-        samples: [i16; BLOCK],
-        speech: bool,
-        at: Instant,
-        /// The chunk is complete: the main loop was woken.
-        ends_chunk: bool,
-    },
-    /// So many 16 kHz samples of the listening are missing here.
-    Gap { listen: u32, samples: u64 },
-    /// The gate opened.
-    Opened { listen: u32 },
-    /// The gate closed.
-    Closed { listen: u32 },
-    /// The card is gone.
-    Lost,
-    /// It is back.
-    Back,
-}
-
-/// What the pre-roll ring knows of a block.
-#[derive(Clone, Copy)]
-struct Stamp {
-    /// When its last sample was captured.
-    at: Instant,
-    speech: bool,
-    /// 16 kHz samples missing before it.
-    lost: u64,
-}
-
-/// What goes from here to the main loop.
-pub(super) struct Outlet {
-    queue: Producer<'static, Captured, QUEUE>,
-    facts: Arc<Facts>,
-    /// Samples of the listening that found no room.
-    owed_gap: u64,
-    /// Marks that found no room, with the listening they belong to.
-    owed_mark: Option<Captured>,
-}
-
-impl Outlet {
-    pub(super) fn new(queue: Producer<'static, Captured, QUEUE>, facts: Arc<Facts>) -> Self {
-        Outlet { queue, facts, owed_gap: 0, owed_mark: None }
-    }
-
-    /// Puts a mark that must not be lost; it waits here while there is no room.
-    fn mark(&mut self, mark: Captured) {
-        self.pay();
-        if self.owed_mark.is_some() {
-            // Only the newest counts: who did not fetch for 5 s gets the state, not the story.
-            self.owed_mark = Some(mark);
-        } else if let Err(mark) = self.queue.enqueue(mark) {
-            self.owed_mark = Some(mark);
-        }
-    }
-
-    fn pay(&mut self) {
-        if let Some(mark) = self.owed_mark.take() {
-            self.owed_mark = self.queue.enqueue(mark).err();
-        }
-    }
-
-    /// Puts sound, or counts it as a gap.
-    fn sound(&mut self, listen: u32, block: &Block, stamp: Stamp, ends_chunk: bool) {
-        self.pay();
-        self.owed_gap += stamp.lost;
-        if self.owed_gap > 0 && self.queue.enqueue(Captured::Gap { listen, samples: self.owed_gap }).is_ok() {
-            self.owed_gap = 0;
-        }
-        let mut samples = [0; BLOCK];
-        to_i16s(block, &mut samples);
-        let item = Captured::Sound { listen, samples, speech: stamp.speech, at: stamp.at, ends_chunk };
-        if self.owed_gap > 0 || self.queue.enqueue(item).is_err() {
-            self.owed_gap += BLOCK as u64;
-            self.facts.capture.dropped_samples.fetch_add(BLOCK as u64, Relaxed);
-        }
-    }
-}
 
 /// The thread's state over all openings of the card.
 pub(super) struct Capture {
@@ -170,7 +85,7 @@ impl Capture {
     fn listen_to(&mut self, thread: &Thread, stream: &mut Stream) -> Result<(), Error> {
         let mut heard_at = Instant::now();
         while !thread.stopping() {
-            let frames = self.blocks_wanted() * stream.front_end.frames_per_block() - stream.filled;
+            let frames = stream.frames_for(self.blocks_wanted());
             stream.microphone.wait(frames, &thread.wake, LOOK_UP)?;
             self.facts.capture.wakes.fetch_add(1, Relaxed);
             self.facts.capture.beats.fetch_add(1, Relaxed);
@@ -318,80 +233,6 @@ impl Work for Capture {
         }
         if self.obey() || news {
             thread.main.signal();
-        }
-    }
-}
-
-/// An open microphone and what its frames go through.
-struct Stream {
-    microphone: Box<dyn Microphone>,
-    front_end: FrontEnd,
-    channels: usize,
-    rate_hz: u32,
-    /// How late the front end's blocks are.
-    delay: Duration,
-    /// Frames of the block that is being read.
-    frames: Box<[f32]>,
-    filled: usize,
-    /// Where the next frame should be.
-    expected: u64,
-    /// 16 kHz samples lost since the last block.
-    lost: u64,
-}
-
-impl Stream {
-    fn new(microphone: Box<dyn Microphone>, settings: &SoundSettings) -> Result<Self, Error> {
-        let format = microphone.format();
-        let front_end = FrontEnd::new(FrontEndSettings {
-            rate_hz: format.rate_hz,
-            channels: format.channels,
-            use_channels: settings.capture.use_channels.clone(),
-            high_pass_hz: settings.capture.high_pass_hz as f32,
-            gate: settings.gate,
-        })
-        .map_err(|error| Error::new(ErrorKind::Unsupported, error.to_string()))?;
-        let channels = format.channels as usize;
-        Ok(Stream {
-            delay: Duration::from_secs_f32(front_end.delay_ms() / 1000.0),
-            frames: vec![0.0; front_end.frames_per_block() * channels].into(),
-            front_end,
-            channels,
-            rate_hz: format.rate_hz,
-            filled: 0,
-            expected: 0,
-            lost: 0,
-            microphone,
-        })
-    }
-
-    /// Reads until a block is complete; `None` when the card holds no more.
-    fn next_block(&mut self, out: &mut Block, facts: &Facts) -> Result<Option<(Stamp, Reading)>, Error> {
-        loop {
-            let start = self.filled * self.channels;
-            let captured = self.microphone.read(&mut self.frames[start..])?;
-            if captured.frames == 0 {
-                return Ok(None);
-            }
-            facts.capture.frames.fetch_add(captured.frames as u64, Relaxed);
-            if captured.xrun || captured.position != self.expected {
-                // The frames before the break make no whole block any more.
-                let broken = captured.position.saturating_sub(self.expected) + self.filled as u64;
-                facts.capture.xruns.fetch_add(u64::from(captured.xrun), Relaxed);
-                facts.capture.lost_frames.fetch_add(broken, Relaxed);
-                self.lost += broken * u64::from(BLOCK_RATE) / u64::from(self.rate_hz);
-                self.frames.copy_within(start..start + captured.frames * self.channels, 0);
-                self.filled = 0;
-                self.front_end.reset();
-            }
-            self.expected = captured.position + captured.frames as u64;
-            self.filled += captured.frames;
-            if self.filled == self.front_end.frames_per_block() {
-                self.filled = 0;
-                let reading = self.front_end.process(&self.frames, out);
-                let lost = std::mem::take(&mut self.lost);
-                let stamp = Stamp { at: captured.at - self.delay, speech: reading.speech, lost };
-                return Ok(Some((stamp, reading)));
-            }
         }
     }
 }

@@ -12,11 +12,16 @@
 
 mod bridge;
 mod capture;
+mod chunk;
 mod device;
 mod facts;
+mod outlet;
 mod playback;
+mod player;
+mod rate;
 mod settings;
 mod source;
+mod stream;
 mod track;
 
 pub use bridge::{Sound, SoundEvent};

@@ -1,0 +1,291 @@
+//! An open speaker: where its ring stands, and what is written there.
+
+use std::sync::atomic::{Ordering, fence};
+use std::time::{Duration, Instant};
+
+use heapless::Deque;
+use pressel_dsp::{Fade, Volume};
+use pressel_hal::{Error, ErrorKind, Playhead, Speaker};
+
+use super::device::Thread;
+use super::playback::{MARKS, Orders, Playback, duration, when};
+use super::settings::PlaybackSettings;
+use super::source::{Feed, Mark, MarkKind, Source};
+
+/// Frames composed at once.
+const PIECE: usize = 256;
+/// A quiet stream is looked at this often: the thread shows that it lives, and that the card does.
+const LOOK_UP: Duration = Duration::from_secs(2);
+/// The ring is filled up again when it has so much room, at most.
+const STEP_MS: u32 = 100;
+/// A card that is to play and does not move for this long is taken for lost.
+const STUCK_CARD: Duration = Duration::from_secs(3);
+
+/// An open speaker.
+pub(super) struct Player {
+    pub(super) speaker: Box<dyn Speaker>,
+    pub(super) rewinds: bool,
+    rate_hz: u32,
+    channels: usize,
+    /// Distance from the DAC at which a first sound or a flush is written.
+    lead: usize,
+    /// How far ahead of the DAC the ring is filled.
+    depth: u64,
+    /// Room in the ring that is worth a wake-up.
+    refill_at: usize,
+    fade: Fade,
+    volume: Volume,
+    /// The volume that was ordered, as in [`Orders`].
+    ordered: u32,
+    pub(super) answer: Source,
+    local: Source,
+    /// Frame that the next write sets.
+    written: u64,
+    /// Before this frame the ring may hold sound that is not meant any more.
+    dirty: u64,
+    /// Sound was left over when the ring was full.
+    more: bool,
+    /// Frames on their way to the card.
+    frames: Box<[f32]>,
+    /// When the DAC was last seen to have moved.
+    moved: Playhead,
+}
+
+impl Player {
+    pub(super) fn new(
+        mut speaker: Box<dyn Speaker>,
+        settings: &PlaybackSettings,
+        orders: &Orders,
+    ) -> Result<Self, Error> {
+        let format = speaker.format();
+        let rate_hz = format.rate_hz;
+        let frames = |ms: u32| (u64::from(rate_hz) * u64::from(ms) / 1000) as usize;
+        let rewinds = settings.rewind && speaker.can_rewind();
+        let ring = format.buffer_frames;
+        let depth = if rewinds { ring } else { ring.min(frames(settings.shallow_ms)) };
+        let step = (depth / 2).min(frames(STEP_MS));
+        let fade = Fade::new(frames(settings.fade_ms));
+        // The ring, and what a flush that takes nothing back renders beyond it.
+        let track = ring + fade.frames() + 2 * PIECE;
+        let source = || {
+            Source::new(rate_hz, track).map_err(|error| Error::new(ErrorKind::Unsupported, error.to_string()))
+        };
+        let playhead = speaker.playhead()?;
+        let ordered = orders.volume.load(Ordering::Acquire);
+        Ok(Player {
+            rewinds,
+            rate_hz,
+            channels: format.channels as usize,
+            lead: frames(settings.lead_ms),
+            depth: depth as u64,
+            refill_at: ring - depth + step,
+            fade,
+            volume: Volume::new(f32::from_bits(ordered), rate_hz),
+            ordered,
+            answer: source()?,
+            local: source()?,
+            written: playhead.written,
+            dirty: playhead.written,
+            more: false,
+            frames: vec![0.0; PIECE * format.channels as usize].into(),
+            moved: playhead,
+            speaker,
+        })
+    }
+
+    /// The loop. Nothing in it allocates.
+    pub(super) fn play(&mut self, with: &mut Playback, thread: &Thread) -> Result<(), Error> {
+        let early = 2 * duration(self.lead as u64, self.rate_hz);
+        while !thread.stopping() {
+            self.obey(with)?;
+            let playhead = self.fill(with)?;
+            with.tell_marks(playhead, self.rate_hz, early, &thread.main);
+            // The flag is told before the queue is looked at: whoever feeds it looks at the flag after feeding.
+            let fed = self.answer.track.end() > self.written || self.answer.has_more(&mut with.answer);
+            with.orders.hungry.store(!fed, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
+            if !fed && self.answer.has_more(&mut with.answer) {
+                continue;
+            }
+            let frames = self.more.then_some(self.refill_at);
+            self.speaker.wait(frames, &thread.wake, self.patience(playhead, with))?;
+            with.facts.playback.wakes.fetch_add(1, Ordering::Relaxed);
+            with.facts.playback.beats.fetch_add(1, Ordering::Relaxed);
+        }
+        // Whoever stops in the middle of a word should not hear it snap.
+        self.flush(with, u64::MAX)?;
+        self.fill(with)?;
+        let ending = duration((self.lead + self.fade.frames()) as u64, self.rate_hz);
+        thread.wake.take();
+        self.speaker.wait(None, &thread.wake, ending)?;
+        Ok(())
+    }
+
+    fn has_more(&self, with: &mut Playback) -> bool {
+        self.answer.has_more(&mut with.answer) || self.local.has_more(&mut with.local)
+    }
+
+    /// How long to wait at most: until the next mark is due.
+    fn patience(&self, playhead: Playhead, with: &Playback) -> Duration {
+        let Some(mark) = with.marks.front() else { return LOOK_UP };
+        let left = when(mark.position, playhead, self.rate_hz).saturating_duration_since(Instant::now());
+        // A card whose position moves in steps may need another look.
+        left.clamp(Duration::from_millis(1), LOOK_UP)
+    }
+
+    /// Does at once what does not wait in a queue.
+    fn obey(&mut self, with: &mut Playback) -> Result<(), Error> {
+        let cut_below = with.orders.cut_below.load(Ordering::Acquire);
+        if cut_below != with.answer.cut_below {
+            self.flush(with, cut_below)?;
+        }
+        let ordered = with.orders.volume.load(Ordering::Acquire);
+        if ordered != self.ordered {
+            self.ordered = ordered;
+            self.seek()?;
+            self.volume.set_percent(f32::from_bits(ordered));
+        }
+        Ok(())
+    }
+
+    /// Cuts all turns below `cut_below`, beginning just ahead of the DAC.
+    fn flush(&mut self, with: &mut Playback, cut_below: u64) -> Result<(), Error> {
+        let is_cut = |turn: u32| u64::from(turn) < cut_below;
+        self.seek()?;
+        if self.answer.turn().is_some_and(is_cut) && self.answer.track.end() >= self.written {
+            // Where nothing could be taken back, the fade is made of what would have come next.
+            let fade_end = self.written + self.fade.frames() as u64;
+            self.answer.render(fade_end, &mut with.answer, |mark| push(&mut with.marks, mark));
+        }
+        // What a later turn has in the ring already stays there.
+        let stays = |mark: &&Mark| mark.kind == MarkKind::Started && !is_cut(mark.turn);
+        let until = with.marks.iter().find(stays).map_or(u64::MAX, |mark| mark.position);
+        self.answer.track.cut(self.written, &self.fade, until);
+        with.answer.cut_below = cut_below;
+        if self.answer.turn().is_some_and(is_cut) {
+            self.answer.abandon(&mut with.answer);
+        }
+        for _ in 0..with.marks.len() {
+            if let Some(mark) = with.marks.pop_front().filter(|mark| !is_cut(mark.turn)) {
+                push(&mut with.marks, mark);
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the write position to just ahead of the DAC; where nothing is taken back, only if the DAC has passed.
+    fn seek(&mut self) -> Result<(), Error> {
+        if !self.rewinds {
+            let playhead = self.speaker.playhead()?;
+            if playhead.written == self.written && playhead.played < playhead.written {
+                return Ok(());
+            }
+        }
+        self.dirty = self.dirty.max(self.written);
+        self.written = self.speaker.seek(self.lead)?;
+        Ok(())
+    }
+
+    /// Fills the ring with what there is to say.
+    fn fill(&mut self, with: &mut Playback) -> Result<Playhead, Error> {
+        let playhead = self.speaker.playhead()?;
+        self.check_movement(playhead)?;
+        // The DAC has passed, or reached, all that was written.
+        let dry = playhead.written > self.written || playhead.played >= playhead.written;
+        let begins = |source: &Source, feed: &mut Feed| {
+            (dry && (source.track.end() > self.written || source.has_more(feed)))
+                || (source.track.end() < self.written && source.has_more(feed))
+        };
+        let (answer, local) = (begins(&self.answer, &mut with.answer), begins(&self.local, &mut with.local));
+        if answer || local {
+            if dry && self.more {
+                with.facts.playback.xruns.fetch_add(1, Ordering::Relaxed);
+            } else if answer && self.answer.turn().is_some() {
+                with.facts.playback.starved.fetch_add(1, Ordering::Relaxed);
+            }
+            let before = self.written;
+            self.seek()?;
+            if answer {
+                self.answer.begin(dry, before, self.written);
+                let late = |mark: &&mut Mark| {
+                    dry && mark.position >= before + u64::from(mark.kind == MarkKind::Drained)
+                };
+                let passed = self.written - before.min(self.written);
+                with.marks.iter_mut().filter(late).for_each(|mark| mark.position += passed);
+            }
+            if local {
+                self.local.begin(dry, before, self.written);
+            }
+        } else if dry {
+            self.written = playhead.written;
+        }
+        let first = self.written;
+        if !self.compose(playhead.played + self.depth, with)? {
+            return Ok(playhead);
+        }
+        let playhead = self.speaker.playhead()?;
+        if (answer || local) && playhead.played > first {
+            with.facts.playback.late.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(playhead)
+    }
+
+    /// Writes up to `limit`: the sources' sound, and silence over what is not meant any more. True if it wrote.
+    fn compose(&mut self, limit: u64, with: &mut Playback) -> Result<bool, Error> {
+        let first = self.written;
+        self.more = false;
+        loop {
+            let until = limit.min(self.written + PIECE as u64);
+            // Sound that came a moment ago, for a source that is silent here, is placed by the next `fill`.
+            if self.answer.track.end() >= self.written {
+                self.answer.render(until, &mut with.answer, |mark| push(&mut with.marks, mark));
+            }
+            if self.local.track.end() >= self.written {
+                self.local.render(until, &mut with.local, |_| {});
+            }
+            let end = self.answer.track.end().max(self.local.track.end()).max(self.dirty);
+            if until <= self.written {
+                self.more = end > self.written || self.has_more(with);
+                break;
+            }
+            if end <= self.written {
+                break;
+            }
+            let n = (end.min(until) - self.written) as usize;
+            let mut mono = [0.0; PIECE];
+            let mono = &mut mono[..n];
+            self.answer.track.add_to(self.written, mono);
+            self.local.track.add_to(self.written, mono);
+            self.volume.process(mono);
+            // Here the far end is known: `mono` is what the DAC plays from frame `self.written` on, unless the
+            // position is sought back and written again.
+            for (frame, &sample) in self.frames.chunks_exact_mut(self.channels).zip(&*mono) {
+                frame.fill(sample);
+            }
+            let taken = self.speaker.write(&self.frames[..n * self.channels])?;
+            self.written += taken as u64;
+            if taken < n {
+                self.more = true;
+                break;
+            }
+        }
+        with.facts.playback.frames.fetch_add(self.written - first, Ordering::Relaxed);
+        Ok(self.written > first)
+    }
+
+    /// Notices a card that stopped without saying so.
+    fn check_movement(&mut self, playhead: Playhead) -> Result<(), Error> {
+        let runs = self.speaker.can_rewind() || playhead.written > playhead.played;
+        if playhead.played != self.moved.played || !runs {
+            self.moved = playhead;
+        } else if playhead.at.saturating_duration_since(self.moved.at) > STUCK_CARD {
+            return Err(Error::new(ErrorKind::Lost, "playback: the card has not moved for 3 s"));
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn push(marks: &mut Deque<Mark, MARKS>, mark: Mark) {
+    // Beyond so many turns in one ring the news of one is lost, not the sound.
+    let _ = marks.push_back(mark);
+}
