@@ -171,9 +171,9 @@ impl Canvas {
         let mut grid = String::new();
         for second in 0..=(length_ms / 1000.0) as u32 {
             let x = Self::x(f64::from(second) * 1000.0);
-            write!(
+            writeln!(
                 grid,
-                "<line class=\"grid\" x1=\"{x}\" x2=\"{x}\" y1=\"20\" y2=\"{}\"/><text class=\"tick\" x=\"{x}\" y=\"{y}\">{second} s</text>\n",
+                "<line class=\"grid\" x1=\"{x}\" x2=\"{x}\" y1=\"20\" y2=\"{}\"/><text class=\"tick\" x=\"{x}\" y=\"{y}\">{second} s</text>",
                 y - 12.0,
             )
             .expect("a string takes everything");
