@@ -24,6 +24,10 @@ pub(super) const COMMANDS: usize = 32;
 
 /// A card that delivers nothing for this long is taken for lost: some drivers stop without an error.
 const SILENT_CARD: Duration = Duration::from_secs(3);
+/// Blocks taken at one wake-up, so that commands are seen whatever the card does.
+const AT_ONCE: u64 = 200;
+/// A PCM that is this far ahead of the clock (libasound's `null`, a file) would eat all processor time.
+const UNPACED_MS: u64 = 5_000;
 /// Longest sleep.
 const LOOK_UP: Duration = Duration::from_millis(500);
 
@@ -83,17 +87,21 @@ impl Capture {
 
     /// The loop. Nothing in it allocates.
     fn listen_to(&mut self, thread: &Thread, stream: &mut Stream) -> Result<(), Error> {
-        let mut heard_at = Instant::now();
+        let opened_at = Instant::now();
+        let (mut heard_at, mut blocks) = (opened_at, 0);
         while !thread.stopping() {
             let frames = stream.frames_for(self.blocks_wanted());
             stream.microphone.wait(frames, &thread.wake, LOOK_UP)?;
             self.facts.capture.wakes.fetch_add(1, Relaxed);
             self.facts.capture.beats.fetch_add(1, Relaxed);
             let mut block = [0.0; BLOCK];
-            let (mut any, mut tell) = (false, false);
+            let (before, mut tell) = (blocks, false);
             while let Some((stamp, reading)) = stream.next_block(&mut block, &self.facts)? {
-                any = true;
+                blocks += 1;
                 tell |= self.take(&block, stamp, reading);
+                if blocks - before == AT_ONCE {
+                    break;
+                }
             }
             // Only now: what the card held belongs to the listening that ends, or into the ring that a new one
             // begins with.
@@ -102,10 +110,13 @@ impl Capture {
                 thread.main.signal();
             }
             let now = Instant::now();
-            if any {
+            if blocks > before {
                 heard_at = now;
             } else if now.duration_since(heard_at) > SILENT_CARD {
                 return Err(Error::new(ErrorKind::Lost, "capture: the card has delivered nothing for 3 s"));
+            }
+            if 10 * blocks > 2 * now.duration_since(opened_at).as_millis() as u64 + UNPACED_MS {
+                return Err(Error::new(ErrorKind::Unsupported, "capture: the PCM delivers without a clock"));
             }
         }
         Ok(())

@@ -12,6 +12,7 @@ mod list;
 mod params;
 mod pcm;
 mod playback;
+mod wait;
 
 pub use capture::AlsaMicrophone;
 pub use cards::{Card, Direction, Holder, cards, holder};

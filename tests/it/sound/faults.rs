@@ -152,3 +152,12 @@ async fn stopping_is_quick_and_closes_the_cards() {
     assert_eq!(bench.card.report(Direction::Capture).state, closed);
     assert_eq!(bench.card.report(Direction::Playback).state, closed);
 }
+
+#[tokio::test]
+async fn a_pcm_without_a_clock_is_refused_instead_of_spinning() {
+    let mut settings = settings();
+    settings.capture.device = "null".into();
+    let mut bench = Bench::start_waiting(card(), settings, |_| {});
+    let (kind, reason) = bench.waiting(Side::Microphone).await;
+    assert_eq!(kind, ErrorKind::Unsupported, "{reason}");
+}
