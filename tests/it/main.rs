@@ -1,4 +1,5 @@
 //! One binary, so that it links once.
+mod answer;
 mod hold;
 mod scene;
 mod sound;
