@@ -208,7 +208,7 @@ table! {
         /// Ring depth used where nothing can be taken back.
         shallow_ms: u32 = 40u32, whole(20, 100);
         /// A flush fades out over this.
-        fade_ms: u32 = 5u32, whole(1, 50);
+        fade_ms: u32 = 3u32, whole(1, 50);
         /// Volume.
         volume_percent: u32 = 100u32, whole(0, 100);
         /// Answer sound kept.

@@ -109,7 +109,7 @@ impl Default for PlaybackSettings {
             lead_ms: 2,
             rewind: true,
             shallow_ms: 40,
-            fade_ms: 5,
+            fade_ms: 3,
             volume_percent: 100,
             queue_max_s: 120,
         }
