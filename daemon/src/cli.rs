@@ -4,7 +4,6 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::ops::ControlFlow;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
@@ -249,17 +248,16 @@ fn gesture(file: Option<&Path>, gesture: &str) -> Result<(), Failure> {
 
 fn watch(file: Option<&Path>, json: bool) -> Result<(), Failure> {
     let path = socket(file)?;
-    let mut printed = Ok(());
-    let ended = control::watch(&path, |event| {
-        printed = print(&if json { format!("{event}\n") } else { told(event) });
-        if printed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    });
-    printed?;
-    match ended {
-        Ok(true) => Err(Failure::failed("the daemon has ended, or we read too slowly")),
-        Ok(false) => Ok(()),
-        Err(error) => Err(Failure::failed(error)),
+    let show = |event: &Value| print(&if json { format!("{event}\n") } else { told(event) });
+    let mut watcher = control::watch(&path).map_err(Failure::failed)?;
+    // Where things stand, before what happens.
+    let status = control::ask(&path, &json!({ "op": "status" })).map_err(Failure::failed)?;
+    let now = control::monotonic_ns(Instant::now());
+    show(&json!({ "at_ns": now, "event": "phase", "phase": status["phase"] }))?;
+    while let Some(event) = watcher.next_event().map_err(Failure::failed)? {
+        show(&event)?;
     }
+    Err(Failure::failed("the daemon has ended, or we read too slowly"))
 }
 
 /// An event as a line for a person: time, what, and its members in order of their names.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Write};
-use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -64,26 +63,28 @@ pub fn ask(path: &Path, request: &Value) -> Result<Value, AskError> {
     connect(path)?.ask(request)
 }
 
-/// Watches: hands each event to `each` until that breaks off or the daemon ends. Returns whether it was the
-/// daemon that ended.
+/// A client that follows what happens.
+pub struct Watcher(Client);
+
+/// Begins to watch: every event from now on is told.
 ///
 /// # Errors
 /// [`AskError`].
-pub fn watch(path: &Path, mut each: impl FnMut(&Value) -> ControlFlow<()>) -> Result<bool, AskError> {
+pub fn watch(path: &Path) -> Result<Watcher, AskError> {
     let mut client = connect(path)?;
     client.ask(&json!({ "op": "watch" }))?;
-    let failed = |error| AskError::Failed(path.to_owned(), error);
     // Hours may pass between two events.
-    client.reader.get_ref().set_read_timeout(None).map_err(failed)?;
-    loop {
-        match client.line()? {
-            None => return Ok(true),
-            Some(event) => {
-                if each(&event).is_break() {
-                    return Ok(false);
-                }
-            }
-        }
+    client.reader.get_ref().set_read_timeout(None).map_err(|e| client.failed(e))?;
+    Ok(Watcher(client))
+}
+
+impl Watcher {
+    /// Waits for the next event; `None` when the daemon has ended, or let us go because we read too slowly.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub fn next_event(&mut self) -> Result<Option<Value>, AskError> {
+        self.0.line()
     }
 }
 

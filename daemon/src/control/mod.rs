@@ -14,7 +14,7 @@ mod event;
 mod place;
 mod server;
 
-pub use client::{AskError, ask, watch};
+pub use client::{AskError, Watcher, ask, watch};
 pub use event::{Event, monotonic_ns};
 pub use server::{BindError, Control, ControlRequest, Op, Reply};
 
