@@ -1,5 +1,7 @@
 //! One binary, so that it links once.
 mod answer;
 mod hold;
+mod open;
 mod scene;
 mod sound;
+mod tap;
