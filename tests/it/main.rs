@@ -4,4 +4,5 @@ mod hold;
 mod open;
 mod scene;
 mod sound;
+mod talks;
 mod tap;

@@ -19,6 +19,8 @@ use crate::wire::client;
 const UTTERANCE_STALE: Duration = Duration::from_secs(60);
 /// The same words are sent on this many links at most.
 const TRIES_MAX: u32 = 2;
+/// What was said during an answer may be no question; the server need not answer it.
+const AFTER_ANSWER: Duration = Duration::from_secs(6);
 /// Silence sent to keep a link in open mode, in 16 kHz samples (100 ms).
 const KEEP_ALIVE_SAMPLES: usize = 1600;
 
@@ -196,6 +198,11 @@ impl Conversation {
         self.open.is_some() || self.utterance.is_some() || !self.turn.is_idle()
     }
 
+    /// Only a link brings somebody further. What was received of an answer is heard without.
+    fn needs_link(&self) -> bool {
+        self.open.is_some() || self.utterance.is_some() || !(self.turn.is_idle() || self.turn.is_speaking())
+    }
+
     /// Nobody is in the middle of anything that a new link would tear.
     pub(crate) fn is_pause(&self) -> bool {
         self.turn.is_idle()
@@ -279,7 +286,9 @@ impl Conversation {
         };
         let verdict = match judge(stage, failure) {
             // The server keeps ending links that carry this handle: it may be the session that is broken.
-            Verdict::Retry if matches!(failure, Failure::Close(code, _) if code != 1006) && self.link.is_worn() => {
+            Verdict::Retry
+                if matches!(failure, Failure::Close(code, _) if code != 1006) && self.link.is_worn() =>
+            {
                 Verdict::Fresh
             }
             verdict => verdict,
@@ -311,10 +320,7 @@ impl Conversation {
         }
         match self.turn {
             // What was received is still heard to its end.
-            Turn::Speaking { turn, last_sound, ended: false } => {
-                self.turn = Turn::Speaking { turn, last_sound, ended: true };
-                self.act(Action::EndOfTurn { turn });
-            }
+            Turn::Speaking { .. } => self.end_of_sound(),
             Turn::Thinking { .. } if self.utterance.is_none() => self.become_idle(now),
             Turn::Thinking { .. } => self.turn = Turn::Thinking { until: None },
             _ => {}
@@ -351,10 +357,14 @@ impl Conversation {
     }
 
     fn on_mode(&mut self, now: Instant, talk: TalkMode) {
-        self.silence(now);
-        self.utterance = None;
+        // What is being said is over, and is asked; what is being heard is silenced.
+        self.end_utterance(now);
+        self.on_gate_closed(now);
+        if self.turn.is_speaking() {
+            self.silence(now);
+        }
+        self.pump(now);
         self.open = None;
-        self.become_idle(now);
         self.settings.talk = talk;
         self.rest_listening();
         // The VAD setting is fixed per link: another one needs another link, which continues the session.
@@ -415,7 +425,14 @@ impl Conversation {
         if self.utterance.is_none() && self.turn == (Turn::Thinking { until: None }) {
             self.become_idle(now); // what was to be answered is gone
         }
-        if self.is_wanted() && self.key {
+        if self.turn.is_idle() {
+            // Said while an answer was being heard, or while it was cut: it is still to be answered.
+            if let Some(utterance) = self.utterance.as_ref().filter(|utterance| utterance.ended) {
+                let until = utterance.is_sent().then(|| now + AFTER_ANSWER);
+                self.turn = Turn::Thinking { until };
+            }
+        }
+        if self.needs_link() && self.key {
             let dial = self.link.want(now, self.is_manual());
             self.actions.extend(dial);
         } else {

@@ -22,6 +22,8 @@ const OPENING_MAX: Duration = Duration::from_secs(35);
 const LEAVING_MAX: Duration = Duration::from_secs(2);
 /// goAway without a time: the service gives 50 s when it says one.
 const GO_AWAY_DEFAULT: Duration = Duration::from_secs(50);
+/// No link lives so long; more than this cannot be added to every clock.
+const GO_AWAY_MAX: Duration = Duration::from_secs(3600);
 /// We are gone this long before the server would cut us off.
 const GO_AWAY_MARGIN: Duration = Duration::from_secs(2);
 /// The service cuts links on which nothing came for some 150 s.
@@ -56,6 +58,8 @@ pub(crate) struct Link {
     pub(crate) manual: bool,
     handle: Option<Handle>,
     failures: u32,
+    /// The last dial led to nothing.
+    unreachable: bool,
     last_dial: Option<Instant>,
     random: u64,
 }
@@ -68,6 +72,7 @@ impl Link {
             manual: true,
             handle: None,
             failures: 0,
+            unreachable: false,
             last_dial: None,
             random: seed,
         }
@@ -82,9 +87,9 @@ impl Link {
         matches!(self.state, State::Opening { .. } | State::SettingUp { .. } | State::Up { .. })
     }
 
-    /// Dials failed since the last good link.
+    /// No link comes up. One that is lost and comes back at once is not meant.
     pub(crate) fn is_failing(&self) -> bool {
-        self.failures > 0
+        self.unreachable || self.failures > 1
     }
 
     /// Two links in a row have failed with a handle.
@@ -142,6 +147,7 @@ impl Link {
     pub(crate) fn completed(&mut self, now: Instant) -> Option<bool> {
         let State::SettingUp { resuming, .. } = self.state else { return None };
         self.state = State::Up { since: now, resumed: resuming, last_sent: now, leave_by: None };
+        self.unreachable = false;
         Some(resuming)
     }
 
@@ -161,7 +167,7 @@ impl Link {
 
     /// The server asks us to go.
     pub(crate) fn go_away(&mut self, now: Instant, time_left: Option<Duration>) {
-        let left = time_left.unwrap_or(GO_AWAY_DEFAULT);
+        let left = time_left.unwrap_or(GO_AWAY_DEFAULT).min(GO_AWAY_MAX);
         let by = now + left.saturating_sub(GO_AWAY_MARGIN);
         if let State::Up { leave_by, .. } = &mut self.state {
             *leave_by = Some(leave_by.map_or(by, |old| old.min(by)));
@@ -199,6 +205,7 @@ impl Link {
     pub(crate) fn ended(&mut self, now: Instant, verdict: Verdict) {
         self.reset_if_good(now);
         self.failures += 1;
+        self.unreachable = !self.is_up() || verdict == Verdict::Wait;
         self.state = match verdict {
             Verdict::Never => State::Refused,
             Verdict::Retry => State::Waiting { until: now + self.backoff() },
@@ -222,6 +229,7 @@ impl Link {
         if matches!(self.state, State::Waiting { .. }) {
             self.state = State::Down;
             self.failures = 0;
+            self.unreachable = false;
         }
     }
 

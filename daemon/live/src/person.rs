@@ -96,6 +96,7 @@ impl Conversation {
             // An answer may be on its way already.
             Turn::Thinking { .. } => {
                 if self.utterance.as_ref().is_none_or(Utterance::is_sent) {
+                    self.utterance = None;
                     self.mute.start(now);
                     self.cut_turn();
                 }
@@ -161,7 +162,7 @@ impl Conversation {
     }
 
     /// Hold and tap: nothing more is kept; the answer is due.
-    fn end_utterance(&mut self, now: Instant) {
+    pub(crate) fn end_utterance(&mut self, now: Instant) {
         let Turn::Listening { since, .. } = self.turn else { return };
         self.listen(Listen::Rest);
         self.turn = Turn::Thinking { until: None };
@@ -171,7 +172,8 @@ impl Conversation {
                 utterance.ended = true;
                 let slip = now.saturating_duration_since(since) < SLIP;
                 let tap = matches!(self.settings.talk, TalkMode::Tap { .. });
-                !utterance.has_speech() && !self.link.is_up() && (slip || tap)
+                let quiet = !utterance.has_speech() && !self.link.is_up() && (slip || tap);
+                quiet || utterance.is_empty()
             }
         };
         if nothing {
@@ -208,6 +210,9 @@ impl Conversation {
             if let Turn::Thinking { until: until @ None } = &mut self.turn {
                 *until = Some(now + due);
             }
+            if manual || self.settings.speech_interrupts {
+                self.mute.expire(now); // the server has stopped saying what was cut
+            }
         }
     }
 
@@ -234,7 +239,9 @@ impl Conversation {
 
     fn on_gate_opened(&mut self, now: Instant) {
         if self.open.is_none() {
-            self.link.press(now);
+            if self.link.is_refused() {
+                return; // a person must press: any noise may open the gate
+            }
             self.begin_open_talk(now);
         }
         let Some(talk) = &mut self.open else { return };
@@ -252,14 +259,16 @@ impl Conversation {
         }
     }
 
-    fn on_gate_closed(&mut self, now: Instant) {
+    pub(crate) fn on_gate_closed(&mut self, now: Instant) {
         let Some(talk) = self.open.as_mut().filter(|talk| talk.gate_open) else { return };
         talk.gate_open = false;
         talk.active = now;
         if let Some(utterance) = &mut self.utterance {
             utterance.ended = true;
         }
-        if self.turn.is_idle() {
+        if self.utterance.as_ref().is_some_and(Utterance::is_empty) {
+            self.utterance = None;
+        } else if self.turn.is_idle() {
             self.turn = Turn::Thinking { until: None };
         }
     }
@@ -275,8 +284,11 @@ impl Conversation {
             }
             SpeakerInput::Lost => {
                 self.speaker_lost = true;
-                if self.turn.is_speaking() {
-                    self.become_idle(now); // the rest of the answer is discarded as it comes
+                if let Turn::Speaking { ended, .. } = self.turn {
+                    if !ended {
+                        self.mute.start(now); // the rest of the answer is discarded as it comes
+                    }
+                    self.become_idle(now);
                 }
             }
             SpeakerInput::Back => self.speaker_lost = false,
@@ -285,9 +297,9 @@ impl Conversation {
     }
 
     fn answer_heard(&mut self, now: Instant) {
-        let more = self.in_progress || !self.calls.is_empty();
+        let more = self.in_progress || self.tool_answered || !self.calls.is_empty();
         if more && self.link.is_up() {
-            self.turn = Turn::Thinking { until: Some(now + self.settings.answer_timeout) };
+            self.turn = Turn::Thinking { until: Some(now + self.patience()) };
         } else {
             self.become_idle(now);
         }
@@ -320,10 +332,8 @@ impl Conversation {
                 }
                 self.become_idle(now);
             }
-            Turn::Speaking { turn, last_sound, .. } => {
-                self.turn = Turn::Speaking { turn, last_sound, ended: true };
-                self.act(Action::EndOfTurn { turn });
-            }
+            Turn::Speaking { ended: false, .. } => self.end_of_sound(),
+            Turn::Speaking { ended: true, .. } => self.answer_heard(now),
             Turn::Idle | Turn::Listening { .. } => {}
         }
     }

@@ -18,6 +18,8 @@ const DONE_GRACE: Duration = Duration::from_millis(500);
 const AFTER_INTERRUPTION: Duration = Duration::from_secs(6);
 /// A tool answers through the program, which bounds it; this only bounds a lost report.
 const CALL_MAX: Duration = Duration::from_secs(300);
+/// Calls that may wait for their answers at the same time.
+const CALLS_MAX: usize = 64;
 
 impl Conversation {
     pub(crate) fn on_payload(&mut self, now: Instant, payload: &[u8]) {
@@ -40,6 +42,16 @@ impl Conversation {
                 self.link.keep_handle(handle);
             }
         }
+        if let Some(usage) = message.usage {
+            self.note(Note::Usage(usage));
+        }
+        if !self.link.is_up() {
+            // Before setupComplete nothing may be said, and after our close nobody waits for it any more.
+            if self.link.is_open() && (message.content.is_some() || !message.tool_calls.is_empty()) {
+                self.note(Note::Unread { kind: "message before setupComplete" });
+            }
+            return;
+        }
         if let Some(content) = message.content {
             self.on_content(now, content);
         }
@@ -55,9 +67,6 @@ impl Conversation {
         }
         if let Some(go_away) = message.go_away {
             self.link.go_away(now, go_away.time_left);
-        }
-        if let Some(usage) = message.usage {
-            self.note(Note::Usage(usage));
         }
         if message.error.is_some() {
             self.note(Note::Unread { kind: "error object" });
@@ -75,6 +84,7 @@ impl Conversation {
             self.on_interrupted(now);
         }
         if let Some(text) = content.heard {
+            self.mute.understood();
             self.note(Note::Heard(text));
         }
         if let Some(text) = content.hearing {
@@ -109,12 +119,18 @@ impl Conversation {
     }
 
     fn on_sound(&mut self, now: Instant, samples: Vec<i16>, rate_hz: u32) {
+        if samples.is_empty() {
+            return;
+        }
         let dropped = samples.len() as u64;
         if self.turn.is_listening() {
             self.mute.start(now); // the person has the word: whatever comes is of the answer that was cut
             return self.note(Note::AnswerDropped { samples: dropped });
         }
-        if self.speaker_lost || self.mute.swallows(now) {
+        if self.speaker_lost {
+            self.mute.start(now); // nobody wants to hear the rest of a sentence
+        }
+        if self.mute.swallows(now) {
             return self.note(Note::AnswerDropped { samples: dropped });
         }
         self.answered();
@@ -126,7 +142,12 @@ impl Conversation {
             self.note(Note::FirstSound { turn: self.answer_number });
         }
         let turn = self.answer_number;
-        self.turn = Turn::Speaking { turn, last_sound: now, ended: false };
+        let before = match self.turn {
+            Turn::Speaking { heard_by, .. } => heard_by.max(now),
+            _ => now,
+        };
+        let length = Duration::from_secs_f64(dropped as f64 / f64::from(rate_hz.max(1)));
+        self.turn = Turn::Speaking { turn, last_sound: now, heard_by: before + length, ended: false };
         if let Some(talk) = &mut self.open {
             talk.active = now;
         }
@@ -140,9 +161,10 @@ impl Conversation {
         }
     }
 
-    fn end_of_sound(&mut self) {
-        if let Turn::Speaking { turn, last_sound, ended: false } = self.turn {
-            self.turn = Turn::Speaking { turn, last_sound, ended: true };
+    pub(crate) fn end_of_sound(&mut self) {
+        if let Turn::Speaking { turn, ended: ended @ false, .. } = &mut self.turn {
+            *ended = true;
+            let turn = *turn;
             self.act(Action::EndOfTurn { turn });
         }
     }
@@ -193,8 +215,12 @@ impl Conversation {
         for FunctionCall { id, name, args } in calls {
             if self.calls.contains_key(&id) {
                 self.note(Note::Unread { kind: "tool call repeated" });
-            } else if self.settings.tools.is_empty() {
-                let error = format!("there is no tool \"{name}\" on this device");
+            } else if self.settings.tools.is_empty() || self.calls.len() >= CALLS_MAX {
+                let error = if self.calls.is_empty() {
+                    format!("there is no tool \"{name}\" on this device")
+                } else {
+                    "too many calls at a time".to_owned()
+                };
                 refused.push(ToolAnswer { id, name, response: object("error", error) });
             } else {
                 self.calls.insert(id.clone(), name.clone());
@@ -206,8 +232,7 @@ impl Conversation {
             self.send(now, client::tool_response(&refused));
         }
         if !self.turn.is_listening() && !self.turn.is_speaking() {
-            let wait = if self.calls.is_empty() { self.settings.answer_timeout } else { CALL_MAX };
-            self.turn = Turn::Thinking { until: Some(now + wait) };
+            self.turn = Turn::Thinking { until: Some(now + self.patience()) };
         }
     }
 
@@ -220,10 +245,16 @@ impl Conversation {
         }
         let response = result.outcome.unwrap_or_else(|error| object("error", error));
         self.tool_answered = true;
+        let wait = self.patience();
         self.send(now, client::tool_response(&[ToolAnswer { id: result.id, name, response }]));
         if let Turn::Thinking { until } = &mut self.turn {
-            *until = Some(now + self.settings.answer_timeout);
+            *until = Some(now + wait);
         }
+    }
+
+    /// How long something more may be due.
+    pub(crate) fn patience(&self) -> Duration {
+        if self.calls.is_empty() { self.settings.answer_timeout } else { CALL_MAX }
     }
 }
 

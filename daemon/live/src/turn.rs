@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 const STALE_GAP: Duration = Duration::from_secs(1);
 /// An answer of which nothing came for this long is over, whatever the server says.
 const STALL: Duration = Duration::from_secs(10);
+/// The speaker reports the end of an answer long before; this bounds a lost report.
+const REPORT_MAX: Duration = Duration::from_secs(10);
 
 /// One side speaking until done.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +19,8 @@ pub(crate) enum Turn {
     /// Nobody, and an answer is due. `until` is `None` while the utterance waits for a link or a tool runs.
     Thinking { until: Option<Instant> },
     /// The assistant. `ended`: no more sound will come, what came is still being heard.
-    Speaking { turn: u32, last_sound: Instant, ended: bool },
+    /// `heard_by`: when all that came will have been heard.
+    Speaking { turn: u32, last_sound: Instant, heard_by: Instant, ended: bool },
 }
 
 impl Turn {
@@ -37,6 +40,7 @@ impl Turn {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match *self {
             Turn::Speaking { last_sound, ended: false, .. } => Some(last_sound + STALL),
+            Turn::Speaking { heard_by, ended: true, .. } => Some(heard_by + REPORT_MAX),
             Turn::Thinking { until } => until,
             _ => None,
         }
@@ -47,28 +51,44 @@ impl Turn {
 #[derive(Debug, Default)]
 pub(crate) struct Mute {
     last_stale: Option<Instant>,
+    until: Option<Instant>,
 }
 
 impl Mute {
     /// The answer was cut while the server may still be sending it.
     pub(crate) fn start(&mut self, now: Instant) {
-        self.last_stale = Some(now);
+        *self = Mute { last_stale: Some(now), until: None };
+    }
+
+    /// The server has been asked something new: what it still sends of the cut answer is on its way already.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        self.until = Some(now + STALE_GAP);
+    }
+
+    /// The server has understood something new: what comes is the answer to that.
+    pub(crate) fn understood(&mut self) {
+        if self.until.is_some() {
+            self.stop();
+        }
     }
 
     /// The cut answer is over by the server's word, or a new one has surely begun.
     pub(crate) fn stop(&mut self) {
-        self.last_stale = None;
+        *self = Mute::default();
     }
 
     /// Whether sound that arrives now belongs to the cut answer.
     pub(crate) fn swallows(&mut self, now: Instant) -> bool {
         match self.last_stale {
-            Some(last) if now.saturating_duration_since(last) < STALE_GAP => {
+            Some(last)
+                if now.saturating_duration_since(last) < STALE_GAP
+                    && self.until.is_none_or(|until| now < until) =>
+            {
                 self.last_stale = Some(now);
                 true
             }
             _ => {
-                self.last_stale = None;
+                self.stop();
                 false
             }
         }
@@ -92,5 +112,22 @@ mod tests {
         mute.start(t);
         mute.stop();
         assert!(!mute.swallows(ms(1)));
+    }
+
+    #[test]
+    fn once_something_new_was_asked_stale_sound_is_not_swallowed_for_ever() {
+        let t = Instant::now();
+        let ms = |n| t + Duration::from_millis(n);
+        let mut mute = Mute::default();
+        mute.start(t);
+        mute.expire(ms(500));
+        assert!(mute.swallows(ms(900)) && mute.swallows(ms(1499)));
+        assert!(!mute.swallows(ms(1500)) && !mute.swallows(ms(1501)));
+        mute.start(t);
+        mute.understood();
+        assert!(mute.swallows(ms(1)), "nothing new was asked");
+        mute.expire(ms(2));
+        mute.understood();
+        assert!(!mute.swallows(ms(3)));
     }
 }

@@ -53,6 +53,9 @@ impl Utterance {
         if speech {
             self.last_speech = Some(at);
         }
+        if samples.is_empty() {
+            return 0;
+        }
         self.samples += samples.len();
         self.chunks.push_back(samples);
         let mut lost = 0;
@@ -66,6 +69,11 @@ impl Utterance {
             }
         }
         lost
+    }
+
+    /// Whether nothing was captured at all: the microphone is deaf.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
     }
 
     /// Whether speech was heard in it.
@@ -96,6 +104,9 @@ impl Utterance {
     /// Messages that are due: the beginning, what was not yet sent, the end. `silence` samples close an utterance
     /// whose end the server finds by itself.
     pub(crate) fn drain(&mut self, manual: bool, silence: usize, mut send: impl FnMut(String)) {
+        if self.chunks.is_empty() {
+            return; // an activity without sound would be refused
+        }
         if !self.begun {
             self.begun = true;
             if manual {

@@ -89,17 +89,47 @@ impl Capture {
         }
     }
 
+    /// Whether what is captured may be delivered.
+    pub(super) fn listens(&self) -> bool {
+        self.listen != Listen::Rest
+    }
+
+    /// Up to when chunks are captured.
+    pub(super) fn captured(&self) -> Duration {
+        TICK * self.speech.len() as u32
+    }
+
+    /// Captures up to here while nobody listens.
+    pub(super) fn rest_until(&mut self, now: Duration) {
+        while self.captured() + TICK <= now {
+            let tick = self.speech.len() as u64;
+            let heard = self.hear();
+            self.speech.push(heard);
+            if self.cable == Cable::Back {
+                self.keep(tick);
+            }
+        }
+    }
+
+    /// Goes on by a chunk; whether there is speech in it.
+    fn hear(&mut self) -> bool {
+        let heard = self.speaking && self.cable == Cable::Back;
+        if self.cable == Cable::Back {
+            self.loud = if heard { self.loud + 1 } else { 0 };
+            self.quiet = if heard { 0 } else { self.quiet + 1 };
+            self.gate_open = self.loud >= BURST || (self.gate_open && self.quiet <= self.hangover);
+        }
+        heard
+    }
+
     /// 20 ms are over.
     pub(super) fn tick(&mut self, now: Instant) -> Vec<MicrophoneInput> {
         let tick = self.speech.len() as u64;
-        let heard = self.speaking && self.cable == Cable::Back;
+        let heard = self.hear();
         self.speech.push(heard);
         if self.cable != Cable::Back {
             return Vec::new();
         }
-        self.loud = if heard { self.loud + 1 } else { 0 };
-        self.quiet = if heard { 0 } else { self.quiet + 1 };
-        self.gate_open = self.loud >= BURST || (self.gate_open && self.quiet <= self.hangover);
         match self.listen {
             Listen::All { number, .. } => vec![self.chunk(number, tick, now)],
             Listen::Gated { number } if self.passing => {

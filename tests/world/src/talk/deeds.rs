@@ -22,8 +22,10 @@ impl Simulation {
         match deed {
             Deed::Button(button) => self.press_or_release(*button),
             Deed::Room { speech, time } => {
+                self.catch_up();
                 self.capture.speaking = *speech;
                 self.pass(*time);
+                self.catch_up();
                 self.capture.speaking = false;
             }
             Deed::Microphone(cable) => self.plug_microphone(*cable),

@@ -106,14 +106,35 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What was seen since a deed began.
+#[derive(Clone, Copy, Default)]
+struct Window {
+    began: Duration,
+    /// Entries of the journal before it.
+    before: usize,
+}
+
+impl Window {
+    fn act(&mut self, deed: &Deed, world: &mut dyn World) -> Result<(), String> {
+        let before = world.journal().len();
+        let began = world.act(deed)?;
+        *self = Window { began, before };
+        Ok(())
+    }
+
+    fn seen(self, world: &dyn World) -> impl Iterator<Item = &Entry> {
+        world.journal().iter().skip(self.before).filter(move |entry| entry.at >= self.began)
+    }
+}
+
 /// Plays a talk to its end, whatever fails on the way.
 pub fn play(talk: &Talk, world: &mut dyn World) -> Vec<Failure> {
     let mut failures = Vec::new();
-    let mut began = Duration::ZERO;
+    let mut deed = Window::default();
     for step in &talk.steps {
         let outcome = match &step.what {
-            What::Do(deed) => world.act(deed).map(|at| began = at),
-            What::Expect(expect) => meets(expect, began, world),
+            What::Do(what) => deed.act(what, world),
+            What::Expect(expect) => meets(expect, deed, world),
         };
         if let Err(text) = outcome {
             failures.push(Failure { line: Some(step.line), text });
@@ -126,15 +147,13 @@ pub fn play(talk: &Talk, world: &mut dyn World) -> Vec<Failure> {
 /// Plays only what a talk does, in its rhythm: what is expected is waited for and not missed. Tells what must always hold
 /// and did not.
 pub fn play_through(talk: &Talk, world: &mut dyn World) -> Vec<Failure> {
-    let mut began = Duration::ZERO;
+    let mut deed = Window::default();
     for step in &talk.steps {
-        match &step.what {
-            // What cannot be done under these circumstances is left out.
-            What::Do(deed) => began = world.act(deed).unwrap_or(began),
-            What::Expect(expect) => {
-                let _ = meets(expect, began, world);
-            }
-        }
+        // What cannot be done under these circumstances is left out.
+        let _ = match &step.what {
+            What::Do(what) => deed.act(what, world),
+            What::Expect(expect) => meets(expect, deed, world),
+        };
     }
     world.finish().into_iter().map(|text| Failure { line: None, text }).collect()
 }
@@ -157,9 +176,9 @@ fn pass(world: &mut dyn World, limit: Duration) {
 }
 
 /// Waits for what is expected since the last deed began.
-fn meets(expect: &Expect, began: Duration, world: &mut dyn World) -> Result<(), String> {
-    let since = if expect.in_all { Duration::ZERO } else { began };
-    let within = expect.within.map(|within| began + within);
+fn meets(expect: &Expect, deed: Window, world: &mut dyn World) -> Result<(), String> {
+    let since = if expect.in_all { Window::default() } else { deed };
+    let within = expect.within.map(|within| deed.began + within);
     let limit = within.unwrap_or(world.now() + world.patience());
     match &expect.sight {
         Sight::Event(event) => {
@@ -191,7 +210,7 @@ fn meets(expect: &Expect, began: Duration, world: &mut dyn World) -> Result<(), 
                 pass(world, limit);
             }
             let shown = Seen::Phase(*phase);
-            let was = world.journal().iter().any(|entry| entry.at >= since && entry.seen == shown);
+            let was = since.seen(world).any(|entry| entry.seen == shown);
             let is = world.phase() == *phase;
             if was || is { Err(format!("the light showed it; {}", story(since, world))) } else { Ok(()) }
         }
@@ -209,9 +228,9 @@ fn word(world: &dyn World) -> &'static str {
     phase_word(world.phase())
 }
 
-fn times(event: &Event, since: Duration, until: Option<Duration>, world: &dyn World) -> usize {
-    let in_time = |entry: &&Entry| entry.at >= since && until.is_none_or(|until| entry.at <= until);
-    world.journal().iter().filter(in_time).filter(|entry| event.fits(&entry.seen)).count()
+fn times(event: &Event, since: Window, until: Option<Duration>, world: &dyn World) -> usize {
+    let in_time = |entry: &&Entry| until.is_none_or(|until| entry.at <= until);
+    since.seen(world).filter(in_time).filter(|entry| event.fits(&entry.seen)).count()
 }
 
 /// A length, to one chunk.
@@ -227,11 +246,9 @@ fn exactly(
 }
 
 /// The last things seen, for a message.
-fn story(since: Duration, world: &dyn World) -> String {
-    let told: Vec<String> = world
-        .journal()
-        .iter()
-        .filter(|entry| entry.at >= since)
+fn story(since: Window, world: &dyn World) -> String {
+    let told: Vec<String> = since
+        .seen(world)
         .map(|entry| format!("{} ms {:.60}", entry.at.as_millis(), format!("{:?}", entry.seen)))
         .collect();
     let mut short: Vec<String> = Vec::new();

@@ -56,6 +56,8 @@ pub struct Simulation {
     obliging: bool,
     /// When the chunk before was handed over.
     chunk_at: Duration,
+    /// Chunks are captured one by one.
+    ticks: bool,
     /// The timer as the conversation set it, and when it will be served.
     timer: Option<(Duration, Duration)>,
     pressed: bool,
@@ -83,13 +85,16 @@ impl Simulation {
             journal: Vec::new(),
             phase: Phase::Idle,
             chunk_at: Duration::ZERO,
+            ticks: false,
             timer: None,
             pressed: false,
             key: true,
             stopped: false,
         };
-        simulation.plan(TICK, Happening::Tick);
         simulation.perform_all();
+        if simulation.faults.is_some() {
+            simulation.tick_from_now();
+        }
         // The daemon rests for a moment before anybody can press: the microphone has a past.
         simulation.pass(Duration::from_millis(500));
         simulation
@@ -149,14 +154,20 @@ impl Simulation {
     fn happen(&mut self, what: Happening) {
         match what {
             Happening::Tick => {
-                self.plan(self.now + TICK, Happening::Tick);
                 let told = self.capture.tick(self.instant());
                 self.hand_over(told);
                 self.disturb();
+                // While nobody listens nothing comes of it: made up for when somebody does.
+                self.ticks = self.capture.listens() || self.faults.is_some();
+                if self.ticks {
+                    self.plan(self.now + TICK, Happening::Tick);
+                }
             }
             Happening::Obey(listen) => {
+                self.catch_up();
                 let told = self.capture.obey(listen, self.instant());
                 self.hand_over(told);
+                self.tick_from_now();
             }
             Happening::Microphone(event) => self.input(Input::Microphone(event)),
             Happening::Speaker(report) if self.speaker.stands(report) => self.input(Input::Speaker(report)),
@@ -180,6 +191,20 @@ impl Simulation {
         }
     }
 
+    /// Captures what was not captured tick by tick because nobody listened.
+    pub(super) fn catch_up(&mut self) {
+        if !self.ticks {
+            self.capture.rest_until(self.now);
+        }
+    }
+
+    fn tick_from_now(&mut self) {
+        if !std::mem::replace(&mut self.ticks, true) {
+            let next = self.capture.captured() + TICK;
+            self.plan(next, Happening::Tick);
+        }
+    }
+
     /// Faults that come by themselves.
     fn disturb(&mut self) {
         let Some(faults) = &mut self.faults else { return };
@@ -199,7 +224,11 @@ impl Simulation {
     fn hand_over(&mut self, told: Vec<MicrophoneInput>) {
         for mut event in told {
             let Some(faults) = &mut self.faults else {
-                self.input(Input::Microphone(event));
+                if self.chunk_at <= self.now {
+                    self.input(Input::Microphone(event));
+                } else {
+                    self.plan(self.chunk_at, Happening::Microphone(event)); // others are late before it
+                }
                 continue;
             };
             if let MicrophoneInput::Chunk { listen, samples, at, .. } = &event {
@@ -373,6 +402,7 @@ impl Simulation {
     }
 
     pub(super) fn plug_microphone(&mut self, cable: Cable) {
+        self.catch_up();
         self.capture.plug(cable);
         match cable {
             Cable::Lost => self.input(Input::Microphone(MicrophoneInput::Lost)),
@@ -406,6 +436,7 @@ impl Simulation {
         self.faults = None;
         self.obliging = true;
         self.room.dial.get_or_insert(SET_UP);
+        self.catch_up();
         self.capture.speaking = false;
         if let Some(link) = self.network.newest().filter(|link| !link.over) {
             let (number, opened) = (link.number, link.opened);
