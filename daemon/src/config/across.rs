@@ -139,6 +139,25 @@ pub fn model(text: &str) -> Result<(), String> {
     }
 }
 
+/// `[live] ca_file`: a file with certificates in it; whether they are good is seen when TLS is set up.
+pub fn ca_file(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let bytes = std::fs::read(text).map_err(|error| format!("is a file that cannot be read: {error}"))?;
+    let begin = b"-----BEGIN CERTIFICATE-----";
+    if bytes.windows(begin.len()).any(|part| part == begin) {
+        Ok(())
+    } else {
+        Err("has no certificate in it; expected PEM, with a line -----BEGIN CERTIFICATE-----".to_owned())
+    }
+}
+
+/// `[button] key`: the name of a key code.
+pub fn key_name(text: &str) -> Result<(), String> {
+    pressel_hal::evdev::key_code(text).map(|_| ()).map_err(|error| format!("is refused: {error}"))
+}
+
 /// `[control] path`: absolute, and as short as the kernel wants it.
 pub fn socket_path(text: &str) -> Result<(), String> {
     // sockaddr_un holds 108 bytes with the closing zero.
@@ -229,6 +248,15 @@ mod tests {
         assert!(model("gemini-3.8-live").is_ok());
         assert!(model("models/gemini-3.8-live").is_err());
         assert!(model("gemini 3").is_err());
+        assert!(key_name("KEY_B").is_ok());
+        assert!(key_name("KEY_SPCE").is_err_and(|e| e.contains("KEY_SPCE")));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        assert!(ca_file("").is_ok());
+        assert!(ca_file("/nowhere/ca.pem").is_err_and(|e| e.contains("cannot be read")));
+        assert!(ca_file(path).is_err_and(|e| e.contains("no certificate")));
+        std::fs::write(path, "text\n-----BEGIN CERTIFICATE-----\n").unwrap();
+        assert!(ca_file(path).is_ok());
         assert!(socket_path("").is_ok() && socket_path("/run/x").is_ok());
         assert!(socket_path("run/x").is_err());
         assert!(socket_path(&format!("/{}", "x".repeat(107))).is_err());

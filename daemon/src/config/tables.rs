@@ -14,7 +14,7 @@ table! {
         /// Version in the path.
         api_version: ApiVersion = ApiVersion::V1Beta, Rule::Words(ApiVersion::WORDS);
         /// PEM file, trusted beside the public authorities; empty = none.
-        ca_file: String = "", TEXT;
+        ca_file: String = "", Rule::Text { empty: true, check: Some(super::across::ca_file) };
         /// File with the key; empty = none.
         key_file: String = "", TEXT;
         /// Prebuilt voice; empty = the model's own.
@@ -258,7 +258,7 @@ table! {
         /// Input device.
         device: String = "", TEXT;
         /// Key code name.
-        key: String = "KEY_SPACE", NAME;
+        key: String = "KEY_SPACE", checked(super::across::key_name);
     }
 }
 
