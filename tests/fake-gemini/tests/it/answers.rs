@@ -120,8 +120,9 @@ async fn odd_answers() {
     let endless = client.until("modelTurn").await;
     assert!(endless.iter().any(|m| m["serverContent"]["inputTranscription"]["text"] == "Utterance 7."));
     let waited = server.wait(Duration::from_millis(400), |events| {
-        events.iter().filter(|e| is_sent(&e.what, "turnComplete")).count() > 7
+        events.iter().filter(|e| is_sent(&e.what, "turnComplete")).count() > 6
     });
+    // six ended, a seventh was bundled with its audio
     assert!(!waited.await, "the last two never end");
 }
 

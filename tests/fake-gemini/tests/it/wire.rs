@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fake_gemini::{KeyFrom, Side, What, now_ns};
+use fake_gemini::{Fault, KeyFrom, Rule, Side, What, When, now_ns};
 use futures_util::SinkExt;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -132,16 +132,21 @@ async fn every_message_is_recorded_with_the_time_its_bytes_came() {
 
 #[tokio::test]
 async fn a_ping_is_answered_and_a_link_without_talk_is_closed() {
-    let mut script = quick();
+    let mut script = quick().fault(Rule::new(When::Ready { after_ms: 150 }, Fault::Ping));
     script.service.idle_close_ms = 300;
     let server = serve(script).await;
     let mut client = Client::ready(&server, manual()).await;
     client.socket.send(Message::Ping("hello".into())).await.unwrap();
     assert_eq!(client.frame().await.unwrap(), Message::Pong("hello".into()));
-    // pings are no talk: the clock goes on
+    // the server's ping tells that time has passed; a message then starts the clock again
+    assert!(client.frame().await.unwrap().is_ping());
+    client.send(input("activityStart", json!({}))).await;
+    client.socket.send(Message::Ping("no talk".into())).await.unwrap();
     assert_eq!(client.closed().await, (1008, "The operation was aborted.".to_owned()));
     let record = server.events();
-    let ready = record.time_of(|w| matches!(w, What::Sent { name, .. } if name == "setupComplete")).unwrap();
+    let last =
+        record.time_of(|w| matches!(w, What::Received { name, .. } if name == "activityStart")).unwrap();
     let closed = record.time_of(|w| matches!(w, What::Closed { .. })).unwrap();
-    assert!(Duration::from_nanos(closed - ready) > Duration::from_millis(280));
+    let idle = Duration::from_nanos(closed - last);
+    assert!(idle > Duration::from_millis(290), "{idle:?}");
 }
