@@ -6,6 +6,8 @@
 
 mod dial;
 mod endpoint;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;

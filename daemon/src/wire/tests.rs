@@ -1,0 +1,118 @@
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::accept_async;
+
+use super::*;
+
+fn wire(address: SocketAddr) -> Wire {
+    let endpoint = Endpoint::parse(&format!("ws://{address}"), "v1beta").expect("a loopback address");
+    Wire::new(endpoint, None)
+}
+
+async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+async fn request(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_server_that_is_not_there_is_named_with_its_address() {
+    let (listener, address) = listener().await;
+    drop(listener);
+    let mut wire = wire(address);
+    wire.dial(1, None);
+    let news = wire.next().await;
+    let LinkInput::Failed { http_status: None, reason } = news.input else { panic!("{:?}", news.input) };
+    assert!(reason.starts_with(&format!("connect to {address}: ")), "{reason}");
+    assert_eq!(news.link, 1);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_key_is_in_the_header_and_nowhere_else_and_a_refusal_keeps_its_status_and_words() {
+    let (listener, address) = listener().await;
+    let mut wire = wire(address);
+    wire.dial(7, Some(HeaderValue::from_static("secret-key")));
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let head = request(&mut stream).await;
+    assert!(head.to_lowercase().contains("\r\nx-goog-api-key: secret-key\r\n"), "{head}");
+    assert!(!head.lines().next().unwrap().contains("secret"), "{head}");
+    stream.write_all(b"HTTP/1.1 503 Busy\r\ncontent-length: 11\r\n\r\ntry   later").await.unwrap();
+    let LinkInput::Failed { http_status, reason } = wire.next().await.input else { panic!("it opened") };
+    assert_eq!(http_status, Some(503));
+    assert!(reason.contains("503") && !reason.contains("secret"), "{reason}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn messages_pass_both_ways_text_or_binary_and_a_close_keeps_its_code_and_reason() {
+    let (listener, address) = listener().await;
+    let mut wire = wire(address);
+    wire.dial(1, None);
+    let mut server = accept_async(listener.accept().await.unwrap().0).await.unwrap();
+    assert_eq!(wire.next().await.input, LinkInput::Opened);
+    wire.send(1, "{\"setup\":{}}".into());
+    assert_eq!(server.next().await.unwrap().unwrap().into_text().unwrap().as_str(), "{\"setup\":{}}");
+    server.send(Message::text("a")).await.unwrap();
+    server.send(Message::binary(b"b".to_vec())).await.unwrap();
+    assert_eq!(wire.next().await.input, LinkInput::Message(b"a".to_vec()));
+    assert_eq!(wire.next().await.input, LinkInput::Message(b"b".to_vec()));
+    let frame = CloseFrame { code: 1011.into(), reason: "out of order".into() };
+    server.close(Some(frame)).await.unwrap();
+    let closed = LinkInput::Closed { code: 1011, reason: "out of order".into() };
+    assert_eq!(wire.next().await.input, closed);
+    assert_eq!(wire.traffic().bytes_up.load(Relaxed), 12);
+    assert_eq!(wire.traffic().messages_down.load(Relaxed), 2);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn our_close_says_its_code_after_what_was_queued() {
+    let (listener, address) = listener().await;
+    let mut wire = wire(address);
+    wire.dial(1, None);
+    let mut server = accept_async(listener.accept().await.unwrap().0).await.unwrap();
+    assert_eq!(wire.next().await.input, LinkInput::Opened);
+    wire.send(1, "last words".into());
+    wire.close(1, 1000);
+    assert_eq!(server.next().await.unwrap().unwrap().into_text().unwrap().as_str(), "last words");
+    let Message::Close(Some(frame)) = server.next().await.unwrap().unwrap() else { panic!("no close frame") };
+    assert_eq!(u16::from(frame.code), 1000);
+    assert!(wire.is_busy());
+    assert!(matches!(wire.next().await.input, LinkInput::Closed { .. }));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_dial_that_is_closed_before_it_opens_is_given_up() {
+    let (listener, address) = listener().await;
+    let mut wire = wire(address);
+    wire.dial(1, None);
+    let (mut stream, _) = listener.accept().await.unwrap();
+    request(&mut stream).await; // and no answer
+    wire.close(1, 1000);
+    let LinkInput::Closed { code, .. } = wire.next().await.input else { panic!("it opened") };
+    assert_eq!(code, ABNORMAL);
+    assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0, "the socket is gone");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_server_that_reads_nothing_any_more_is_a_dead_link_not_a_growing_queue() {
+    let (listener, address) = listener().await;
+    let mut wire = wire(address);
+    wire.dial(1, None);
+    let _server = accept_async(listener.accept().await.unwrap().0).await.unwrap();
+    assert_eq!(wire.next().await.input, LinkInput::Opened);
+    let large = "x".repeat(16 << 10);
+    for _ in 0..OUT_MAX * 2 {
+        wire.send(1, large.clone());
+    }
+    let LinkInput::Closed { code, reason } = wire.next().await.input else { panic!("it goes on") };
+    assert_eq!((code, reason.as_str()), (ABNORMAL, "nothing got through for too long"));
+}
