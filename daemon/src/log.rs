@@ -3,6 +3,8 @@
 //! Keys, transcripts and audio are never logged, at any level. Other crates speak from `warn` up only: their finer
 //! levels may show the bytes they carry.
 
+mod journal;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal};
@@ -16,6 +18,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::{Level, Log, LogTarget};
+use journal::Journal;
 
 /// Why there is no log.
 #[derive(Debug)]
@@ -51,15 +54,13 @@ impl std::error::Error for LogError {
 pub fn start(config: &Log) -> Result<(), LogError> {
     let journal = match config.to {
         LogTarget::Stderr => None,
-        LogTarget::Journal => Some(tracing_journald::layer().map_err(LogError::NoJournal)?),
-        LogTarget::Auto => journal_owns_stderr().then(tracing_journald::layer).and_then(Result::ok),
+        LogTarget::Journal => Some(Journal::connect().map_err(LogError::NoJournal)?),
+        LogTarget::Auto => journal_owns_stderr().then(Journal::connect).and_then(Result::ok),
     };
     let filter = filter(config.level);
     let registry = tracing_subscriber::registry();
     match journal {
-        Some(journal) => registry
-            .with(journal.with_field_prefix(Some("PRESSEL".to_owned())).with_filter(filter))
-            .try_init(),
+        Some(journal) => registry.with(journal.with_filter(filter)).try_init(),
         None => {
             let terminal = io::stderr().is_terminal();
             let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());

@@ -44,8 +44,8 @@ pub(super) fn daemon(ground: &Ground) -> Finding {
             match status.missing.as_slice() {
                 [] => Finding::ok(told),
                 missing => Finding::warn(
-                    format!("{told}; {}", missing.join("; ")),
-                    "it waits for what is missing; the other lines say more",
+                    format!("{told}, lacks {}", count(missing.len())),
+                    "the other lines say what; it waits for it",
                 ),
             }
         }
@@ -64,6 +64,13 @@ pub(super) fn daemon(ground: &Ground) -> Finding {
         Some(Err(error)) => {
             Finding::fail(error.to_string(), "systemctl restart pressel; then: journalctl -u pressel -n 50")
         }
+    }
+}
+
+fn count(things: usize) -> String {
+    match things {
+        1 => "one thing".to_owned(),
+        _ => format!("{things} things"),
     }
 }
 
@@ -136,7 +143,7 @@ mod tests {
         let idle = Status { version: "0.1.0".into(), pid: 7, phase: "idle".into(), ..Status::default() };
         check(idle.clone(), Class::Ok, "0.1.0, pid 7, phase idle");
         let lacking = Status { missing: vec!["no API key".into()], ..idle };
-        check(lacking, Class::Warn, "0.1.0, pid 7, phase idle; no API key");
+        check(lacking, Class::Warn, "0.1.0, pid 7, phase idle, lacks one thing");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use pressel_hal::alsa::{Direction, Holder, holder};
 use pressel_hal::{Microphone, Wait, Wake};
 
 use super::board::device_hint;
@@ -17,7 +18,7 @@ const DEAD: Duration = Duration::from_secs(2);
 pub(super) fn microphone(ground: &Ground) -> Finding {
     let Some(config) = ground.config() else { return Finding::skip("the configuration has mistakes") };
     if let Some(status) = ground.status() {
-        return from_daemon(&status.microphone);
+        return from_daemon(&status.microphone, || holder(&status.microphone.device, Direction::Capture));
     }
     let device = &config.capture.device;
     let mut open = World::real(config, &config.sound()).microphone;
@@ -37,7 +38,7 @@ pub(super) fn microphone(ground: &Ground) -> Finding {
 pub(super) fn speaker(ground: &Ground) -> Finding {
     let Some(config) = ground.config() else { return Finding::skip("the configuration has mistakes") };
     if let Some(status) = ground.status() {
-        return from_daemon(&status.speaker);
+        return from_daemon(&status.speaker, || holder(&status.speaker.device, Direction::Playback));
     }
     let mut open = World::real(config, &config.sound()).speaker;
     match open() {
@@ -49,12 +50,19 @@ pub(super) fn speaker(ground: &Ground) -> Finding {
     }
 }
 
-fn from_daemon(side: &DeviceStatus) -> Finding {
+/// What the daemon says of its card. Inside its sandbox it cannot see other programs' names; `holder` can.
+fn from_daemon(side: &DeviceStatus, holder: impl FnOnce() -> Option<Holder>) -> Finding {
     match &side.problem {
         None if side.format.is_some() => Finding::ok(side.to_string()),
         None => Finding::skip(format!("{}: the daemon has not opened it yet", side.device)),
         Some(problem) => {
-            Finding::fail(format!("the daemon waits for it: {problem}"), "see what there is: pressel devices")
+            let told = format!("the daemon waits for it: {problem}");
+            match holder().filter(|holder| !holder.command.is_empty()) {
+                Some(holder) => {
+                    Finding::fail(told, format!("end what holds it ({holder}), or choose another"))
+                }
+                None => Finding::fail(told, "see what there is: pressel devices"),
+            }
         }
     }
 }
@@ -185,9 +193,12 @@ mod tests {
             problem: problem.map(str::to_owned),
             ..DeviceStatus::default()
         };
-        assert_eq!(from_daemon(&side(Some("16000 Hz"), None)).class, Class::Ok);
-        assert_eq!(from_daemon(&side(None, None)).class, Class::Skip);
-        let found = from_daemon(&side(None, Some("busy (held by pid 7, aplay)")));
-        assert!(found.class == Class::Fail && found.text.contains("aplay"), "{found:?}");
+        assert_eq!(from_daemon(&side(Some("16000 Hz"), None), || None).class, Class::Ok);
+        assert_eq!(from_daemon(&side(None, None), || None).class, Class::Skip);
+        let busy = side(None, Some("busy (held by pid 7)"));
+        let found = from_daemon(&busy, || None);
+        assert!(found.class == Class::Fail && found.text.ends_with("busy (held by pid 7)"), "{found:?}");
+        let found = from_daemon(&busy, || Some(Holder { pid: 7, command: "aplay".into() }));
+        assert_eq!(found.hint.as_deref(), Some("end what holds it (pid 7, aplay), or choose another"));
     }
 }
