@@ -53,6 +53,11 @@ pub fn run(config: &Config, key: Option<Key>, started: Instant) -> Result<(), St
         .thread_stack_size(256 << 10)
         .build()
         .map_err(|error| format!("event loop: {error}"))?;
+    if config.realtime.priority > 0 {
+        // The loop answers a person: ahead of whatever else the machine does, behind the sound threads.
+        let nice = pressel_hal::realtime::favour(-10);
+        tracing::debug!(nice, "event loop");
+    }
     runtime.block_on(async {
         let sound = config.sound();
         let world = World::real(config, &sound);

@@ -54,14 +54,16 @@ pub fn schedule(priority: u8) -> Scheduling {
     if unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &param) } == 0 {
         return Scheduling::RealTime(priority);
     }
-    for nice in [-15, -10, -5] {
+    favour(-15).map_or(Scheduling::Refused, Scheduling::Nice)
+}
+
+/// Asks for a better nice value for the calling thread, this one or the next best; what was granted. Threads and
+/// processes started from here inherit it.
+pub fn favour(best: i32) -> Option<i32> {
+    [-15, -10, -5].into_iter().filter(|nice| *nice >= best).find(|nice| {
         // SAFETY: no pointers; on Linux the id of a thread names that thread alone.
-        let done = unsafe { libc::setpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t, nice) } == 0;
-        if done {
-            return Scheduling::Nice(nice);
-        }
-    }
-    Scheduling::Refused
+        unsafe { libc::setpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t, *nice) == 0 }
+    })
 }
 
 /// Takes the calling thread back to ordinary time sharing, for work that may take long (opening a device).
