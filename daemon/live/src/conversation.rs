@@ -21,6 +21,8 @@ const UTTERANCE_STALE: Duration = Duration::from_secs(60);
 const TRIES_MAX: u32 = 2;
 /// What was said during an answer may be no question; the server need not answer it.
 const AFTER_ANSWER: Duration = Duration::from_secs(6);
+/// A link that the server wants gone is kept this long after a turn for the handle that holds it.
+const HANDLE_WAIT: Duration = Duration::from_secs(2);
 /// Silence sent to keep a link in open mode, in 16 kHz samples (100 ms).
 const KEEP_ALIVE_SAMPLES: usize = 1600;
 
@@ -143,6 +145,7 @@ impl Conversation {
         due(self.link.deadline(&self.settings));
         due(self.turn.deadline());
         due(self.listening_deadline());
+        due(self.leave_at());
         due(self.quiet_at());
         due(self.keep_alive_at());
         due(self.open_idle_at());
@@ -415,7 +418,7 @@ impl Conversation {
             self.begin_open_talk(now);
         }
         let forced = self.link.leave_by().is_some_and(|by| by <= now);
-        let asked = self.link.leave_by().is_some() && self.is_pause();
+        let asked = self.leave_at().is_some_and(|at| at <= now);
         let quiet = self.quiet_at().is_some_and(|at| at <= now);
         if forced || asked || quiet {
             let close = self.link.leave(now);
@@ -444,6 +447,12 @@ impl Conversation {
             self.shown = Some(phase);
             self.act(Action::Show(phase));
         }
+    }
+
+    /// After a goAway: when nobody is in the middle of anything, and the session is safe.
+    fn leave_at(&self) -> Option<Instant> {
+        let wait = if self.link.lacks_handle() { HANDLE_WAIT } else { Duration::ZERO };
+        (self.link.leave_by().is_some() && self.is_pause()).then(|| self.last_use + wait)
     }
 
     /// Hold and tap: when an unused link is let go.

@@ -57,6 +57,8 @@ pub(crate) struct Link {
     /// VAD setting of the newest link.
     pub(crate) manual: bool,
     handle: Option<Handle>,
+    /// Nothing was sent since the handle came: it holds all of the session.
+    handle_is_fresh: bool,
     failures: u32,
     /// The last dial led to nothing.
     unreachable: bool,
@@ -71,6 +73,7 @@ impl Link {
             number: 0,
             manual: true,
             handle: None,
+            handle_is_fresh: false,
             failures: 0,
             unreachable: false,
             last_dial: None,
@@ -107,6 +110,12 @@ impl Link {
 
     pub(crate) fn keep_handle(&mut self, handle: Handle) {
         self.handle = Some(handle);
+        self.handle_is_fresh = true;
+    }
+
+    /// Leaving now would make the session forget something: the server makes a new handle after each turn.
+    pub(crate) fn lacks_handle(&self) -> bool {
+        !self.handle_is_fresh
     }
 
     /// A talk is wanted: dials if the state allows it now.
@@ -146,6 +155,7 @@ impl Link {
     /// `setupComplete` came; tells whether a session was resumed. `None`: nobody waited for it.
     pub(crate) fn completed(&mut self, now: Instant) -> Option<bool> {
         let State::SettingUp { resuming, .. } = self.state else { return None };
+        self.handle_is_fresh = resuming;
         self.state = State::Up { since: now, resumed: resuming, last_sent: now, leave_by: None };
         self.unreachable = false;
         Some(resuming)
@@ -154,6 +164,7 @@ impl Link {
     pub(crate) fn sent(&mut self, now: Instant) {
         if let State::Up { last_sent, .. } = &mut self.state {
             *last_sent = now;
+            self.handle_is_fresh = false;
         }
     }
 
