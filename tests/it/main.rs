@@ -1,5 +1,6 @@
 //! One binary, so that it links once.
 mod answer;
+mod faults;
 mod hold;
 mod open;
 mod scene;
