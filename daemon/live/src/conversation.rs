@@ -235,6 +235,18 @@ impl Conversation {
         }
     }
 
+    /// Whether this listening is the one that goes on; what comes of another is late.
+    pub(crate) fn is_heard(&self, listen: u32) -> bool {
+        match self.listening {
+            Listen::Rest => false,
+            Listen::All { number, .. } | Listen::Gated { number } => number == listen,
+        }
+    }
+
+    pub(crate) fn is_gated(&self) -> bool {
+        matches!(self.listening, Listen::Gated { .. })
+    }
+
     /// What the microphone does while no talk goes on: the gate may be what begins one.
     pub(crate) fn rest_listening(&mut self) {
         let gated = matches!(self.settings.talk, TalkMode::Open { start: OpenStart::Speech, .. });
@@ -246,7 +258,7 @@ impl Conversation {
     }
 
     pub(crate) fn listen_gated(&mut self) {
-        if !matches!(self.listening, Listen::Gated { .. }) {
+        if !self.is_gated() {
             self.listen_number += 1;
             self.listen(Listen::Gated { number: self.listen_number });
         }

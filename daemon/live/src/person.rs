@@ -108,12 +108,14 @@ impl Conversation {
 
     pub(crate) fn on_microphone(&mut self, now: Instant, event: MicrophoneInput) {
         match event {
-            MicrophoneInput::Chunk { listen, samples, speech, at } if listen == self.listen_number => {
+            MicrophoneInput::Chunk { listen, samples, speech, at } if self.is_heard(listen) => {
                 self.on_chunk(now, samples, speech, at);
             }
-            MicrophoneInput::Opened { listen } if listen == self.listen_number => self.on_gate_opened(now),
-            MicrophoneInput::Closed { listen } if listen == self.listen_number => self.on_gate_closed(now),
-            MicrophoneInput::Gap { listen, samples } if listen == self.listen_number => {
+            MicrophoneInput::Opened { listen } if self.is_heard(listen) && self.is_gated() => {
+                self.on_gate_opened(now)
+            }
+            MicrophoneInput::Closed { listen } if self.is_heard(listen) => self.on_gate_closed(now),
+            MicrophoneInput::Gap { listen, samples } if self.is_heard(listen) => {
                 self.note(Note::SpeechDropped { samples });
             }
             MicrophoneInput::Lost => {

@@ -131,7 +131,8 @@ impl Law {
         self.holds(now, turn >= played && !ended, || format!("played turn {turn} out of order"));
         self.played = turn;
         self.holds(now, !samples.is_empty(), || "played nothing".to_owned());
-        let answers: BTreeSet<i16> = samples.iter().copied().collect();
+        let mut answers: Vec<i16> = samples.to_vec();
+        answers.dedup();
         for &answer in &answers {
             let stale = self.cut.get(&answer).is_some_and(|&last| now < last + STALE_GAP);
             self.holds(now, !stale, || format!("played sound of answer {answer}, which was cut"));
