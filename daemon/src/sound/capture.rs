@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use heapless::spsc::{Consumer, Producer};
 use pressel_dsp::{BLOCK, Block, PreRoll, Reading, blocks_of_ms};
-use pressel_hal::{Error, ErrorKind};
+use pressel_hal::{Error, ErrorKind, Wake};
 use pressel_live::event::Listen;
 
 use super::SoundSettings;
@@ -24,6 +24,8 @@ pub(super) const COMMANDS: usize = 32;
 
 /// A card that delivers nothing for this long is taken for lost: some drivers stop without an error.
 const SILENT_CARD: Duration = Duration::from_secs(3);
+/// A press may reach this thread late, when the machine is busy: 500 ms more than the pre-roll are kept.
+const LATE_BLOCKS: usize = 50;
 /// Blocks taken at one wake-up, so that commands are seen whatever the card does.
 const AT_ONCE: u64 = 200;
 /// A PCM that is this far ahead of the clock (libasound's `null`, a file) would eat all processor time.
@@ -64,8 +66,7 @@ impl Capture {
     ) -> Self {
         let pre_roll_blocks = blocks_of_ms(settings.pre_roll_ms);
         let rest_blocks = blocks_of_ms(settings.capture.rest_ms).max(1);
-        // A press is handled within one rest; two more blocks for the one being filled and for jitter.
-        let ring = PreRoll::new(pre_roll_blocks + rest_blocks + 2);
+        let ring = PreRoll::new(pre_roll_blocks + rest_blocks + LATE_BLOCKS);
         let chunk_blocks = blocks_of_ms(settings.capture.chunk_ms).max(1);
         Capture {
             open,
@@ -94,21 +95,8 @@ impl Capture {
             stream.microphone.wait(frames, &thread.wake, LOOK_UP)?;
             self.facts.capture.wakes.fetch_add(1, Relaxed);
             self.facts.capture.beats.fetch_add(1, Relaxed);
-            let mut block = [0.0; BLOCK];
-            let (before, mut tell) = (blocks, false);
-            while let Some((stamp, reading)) = stream.next_block(&mut block, &self.facts)? {
-                blocks += 1;
-                tell |= self.take(&block, stamp, reading);
-                if blocks - before == AT_ONCE {
-                    break;
-                }
-            }
-            // Only now: what the card held belongs to the listening that ends, or into the ring that a new one
-            // begins with.
-            tell |= self.obey();
-            if tell {
-                thread.main.signal();
-            }
+            let before = blocks;
+            blocks += self.fetch(stream, &thread.main)?;
             let now = Instant::now();
             if blocks > before {
                 heard_at = now;
@@ -122,8 +110,28 @@ impl Capture {
         Ok(())
     }
 
+    /// Takes what the card holds, then commands; how many blocks it was.
+    pub(super) fn fetch(&mut self, stream: &mut Stream, main: &Wake) -> Result<u64, Error> {
+        let mut block = [0.0; BLOCK];
+        let (mut blocks, mut tell) = (0, false);
+        while let Some((stamp, reading)) = stream.next_block(&mut block, &self.facts)? {
+            blocks += 1;
+            tell |= self.take(&block, stamp, reading);
+            if blocks == AT_ONCE {
+                break;
+            }
+        }
+        // Only now: what the card held belongs to the listening that ends, or into the ring that a new one begins
+        // with.
+        tell |= self.obey();
+        if tell {
+            main.signal();
+        }
+        Ok(blocks)
+    }
+
     /// How many more blocks are worth a wake-up.
-    fn blocks_wanted(&self) -> usize {
+    pub(super) fn blocks_wanted(&self) -> usize {
         match self.listen {
             Listen::Rest => self.rest_blocks,
             Listen::All { .. } | Listen::Gated { .. } => self.chunk_blocks - self.in_chunk,
@@ -140,6 +148,7 @@ impl Capture {
         self.listen = command;
         self.in_chunk = 0;
         self.passing = false;
+        self.outlet.begin();
         match command {
             Listen::Rest => false,
             Listen::All { number, since } => {
@@ -190,9 +199,13 @@ impl Capture {
         true
     }
 
+    /// Hands over what was kept. What was lost before its first block is not missing in it.
     fn deliver_ring(&mut self, number: u32) -> bool {
-        let mut told = false;
-        while let Some((&block, stamp)) = self.ring.pop() {
+        let (mut told, mut first) = (false, true);
+        while let Some((&block, mut stamp)) = self.ring.pop() {
+            if std::mem::take(&mut first) {
+                stamp.lost = 0;
+            }
             told |= self.deliver(number, &block, stamp, false);
         }
         told

@@ -12,12 +12,18 @@
 
 mod bridge;
 mod capture;
+#[cfg(test)]
+mod capture_tests;
 mod chunk;
+#[cfg(test)]
+mod crank;
 mod device;
 mod facts;
 mod outlet;
 mod playback;
 mod player;
+#[cfg(test)]
+mod player_tests;
 mod rate;
 mod settings;
 mod source;

@@ -61,6 +61,11 @@ impl Outlet {
         Outlet { queue, facts, owed_gap: 0, owed_mark: None }
     }
 
+    /// Another listening begins: what the one before missed is not its business.
+    pub(super) fn begin(&mut self) {
+        self.owed_gap = 0;
+    }
+
     /// Puts a mark that must not be lost; it waits here while there is no room.
     pub(super) fn mark(&mut self, mark: Captured) {
         self.pay();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use heapless::Deque;
 use pressel_dsp::{Fade, Volume};
-use pressel_hal::{Error, ErrorKind, Playhead, Speaker};
+use pressel_hal::{Error, ErrorKind, Playhead, Speaker, Wake};
 
 use super::device::Thread;
 use super::playback::{MARKS, Orders, Playback, duration, when};
@@ -43,6 +43,10 @@ pub(super) struct Player {
     written: u64,
     /// Before this frame the ring may hold sound that is not meant any more.
     dirty: u64,
+    /// Where the newest turn begins in the answer's track.
+    began: u64,
+    /// End of the last flush's fade there.
+    faded: u64,
     /// Sound was left over when the ring was full.
     more: bool,
     /// Frames on their way to the card.
@@ -86,6 +90,8 @@ impl Player {
             local: source()?,
             written: playhead.written,
             dirty: playhead.written,
+            began: 0,
+            faded: 0,
             more: false,
             frames: vec![0.0; PIECE * format.channels as usize].into(),
             moved: playhead,
@@ -95,20 +101,9 @@ impl Player {
 
     /// The loop. Nothing in it allocates.
     pub(super) fn play(&mut self, with: &mut Playback, thread: &Thread) -> Result<(), Error> {
-        let early = 2 * duration(self.lead as u64, self.rate_hz);
         while !thread.stopping() {
-            self.obey(with)?;
-            let playhead = self.fill(with)?;
-            with.tell_marks(playhead, self.rate_hz, early, &thread.main);
-            // The flag is told before the queue is looked at: whoever feeds it looks at the flag after feeding.
-            let fed = self.answer.track.end() > self.written || self.answer.has_more(&mut with.answer);
-            with.orders.hungry.store(!fed, Ordering::SeqCst);
-            fence(Ordering::SeqCst);
-            if !fed && self.answer.has_more(&mut with.answer) {
-                continue;
-            }
-            let frames = self.more.then_some(self.refill_at);
-            self.speaker.wait(frames, &thread.wake, self.patience(playhead, with))?;
+            let Some(playhead) = self.turn(with, &thread.main)? else { continue };
+            self.speaker.wait(self.refill(), &thread.wake, self.patience(playhead, with))?;
             with.facts.playback.wakes.fetch_add(1, Ordering::Relaxed);
             with.facts.playback.beats.fetch_add(1, Ordering::Relaxed);
         }
@@ -119,6 +114,24 @@ impl Player {
         thread.wake.take();
         self.speaker.wait(None, &thread.wake, ending)?;
         Ok(())
+    }
+
+    /// Obeys, fills the ring, tells what was reached. `None`: there is more to do already.
+    pub(super) fn turn(&mut self, with: &mut Playback, main: &Wake) -> Result<Option<Playhead>, Error> {
+        self.obey(with)?;
+        let playhead = self.fill(with)?;
+        with.tell_marks(playhead, self.rate_hz, 2 * duration(self.lead as u64, self.rate_hz), main);
+        // The flag is told before the queue is looked at: whoever feeds it looks at the flag after feeding.
+        let fed = self.answer.track.end() > self.written || self.answer.has_more(&mut with.answer);
+        with.orders.hungry.store(!fed, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        let came_meanwhile = !fed && self.answer.has_more(&mut with.answer);
+        Ok((!came_meanwhile).then_some(playhead))
+    }
+
+    /// Room in the ring that is worth a wake-up; `None` when there is nothing to write.
+    pub(super) fn refill(&self) -> Option<usize> {
+        self.more.then_some(self.refill_at)
     }
 
     fn has_more(&self, with: &mut Playback) -> bool {
@@ -151,16 +164,26 @@ impl Player {
     /// Cuts all turns below `cut_below`, beginning just ahead of the DAC.
     fn flush(&mut self, with: &mut Playback, cut_below: u64) -> Result<(), Error> {
         let is_cut = |turn: u32| u64::from(turn) < cut_below;
-        self.seek()?;
-        if self.answer.turn().is_some_and(is_cut) && self.answer.track.end() >= self.written {
-            // Where nothing could be taken back, the fade is made of what would have come next.
-            let fade_end = self.written + self.fade.frames() as u64;
-            self.answer.render(fade_end, &mut with.answer, |mark| push(&mut with.marks, mark));
+        let playhead = self.speaker.playhead()?;
+        // A ring that has run dry is silent already, and what was to come next is not to be heard.
+        let dry = self.is_dry(playhead);
+        if !dry {
+            self.seek()?;
+            if self.answer.turn().is_some_and(is_cut) && self.answer.track.sounds_before(self.written) {
+                // Where nothing could be taken back, the fade is made of what would have come next.
+                let fade_end = self.written + self.fade.frames() as u64;
+                self.render(fade_end, with);
+            }
         }
         // What a later turn has in the ring already stays there.
         let stays = |mark: &&Mark| mark.kind == MarkKind::Started && !is_cut(mark.turn);
         let until = with.marks.iter().find(stays).map_or(u64::MAX, |mark| mark.position);
-        self.answer.track.cut(self.written, &self.fade, until);
+        self.answer.track.cut(self.written, (!dry).then_some(&self.fade), until);
+        if until == u64::MAX && self.began >= self.written {
+            // What was to begin within the fade begins no more.
+            self.answer.track.truncate(self.began);
+        }
+        self.faded = self.answer.track.end();
         with.answer.cut_below = cut_below;
         if self.answer.turn().is_some_and(is_cut) {
             self.answer.abandon(&mut with.answer);
@@ -171,6 +194,22 @@ impl Player {
             }
         }
         Ok(())
+    }
+
+    /// Converts the answer up to `until`.
+    fn render(&mut self, until: u64, with: &mut Playback) {
+        let (marks, began) = (&mut with.marks, &mut self.began);
+        self.answer.render(until, &mut with.answer, |mark| {
+            if mark.kind == MarkKind::Started {
+                *began = mark.position;
+            }
+            push(marks, mark);
+        });
+    }
+
+    /// The DAC has passed, or reached, all that was written.
+    fn is_dry(&self, playhead: Playhead) -> bool {
+        playhead.written > self.written || playhead.played >= playhead.written
     }
 
     /// Moves the write position to just ahead of the DAC; where nothing is taken back, only if the DAC has passed.
@@ -190,8 +229,11 @@ impl Player {
     fn fill(&mut self, with: &mut Playback) -> Result<Playhead, Error> {
         let playhead = self.speaker.playhead()?;
         self.check_movement(playhead)?;
-        // The DAC has passed, or reached, all that was written.
-        let dry = playhead.written > self.written || playhead.played >= playhead.written;
+        let dry = self.is_dry(playhead);
+        if dry && (self.written..=self.faded).contains(&self.answer.track.end()) {
+            // The rest of a fade, after a silence: nobody should hear it.
+            self.answer.track.place(self.written);
+        }
         let begins = |source: &Source, feed: &mut Feed| {
             (dry && (source.track.end() > self.written || source.has_more(feed)))
                 || (source.track.end() < self.written && source.has_more(feed))
@@ -211,6 +253,9 @@ impl Player {
                     dry && mark.position >= before + u64::from(mark.kind == MarkKind::Drained)
                 };
                 let passed = self.written - before.min(self.written);
+                if dry && self.began >= before {
+                    self.began += passed;
+                }
                 with.marks.iter_mut().filter(late).for_each(|mark| mark.position += passed);
             }
             if local {
@@ -238,7 +283,7 @@ impl Player {
             let until = limit.min(self.written + PIECE as u64);
             // Sound that came a moment ago, for a source that is silent here, is placed by the next `fill`.
             if self.answer.track.end() >= self.written {
-                self.answer.render(until, &mut with.answer, |mark| push(&mut with.marks, mark));
+                self.render(until, with);
             }
             if self.local.track.end() >= self.written {
                 self.local.render(until, &mut with.local, |_| {});

@@ -58,17 +58,29 @@ impl Track {
         }
     }
 
-    /// Fades out from `position`, and is silent from then until `until`, where it goes on if there is more.
-    pub(super) fn cut(&mut self, position: u64, fade: &Fade, until: u64) {
+    /// Whether it sounds right before `position`, so that what follows there is heard as its continuation.
+    pub(super) fn sounds_before(&self, position: u64) -> bool {
+        self.start < position && position <= self.end
+    }
+
+    /// Fades out from `position`, and is silent from then until `until`, where it goes on if there is more. Of what
+    /// has not begun to sound before `position` nothing is left, and without a fade neither.
+    pub(super) fn cut(&mut self, position: u64, fade: Option<&Fade>, until: u64) {
         let until = until.min(self.end);
+        let fade = fade.filter(|_| self.sounds_before(position));
+        let fades = fade.map_or(0, |fade| fade.frames() as u64);
         for at in position.max(self.start)..until {
             let slot = self.slot(at);
-            self.ring[slot] *= fade.gain_out((at - position) as usize);
+            self.ring[slot] *= fade.map_or(0.0, |fade| fade.gain_out((at - position) as usize));
         }
-        let silent_from = position + fade.frames() as u64;
-        if until == self.end && silent_from < self.end {
-            self.end = silent_from.max(self.start);
+        if until == self.end {
+            self.truncate(position + fades);
         }
+    }
+
+    /// Forgets what sounds from `position` on.
+    pub(super) fn truncate(&mut self, position: u64) {
+        self.end = self.end.min(position.max(self.start));
     }
 
     fn slot(&self, position: u64) -> usize {
@@ -125,7 +137,7 @@ mod tests {
     fn a_cut_fades_and_is_silent_after() {
         let mut track = Track::new(16);
         track.push(&[1.0; 12]);
-        track.cut(4, &Fade::new(4), u64::MAX);
+        track.cut(4, Some(&Fade::new(4)), u64::MAX);
         let out = heard(&track, 0, 12);
         assert_eq!(out[..4], [1.0; 4]);
         assert!(out[4..8].windows(2).all(|pair| pair[0] > pair[1]) && out[4] < 1.0, "{out:?}");
@@ -134,10 +146,21 @@ mod tests {
     }
 
     #[test]
+    fn of_what_has_not_begun_nothing_is_left() {
+        for position in [3, 4] {
+            let mut track = Track::new(16);
+            track.place(4);
+            track.push(&[1.0; 8]);
+            track.cut(position, Some(&Fade::new(4)), u64::MAX);
+            assert_eq!(heard(&track, 0, 16), [0.0; 16], "cut at {position}");
+        }
+    }
+
+    #[test]
     fn a_cut_leaves_what_comes_after_it() {
         let mut track = Track::new(16);
         track.push(&[1.0; 12]);
-        track.cut(2, &Fade::new(2), 8);
+        track.cut(2, Some(&Fade::new(2)), 8);
         let out = heard(&track, 0, 12);
         assert_eq!((&out[4..8], &out[8..]), (&[0.0; 4][..], &[1.0; 4][..]));
     }
