@@ -68,11 +68,14 @@ pub struct Rig {
     due: Option<Instant>,
     /// Whether surroundings answer by themselves.
     pub obliging: bool,
+    /// Then also: whether setups are completed.
+    pub completes: bool,
     stopped: bool,
 }
 
 impl Rig {
     /// Everything answers by itself if `obliging`, nothing does otherwise.
+    #[allow(clippy::disallowed_methods)] // a beginning is needed, and only that
     pub fn new(settings: Settings, obliging: bool) -> Self {
         let now = Instant::now() + Duration::from_secs(100); // room for what was captured before
         let mut rig = Rig {
@@ -90,6 +93,7 @@ impl Rig {
             unanswered: Vec::new(),
             due: None,
             obliging,
+            completes: true,
             stopped: false,
         };
         rig.drain();
@@ -214,7 +218,7 @@ impl Rig {
     fn answer(&self, action: &Action) -> Option<Input> {
         Some(match action {
             Action::Dial { link } => Input::Link(*link, LinkInput::Opened),
-            Action::Send { link, message } if kind(message) == "setup" => {
+            Action::Send { link, message } if self.completes && kind(message) == "setup" => {
                 Input::Link(*link, LinkInput::Message(b"{\"setupComplete\":{}}".to_vec()))
             }
             Action::Close { link, .. } => {
@@ -230,7 +234,7 @@ impl Rig {
 
     /// Everything is let go and much time passes: nothing may go on.
     pub fn let_go(&mut self) {
-        self.obliging = true;
+        (self.obliging, self.completes) = (true, true);
         if !self.over {
             // Whatever became of it, it is gone.
             self.input(Input::Link(self.link, LinkInput::Closed { code: 1006, reason: String::new() }));
@@ -277,11 +281,13 @@ impl Rig {
 
     /// Notes since then.
     pub fn notes(&self) -> Vec<&Note> {
-        let note = |action| match action {
-            &Action::Note(ref note) => Some(note),
-            _ => None,
-        };
-        self.done.iter().filter_map(note).collect()
+        let mut notes = Vec::new();
+        for action in &self.done {
+            if let Action::Note(note) = action {
+                notes.push(note);
+            }
+        }
+        notes
     }
 }
 
