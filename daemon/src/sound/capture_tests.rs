@@ -233,6 +233,27 @@ fn a_main_loop_that_does_not_fetch_gets_the_gap_told() {
     assert_eq!(after.samples, meant(next..next + TEN_MS));
 }
 
+#[test]
+fn a_new_listening_owes_nothing_to_the_one_before() {
+    let mut rig = Rig::new(ramp);
+    rig.listen(Listen::All { number: 1, since: rig.card.at(0) });
+    rig.pass(0);
+    // An odd number of blocks, and more than the queue holds.
+    for _ in 0..QUEUE + 20 {
+        rig.pass(TEN_MS);
+    }
+    rig.listen(Listen::Rest);
+    rig.pass(TEN_MS);
+    rig.heard(1);
+    rig.pass(4 * TEN_MS);
+    rig.listen(Listen::All { number: 2, since: rig.card.at(1_000_000) });
+    rig.pass(0);
+    rig.pass(2 * TEN_MS);
+    let heard = rig.heard(2);
+    assert_eq!(heard.gaps, []);
+    assert_eq!(heard.chunk_ends, [2 * BLOCK]);
+}
+
 /// Half a second of silence, then speech for 400 ms, and again every two seconds.
 fn speech(frame: u64) -> f32 {
     let within = frame % (2 * RATE);

@@ -269,3 +269,77 @@ impl Source {
         self.resample.reset();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed() -> (rtrb::Producer<Fed>, rtrb::Consumer<Box<[i16]>>, Feed) {
+        let (queue, consumer) = rtrb::RingBuffer::new(100);
+        let (spent, back) = rtrb::RingBuffer::new(100);
+        (queue, back, Feed::new(consumer, spent, Arc::default()))
+    }
+
+    fn tone(samples: usize) -> Vec<i16> {
+        (0..samples).map(|n| ((n as f32 * 0.2).sin() * 9_000.0) as i16).collect()
+    }
+
+    /// What the whole sound is at another rate, to its very end.
+    fn whole(samples: &[i16], rate_hz: u32) -> Vec<f32> {
+        let mut resampler = Resampler::aligned(QUEUE_RATE, rate_hz).unwrap();
+        let mut input = vec![0.0; samples.len() + resampler.tail()];
+        from_i16s(samples, &mut input);
+        let mut out = vec![0.0; input.len() * rate_hz as usize / QUEUE_RATE as usize + 8];
+        let (_, produced) = resampler.process(&input, &mut out);
+        out.truncate(produced);
+        out
+    }
+
+    #[test]
+    fn every_turn_is_converted_to_its_end_and_follows_the_one_before() {
+        for rate_hz in [16_000, 24_000, 44_100, 48_000] {
+            let (mut queue, _back, mut feed) = feed();
+            let turns = [tone(1_000), tone(77), tone(1)];
+            for (turn, samples) in (1..).zip(&turns) {
+                for piece in samples.chunks(33) {
+                    queue.push(Fed::Sound { turn, samples: piece.into() }).ok().unwrap();
+                }
+                queue.push(Fed::End { turn }).ok().unwrap();
+            }
+            let mut source = Source::new(rate_hz, 8_192).unwrap();
+            let mut marks = Vec::new();
+            for step in 1..200 {
+                source.render(step * 53, &mut feed, |mark| marks.push((mark.kind, mark.turn, mark.position)));
+            }
+            let meant: Vec<Vec<f32>> = turns.iter().map(|samples| whole(samples, rate_hz)).collect();
+            let mut heard = vec![0.0; source.track.end() as usize];
+            source.track.add_to(0, &mut heard);
+            assert_eq!(heard, meant.concat(), "{rate_hz}");
+            let mut position = 0;
+            let told = (1..).zip(&meant).flat_map(|(turn, sound)| {
+                let start = position;
+                position += sound.len() as u64;
+                [(MarkKind::Started, turn, start), (MarkKind::Drained, turn, position)]
+            });
+            assert_eq!(marks, told.collect::<Vec<_>>(), "{rate_hz}");
+            assert!(!source.has_more(&mut feed));
+        }
+    }
+
+    #[test]
+    fn what_is_used_up_or_cut_is_handed_back() {
+        let (mut queue, mut back, mut feed) = feed();
+        for turn in [1, 1, 2, 3] {
+            queue.push(Fed::Sound { turn, samples: tone(100).into() }).ok().unwrap();
+        }
+        let mut source = Source::new(QUEUE_RATE, 1_024).unwrap();
+        source.render(150, &mut feed, |_| {});
+        assert_eq!(back.slots(), 2, "converted in pieces of 256");
+        feed.cut_below = 3;
+        source.abandon(&mut feed);
+        assert_eq!(feed.peek(), Some(3));
+        assert_eq!(back.slots(), 3);
+        feed.discard_all(|_| {});
+        assert_eq!(std::iter::from_fn(|| back.pop().ok()).count(), 4);
+    }
+}
