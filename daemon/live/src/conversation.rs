@@ -187,6 +187,11 @@ impl Conversation {
         self.link.is_up()
     }
 
+    /// Names of the link's and the turn's state, for logs and docs/states.md.
+    pub fn state_names(&self) -> (&'static str, &'static str) {
+        (self.link.state.name(), self.turn.name())
+    }
+
     /// How turns are taken now.
     pub fn mode(&self) -> TalkMode {
         self.settings.talk
@@ -372,6 +377,9 @@ impl Conversation {
     }
 
     fn on_mode(&mut self, now: Instant, talk: TalkMode) {
+        if talk == self.settings.talk {
+            return;
+        }
         // What is being said is over, and is asked; what is being heard is silenced.
         self.end_utterance(now);
         self.on_gate_closed(now);

@@ -48,6 +48,20 @@ pub(crate) enum State {
     Refused,
 }
 
+impl State {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            State::Down => "Down",
+            State::Opening { .. } => "Opening",
+            State::SettingUp { .. } => "SettingUp",
+            State::Up { .. } => "Up",
+            State::Leaving { .. } => "Leaving",
+            State::Waiting { .. } => "Waiting",
+            State::Refused => "Refused",
+        }
+    }
+}
+
 /// The link and what survives it.
 #[derive(Debug)]
 pub(crate) struct Link {

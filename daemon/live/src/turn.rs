@@ -24,6 +24,15 @@ pub(crate) enum Turn {
 }
 
 impl Turn {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Turn::Idle => "Idle",
+            Turn::Listening { .. } => "Listening",
+            Turn::Thinking { .. } => "Thinking",
+            Turn::Speaking { .. } => "Speaking",
+        }
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self, Turn::Idle)
     }

@@ -3,6 +3,7 @@
 //! Bounded: beyond the bound the oldest goes first, and what was never sent is counted as lost.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Instant;
 
 use crate::wire::client;
@@ -11,8 +12,7 @@ const RATE: usize = 16_000;
 /// Kept speech is sent in messages of this size; live speech as it comes.
 const BURST: usize = RATE / 10;
 
-/// One stretch of speech on its way to the server.
-#[derive(Debug)]
+/// One stretch of speech on its way to the server. What was said is not printed.
 pub(crate) struct Utterance {
     /// When its last sample was captured.
     pub(crate) until: Instant,
@@ -29,6 +29,18 @@ pub(crate) struct Utterance {
     next: usize,
     begun: bool,
     end_sent: bool,
+}
+
+impl fmt::Debug for Utterance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Utterance")
+            .field("samples", &self.samples)
+            .field("ended", &self.ended)
+            .field("tries", &self.tries)
+            .field("begun", &self.begun)
+            .field("end_sent", &self.end_sent)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Utterance {
@@ -182,6 +194,14 @@ mod tests {
         assert_eq!(utterance.push(vec![3; 320], true, now), 0, "the first was sent already");
         assert_eq!(utterance.push(vec![4; 320], true, now), 320, "the second was not");
         assert_eq!(sent(&mut utterance, true), [client::audio(&[[3; 320], [4; 320]].concat())]);
+    }
+
+    #[test]
+    fn what_was_said_is_not_printed() {
+        let now = Instant::now();
+        let mut utterance = Utterance::new(now, 16_000);
+        utterance.push(vec![12_345; 320], true, now);
+        assert!(!format!("{utterance:?} {utterance:#?}").contains("12345"));
     }
 
     #[test]
