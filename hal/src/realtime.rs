@@ -113,6 +113,12 @@ pub fn touch_stack() {
     black_box(&mut pages);
 }
 
+/// The kernel's id of the calling thread, as `ps -L` and /proc/self/task show it.
+pub fn thread_id() -> u32 {
+    // SAFETY: no pointers; cannot fail.
+    unsafe { libc::gettid() }.unsigned_abs()
+}
+
 /// Starts a thread with a name (15 bytes at most, as `ps -L` shows it) and a stack of `stack_kb`.
 ///
 /// # Errors

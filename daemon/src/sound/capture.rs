@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use heapless::spsc::{Consumer, Producer};
 use pressel_dsp::{BLOCK, Block, PreRoll, Reading, blocks_of_ms};
-use pressel_hal::{Error, ErrorKind, Wake};
+use pressel_hal::{Error, ErrorKind, Wake, realtime};
 use pressel_live::event::Listen;
 
 use super::SoundSettings;
@@ -232,6 +232,7 @@ impl Work for Capture {
         };
         let format = stream.microphone.format();
         let facts = &self.facts.capture;
+        facts.thread.store(realtime::thread_id(), Relaxed);
         facts.rate_hz.store(format.rate_hz, Relaxed);
         facts.channels.store(format.channels, Relaxed);
         facts.running.store(true, Relaxed);

@@ -16,6 +16,8 @@ pub struct Facts {
 pub struct CaptureFacts {
     /// Moves at least every 3 s while the thread turns, card or no card: what the watchdog looks at.
     pub beats: AtomicU64,
+    /// The kernel's id of the thread; 0 until the card was opened once.
+    pub thread: AtomicU32,
     /// The card is open and delivers.
     pub running: AtomicBool,
     /// The card's rate in Hz; 0 before the first opening.
@@ -58,6 +60,8 @@ impl CaptureFacts {
 pub struct PlaybackFacts {
     /// Moves at least every 3 s while the thread turns, card or no card: what the watchdog looks at.
     pub beats: AtomicU64,
+    /// The kernel's id of the thread; 0 until the card was opened once.
+    pub thread: AtomicU32,
     /// The card is open and plays, silence included.
     pub running: AtomicBool,
     /// The card's rate in Hz; 0 before the first opening.

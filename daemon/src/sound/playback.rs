@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use heapless::Deque;
 use heapless::spsc::Producer;
-use pressel_hal::{Playhead, Wake};
+use pressel_hal::{Playhead, Wake, realtime};
 
 use super::device::{Ended, OpenSpeaker, Thread, Work};
 use super::facts::Facts;
@@ -117,6 +117,7 @@ impl Work for Playback {
         };
         let format = player.speaker.format();
         let facts = &self.facts.playback;
+        facts.thread.store(realtime::thread_id(), Ordering::Relaxed);
         facts.rate_hz.store(format.rate_hz, Ordering::Relaxed);
         facts.channels.store(format.channels, Ordering::Relaxed);
         facts.rewinds.store(player.rewinds, Ordering::Relaxed);

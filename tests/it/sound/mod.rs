@@ -1,5 +1,6 @@
 //! The sound threads on real libasound over the virtual card: what is delivered and played, sample for sample.
 
+mod allocations;
 mod capture;
 mod faults;
 mod playback;
