@@ -108,6 +108,7 @@ impl Client {
             request.headers_mut().insert("x-goog-api-key", http::HeaderValue::from_str(key).unwrap());
         }
         let tcp = TcpStream::connect(server.address()).await?;
+        tcp.set_nodelay(true)?;
         let (socket, _) = tokio_tungstenite::client_async(request, tcp).await?;
         Ok(Self { socket })
     }
