@@ -27,6 +27,11 @@ pub const ALL: [(&str, Scene); 7] = [
     ("size", size),
 ];
 
+/// A server whose times are exact also when both cores are busy.
+fn timed(script: Script) -> Options {
+    Options { realtime: true, ..Options::script(script) }
+}
+
 fn noise_turns(count: u64, ms: u64) -> Script {
     Script { turns: (0..count).map(|seed| Turn::noise(ms, seed + 1)).collect(), ..Script::default() }
 }
@@ -39,7 +44,10 @@ fn start(folder: &Path, table: &mut Table) -> io::Result<()> {
         let socket = folder.join("notify");
         let manager = UnixDatagram::bind(&socket)?;
         manager.set_read_timeout(Some(WAIT))?;
-        let mut setting = Setting::mode("open", "[open]\nstart = \"always\"");
+        let mut setting = Setting {
+            server: timed(Script::default()),
+            ..Setting::mode("open", "[open]\nstart = \"always\"")
+        };
         setting.env.push(("NOTIFY_SOCKET", socket));
         let listening = std::thread::spawn(move || {
             let mut buffer = [0; 512];
@@ -69,10 +77,8 @@ fn start(folder: &Path, table: &mut Table) -> io::Result<()> {
 
 /// Hold mode, sound stages off: microphone to wire, message to sound, press to silence.
 fn talk(folder: &Path, table: &mut Table) -> io::Result<()> {
-    let stage = Stage::set(
-        folder,
-        Setting { server: Options::script(noise_turns(12, 1500)), ..Setting::mode("hold", "") },
-    )?;
+    let stage =
+        Stage::set(folder, Setting { server: timed(noise_turns(12, 1500)), ..Setting::mode("hold", "") })?;
     // The room has been heard for a while before the first press.
     stage.card.sleep_until(Direction::Capture, 8000);
     let mut kept = Vec::new();
@@ -139,10 +145,8 @@ fn put_uplink(table: &mut Table, stage: &Stage, utterances: &[Placement], when: 
 
 /// A 60 s answer: processor, memory; then cut by a press.
 fn answer(folder: &Path, table: &mut Table) -> io::Result<()> {
-    let stage = Stage::set(
-        folder,
-        Setting { server: Options::script(noise_turns(2, 60_000)), ..Setting::mode("hold", "") },
-    )?;
+    let stage =
+        Stage::set(folder, Setting { server: timed(noise_turns(2, 60_000)), ..Setting::mode("hold", "") })?;
     stage.card.sleep_until(Direction::Capture, 8000);
     let mark = stage.remote.mark();
     say(&stage, Duration::from_millis(800))?;
@@ -172,10 +176,8 @@ fn idle(folder: &Path, table: &mut Table) -> io::Result<()> {
         [("hold", "CPU idle, hold", "wake-ups idle, hold"), ("tap", "CPU idle, tap", "wake-ups idle, tap")]
     {
         let script = noise_turns(1, 300);
-        let stage = Stage::set(
-            &folder.join(mode),
-            Setting { server: Options::script(script), ..Setting::mode(mode, "") },
-        )?;
+        let stage =
+            Stage::set(&folder.join(mode), Setting { server: timed(script), ..Setting::mode(mode, "") })?;
         stage.card.sleep_until(Direction::Capture, 8000);
         if mode == "hold" {
             let mark = stage.remote.mark();
@@ -203,7 +205,7 @@ fn open(folder: &Path, table: &mut Table) -> io::Result<()> {
     ] {
         let mut script = noise_turns(6, 8000);
         script.service = Service { cut_ms: 30, ..Service::default() };
-        let mut setting = Setting { server: Options::script(script), ..Setting::mode("open", "") };
+        let mut setting = Setting { server: timed(script), ..Setting::mode("open", "") };
         setting.card.speaker.take_back = take_back;
         let stage = Stage::set(&folder.join(format!("{take_back:?}")), setting)?;
         stage.card.sleep_until(Direction::Capture, 16_000);
@@ -257,10 +259,8 @@ fn quiet_bytes(stage: &Stage, table: &mut Table, said: u64, length: usize) -> io
 
 /// Both cores saturated: nothing lost either way.
 fn load(folder: &Path, table: &mut Table) -> io::Result<()> {
-    let stage = Stage::set(
-        folder,
-        Setting { server: Options::script(noise_turns(6, 4000)), ..Setting::mode("hold", "") },
-    )?;
+    let stage =
+        Stage::set(folder, Setting { server: timed(noise_turns(6, 4000)), ..Setting::mode("hold", "") })?;
     stage.card.sleep_until(Direction::Capture, 8000);
     let busy = Load::start();
     for _ in 0..4 {
