@@ -7,7 +7,7 @@ use fake_gemini::{Event, What};
 use pressel_world::card::Direction;
 use serde_json::Value;
 use tests::measure::{Placement, Stretch, last_sound, percentile, place};
-use tests::stage::{Stage, Usage};
+use tests::stage::{Gaps, Stage, Usage};
 
 /// The model's own thinking time on this server.
 const THINK_MS: f64 = 250.0;
@@ -38,7 +38,7 @@ pub fn uplink(stage: &Stage, events: &[Event]) -> io::Result<(Vec<i16>, Vec<Plac
     Ok((microphone, placed))
 }
 
-/// Rows of name and value.
+/// Rows of name and value. What is measured against a loopback card's sound is "about": its clock is the kernel's tick.
 pub fn of(
     stage: &Stage,
     status: &Value,
@@ -66,14 +66,18 @@ pub fn of(
     let bytes = |name: &str| status["counters"][name].as_u64().unwrap_or_default();
     let seconds = stage.daemon.started.elapsed().as_secs_f64();
     let response = latency("utterance_to_sound");
-    Ok(vec![
+    let about = |text: String| if stage.bridge.is_some() { format!("about {text}") } else { text };
+    let mut rows = vec![
         ("press → light".into(), format!("{:.2} ms", latency("press_to_light"))),
-        ("speech → wire, mean age of a sample".into(), ms(mean)),
-        ("speech → wire, oldest sample, 99 %".into(), ms(percentile(&mut oldest, 0.99))),
-        ("message → first sound".into(), format!("{:.1} ms", latency("message_to_sound"))),
+        ("speech → wire, mean age of a sample".into(), about(ms(mean))),
+        ("speech → wire, oldest sample, 99 %".into(), about(ms(percentile(&mut oldest, 0.99)))),
+        ("message → first sound".into(), about(format!("{:.1} ms", latency("message_to_sound")))),
         ("end of utterance → first sound".into(), format!("{response:.0} ms")),
         ("  of these not the model's thinking".into(), format!("{:.1} ms", response - THINK_MS)),
-        ("press over the answer → silence".into(), barge_in(stage)?.map_or("none".into(), ms)),
+        (
+            "press over the answer → silence".into(),
+            barge_in(stage)?.map_or("none".into(), |ns| about(ms(ns))),
+        ),
         ("speech arrived sample for sample".into(), if whole { "yes" } else { "NO" }.into()),
         ("bytes up, down".into(), format!("{}, {}", bytes("bytes_up"), bytes("bytes_down"))),
         (
@@ -88,7 +92,12 @@ pub fn of(
             "SIGTERM → end, exit code".into(),
             format!("{:.0} ms, {}", stopping.as_secs_f64() * 1e3, code.unwrap_or(-1)),
         ),
-    ])
+    ];
+    if let Some(bridge) = &stage.bridge {
+        let Gaps { microphone, speaker } = bridge.gaps()?;
+        rows.push(("gaps made by the demo itself, in, out".into(), format!("{microphone}, {speaker}")));
+    }
+    Ok(rows)
 }
 
 /// From the press that cut the answer to the last sample of it.

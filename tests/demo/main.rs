@@ -1,4 +1,5 @@
-//! Press, speak, be answered: the real daemon on a virtual sound card against a server on loopback.
+//! Press, speak, be answered: the real daemon on a virtual sound card (or, with `--aloop`, the kernel's loopback card)
+//! against a server on loopback.
 //!
 //! Shows the light and the captions as they happen, then a table; leaves a WAV and a picture.
 
@@ -14,7 +15,7 @@ use std::time::Duration;
 use fake_gemini::audio::recording;
 use fake_gemini::{Options, Script, Service, Turn};
 use pressel_world::card::{Direction, monotonic_ns};
-use tests::stage::{Setting, Stage};
+use tests::stage::{Loopback, Setting, Stage};
 
 use show::Show;
 
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
 }
 
 fn play() -> io::Result<()> {
-    let out = out_folder()?;
+    let Arguments { out, loopback } = arguments()?;
     let script = Script {
         service: Service::default(),
         turns: vec![
@@ -44,8 +45,10 @@ fn play() -> io::Result<()> {
         ],
         ..Script::default()
     };
-    let setting = Setting { server: Options::script(script), ..Setting::mode("hold", "") };
-    println!("A virtual sound card, a Live server on loopback over TLS, and pressel between them.");
+    let card =
+        if loopback.is_some() { "The kernel's loopback card (snd-aloop)" } else { "A virtual sound card" };
+    println!("{card}, a Live server on loopback over TLS, and pressel between them.");
+    let setting = Setting { server: Options::script(script), loopback, ..Setting::mode("hold", "") };
     println!("Push-to-talk: three questions; the third is asked over the answer to the second.\n");
     let mut stage = Stage::set(&out.join("run"), setting)?;
     let show = Show::start(&stage);
@@ -66,6 +69,7 @@ fn play() -> io::Result<()> {
     let status = stage.remote.status()?;
     let usage = stage.daemon.usage()?;
     let (code, stopping) = stage.daemon.stop()?;
+    stage.catch_up()?;
     show.finish();
     let figures = figures::of(&stage, &status, usage, code, stopping)?;
     println!();
@@ -98,20 +102,23 @@ fn answered(stage: &Stage) -> io::Result<()> {
     stage.remote.wait_phase(mark, "idle", WAIT).map(|_| ())
 }
 
-fn out_folder() -> io::Result<PathBuf> {
-    let mut arguments = std::env::args().skip(1);
-    let mut out = PathBuf::from("out/demo");
-    while let Some(argument) = arguments.next() {
+struct Arguments {
+    out: PathBuf,
+    loopback: Option<Loopback>,
+}
+
+fn arguments() -> io::Result<Arguments> {
+    let mut given = std::env::args().skip(1);
+    let (mut out, mut loopback) = (PathBuf::from("out/demo"), None);
+    while let Some(argument) = given.next() {
         match argument.as_str() {
             "--out" => {
-                out = arguments
+                out = given
                     .next()
                     .map(PathBuf::from)
-                    .ok_or_else(|| io::Error::other("--out needs a folder"))?
+                    .ok_or_else(|| io::Error::other("--out needs a folder"))?;
             }
-            "--aloop" => {
-                return Err(io::Error::other("--aloop is for a host with snd-aloop: see docs/aloop.md"));
-            }
+            "--aloop" => loopback = Some(Loopback::find()?),
             other => {
                 return Err(io::Error::other(format!(
                     "unknown argument {other}; there are --out DIR and --aloop"
@@ -120,5 +127,5 @@ fn out_folder() -> io::Result<PathBuf> {
         }
     }
     std::fs::create_dir_all(&out)?;
-    out.canonicalize()
+    Ok(Arguments { out: out.canonicalize()?, loopback })
 }

@@ -1,4 +1,5 @@
 //! One binary, so that it links once.
+mod aloop;
 mod answer;
 mod faults;
 mod hold;

@@ -4,16 +4,19 @@
 //! button and follows its events through the control socket, speaks into its microphone and reads what its loudspeaker
 //! played; all times are CLOCK_MONOTONIC in nanoseconds.
 
+mod aloop;
 mod daemon;
 mod remote;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fake_gemini::{FakeGemini, Options};
 use pressel_world::card::{Card, CardOptions, Direction, StreamOptions};
 
+pub use aloop::{Bridge, Gaps, Loopback};
 pub use daemon::{Daemon, Usage, program};
 pub use remote::{Happened, Remote};
 
@@ -42,6 +45,8 @@ pub struct Setting {
     pub endpoint: Option<String>,
     /// What is done to the card before the daemon sees it.
     pub prepare: fn(&Card),
+    /// The kernel's loopback card carries the sound; absent = the virtual card's plugin.
+    pub loopback: Option<Loopback>,
 }
 
 impl Default for Setting {
@@ -60,6 +65,7 @@ impl Default for Setting {
             env: Vec::new(),
             endpoint: None,
             prepare: |_| {},
+            loopback: None,
         }
     }
 }
@@ -73,14 +79,16 @@ impl Setting {
 
 /// Everything around one daemon.
 pub struct Stage {
-    /// The sound card.
-    pub card: Card,
+    /// The sound card; over a loopback card what is before its microphone and behind its speaker.
+    pub card: Arc<Card>,
     /// The server.
     pub server: FakeGemini,
     /// The program.
     pub daemon: Daemon,
     /// Its control socket.
     pub remote: Remote,
+    /// What carries the sound over a loopback card.
+    pub bridge: Option<Bridge>,
     folder: PathBuf,
 }
 
@@ -94,16 +102,24 @@ impl Stage {
         let folder = folder.canonicalize()?;
         let rates = (setting.card.microphone.rate_hz, setting.card.speaker.rate_hz);
         let channels = (setting.card.microphone.file_channels(), setting.card.speaker.file_channels());
-        let card = Card::create(&folder.join("card"), setting.card)?;
+        let card = Arc::new(match setting.loopback {
+            Some(_) => Card::create_files(&folder.join("card"), setting.card)?,
+            None => Card::create(&folder.join("card"), setting.card)?,
+        });
         card.fill_noise(1, 6)?; // every stretch of the room's silence is unlike every other
         (setting.prepare)(&card);
+        let bridge = setting.loopback.as_ref().map(|loopback| Bridge::start(&card, loopback)).transpose()?;
+        let (microphone, speaker) = match &setting.loopback {
+            Some(loopback) => (loopback.microphone(), loopback.speaker()),
+            None => ("pressel_mic".into(), "pressel_speaker".into()),
+        };
         let server = FakeGemini::spawn_thread(setting.server)?;
         let ca = folder.join("ca.pem");
         server.write_ca(&ca)?;
         let config = format!(
             "[live]\nendpoint = \"{url}\"\nca_file = \"{ca}\"\n{live}\n\
-             [capture]\ndevice = \"pressel_mic\"\nrate_hz = {mic_rate}\nchannels = {mic_channels}\n{capture}\n\
-             [playback]\ndevice = \"pressel_speaker\"\nrate_hz = {spk_rate}\nchannels = {spk_channels}\n{playback}\n\
+             [capture]\ndevice = \"{microphone}\"\nrate_hz = {mic_rate}\nchannels = {mic_channels}\n{capture}\n\
+             [playback]\ndevice = \"{speaker}\"\nrate_hz = {spk_rate}\nchannels = {spk_channels}\n{playback}\n\
              [control]\npath = \"{control}\"\n{config}",
             url = setting.endpoint.unwrap_or_else(|| server.url()),
             ca = ca.display(),
@@ -119,10 +135,11 @@ impl Stage {
         );
         let path = folder.join("pressel.toml");
         std::fs::write(&path, config)?;
-        let env: Vec<_> = setting.env.into_iter().chain([card.env()]).collect();
+        let plugin = bridge.is_none().then(|| card.env());
+        let env: Vec<_> = setting.env.into_iter().chain(plugin).collect();
         let mut daemon = Daemon::start(&path, &folder.join("log"), &env, setting.key.as_deref())?;
         let remote = Remote::connect(&folder.join("control"), || daemon.check_alive())?;
-        let stage = Stage { card, server, daemon, remote, folder };
+        let stage = Stage { card, server, daemon, remote, bridge, folder };
         stage.wait_for_cards()?;
         Ok(stage)
     }
@@ -153,15 +170,20 @@ impl Stage {
         self.daemon.log()
     }
 
-    /// Speaks into the microphone, beginning `after` from now; returns the sample at which the sound begins.
+    /// Speaks into the microphone, beginning `after` from now (over a loopback card 0.1 s later: so much of the room is
+    /// on its way already); returns the sample at which the sound begins.
     ///
     /// # Errors
     /// Beyond the end of the card's file; or the machine is so busy that the sound came too late.
     pub fn say(&self, after: Duration, sound: &[i16]) -> io::Result<u64> {
         let rate = u64::from(self.card.stream(Direction::Capture).rate_hz);
+        let after = after + self.bridge.as_ref().map_or(Duration::ZERO, |_| aloop::LEAD);
         let at = self.card.now_sample(Direction::Capture) + after.as_micros() as u64 * rate / 1_000_000;
         self.card.say(at, sound)?;
-        let now = self.card.now_sample(Direction::Capture);
+        let now = match &self.bridge {
+            Some(bridge) => bridge.taken(),
+            None => self.card.now_sample(Direction::Capture),
+        };
         if now > at {
             // What was heard meanwhile is not what the file says now.
             return Err(io::Error::other(format!(
@@ -170,6 +192,15 @@ impl Stage {
             )));
         }
         Ok(at)
+    }
+
+    /// Waits until everything that was played by now can be read from the card.
+    ///
+    /// # Errors
+    /// When the loopback card has ended.
+    pub fn catch_up(&self) -> io::Result<()> {
+        let now = self.card.now_sample(Direction::Playback);
+        self.bridge.as_ref().map_or(Ok(()), |bridge| bridge.until_recorded(now))
     }
 
     /// When a microphone sample has been heard.

@@ -59,6 +59,17 @@ impl Card {
     /// When the plugin cannot be compiled or a file not be written.
     pub fn create(directory: &Path, options: CardOptions) -> io::Result<Card> {
         let plugin = Self::build()?;
+        let card = Self::create_files(directory, options)?;
+        let conf = options::asound_conf(&card.directory, &plugin, &card.options);
+        std::fs::write(card.directory.join("asound.conf"), conf)?;
+        Ok(card)
+    }
+
+    /// The same without the plugin: clock and sound files alone, for whoever carries the sound in another way.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn create_files(directory: &Path, options: CardOptions) -> io::Result<Card> {
         std::fs::create_dir_all(directory)?;
         let directory = directory.canonicalize()?;
         let path = |name: &str| directory.join(name);
@@ -74,7 +85,6 @@ impl Card {
             Ok(file)
         };
         let sounds = [sound("microphone.s16", &options.microphone)?, sound("speaker.s16", &options.speaker)?];
-        std::fs::write(path("asound.conf"), options::asound_conf(&directory, &plugin, &options))?;
         let control = Control::create(&path("control"), monotonic_ns())?;
         Ok(Card { directory, options, control, sounds, kicks })
     }

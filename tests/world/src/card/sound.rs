@@ -69,6 +69,14 @@ impl Card {
         self.slice(Direction::Playback, range)
     }
 
+    /// Puts interleaved frames into what the speaker has played: for whoever records it in the plugin's stead.
+    ///
+    /// # Errors
+    /// When they do not fit into the file.
+    pub fn put_played(&self, at_sample: u64, frames: &[i16]) -> io::Result<()> {
+        self.put(Direction::Playback, at_sample, frames)
+    }
+
     /// One channel of either direction.
     ///
     /// # Errors
