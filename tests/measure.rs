@@ -80,6 +80,45 @@ pub fn place<'a>(
     placement
 }
 
+/// 1 for the same sound at any volume, 0 for another one.
+pub fn correlation(a: &[i16], b: &[i16]) -> f64 {
+    let dot =
+        |x: &[i16], y: &[i16]| -> f64 { x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum() };
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt().max(1.0)
+}
+
+/// A sound between its samples, on a straight line: good enough for speech.
+pub fn between(sound: &[i16], at: f64) -> i16 {
+    let sample = |n: usize| sound.get(n).copied().map_or(0.0, f64::from);
+    let (n, share) = (at as usize, at.fract());
+    (sample(n) * (1.0 - share) + sample(n + 1) * share).round() as i16
+}
+
+/// How alike a sound and what was made of it on the way are, in the window where they are least so: all of it must
+/// lie at the same distance. Windows are `window` samples long, and quiet ones are passed over.
+pub fn alike(original: &[i16], converted: &[i16], window: usize) -> f64 {
+    let part = |sound: &[i16], from: usize| {
+        let from = from.min(sound.len());
+        sound[from..(from + window).min(sound.len())].to_vec()
+    };
+    let energy = |from: usize| part(original, from).iter().map(|s| f64::from(*s).powi(2)).sum::<f64>();
+    let windows: Vec<usize> = (0..original.len().saturating_sub(window)).step_by(window / 2).collect();
+    let Some(&loudest) = windows.iter().max_by(|a, b| energy(**a).total_cmp(&energy(**b))) else {
+        return 0.0;
+    };
+    let at = |lag: usize, from: usize| correlation(&part(original, from), &part(converted, lag + from));
+    // Where the first loud sample lies, and a little around it.
+    let onset = |sound: &[i16]| {
+        let loud = sound.iter().map(|s| s.unsigned_abs()).max().unwrap_or(0) / 4;
+        sound.iter().position(|s| s.unsigned_abs() > loud).unwrap_or(0)
+    };
+    let guess = onset(converted).saturating_sub(onset(original));
+    let lags = guess.saturating_sub(150)..guess + 150;
+    let lag = lags.max_by(|a, b| at(*a, loudest).total_cmp(&at(*b, loudest))).unwrap_or(guess);
+    let heard = windows.into_iter().filter(|from| energy(*from) > energy(loudest) / 1000.0);
+    heard.map(|from| at(lag, from)).fold(1.0, f64::min)
+}
+
 /// Smallest value that a share (0 to 1) of the values does not exceed; 0 for none.
 pub fn percentile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
@@ -122,6 +161,23 @@ mod tests {
         let placement = place(&original, 0, [Stretch { at_ns: 0, samples: &[9, 9] }]);
         assert_eq!(placement.foreign, 2);
         assert!(!placement.is_whole());
+    }
+
+    #[test]
+    fn alike_is_what_lies_at_the_same_distance_whatever_its_volume() {
+        let mut random = 1_u32;
+        let mut noise = || {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 18) as i16 - 8192
+        };
+        let original: Vec<i16> = (0..4000).map(|_| noise()).collect();
+        let softer = |lag: usize| [vec![0; lag], original.iter().map(|s| s / 2).collect()].concat();
+        assert!(alike(&original, &softer(70), 500) > 0.99);
+        let mut gap = softer(70);
+        gap.drain(2000..2003);
+        assert!(alike(&original, &gap, 500) < 0.5, "three samples are missing");
+        let doubled: Vec<i16> = (0..7999).map(|n| between(&original, f64::from(n) / 2.0)).collect();
+        assert_eq!(doubled.iter().copied().step_by(2).collect::<Vec<_>>(), original);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! One binary, so that it links once.
 mod aloop;
 mod answer;
+mod devices;
 mod faults;
 mod hold;
 mod open;
+mod refusals;
 mod scene;
 mod sound;
 mod talks;
