@@ -299,9 +299,14 @@ mod tests {
 
     #[test]
     fn spans_are_short_to_read() {
-        for (seconds, text) in
-            [(0.4, "0 s"), (59.0, "59 s"), (61.0, "1 min 1 s"), (3600.0, "1 h 0 min"), (90_000.0, "1 d 1 h")]
-        {
+        for (seconds, text) in [
+            (0.4, "0 s"),
+            (59.0, "59 s"),
+            (61.0, "1 min 1 s"),
+            (3600.0, "1 h 0 min"),
+            (86_399.0, "23 h 59 min"),
+            (90_000.0, "1 d 1 h"),
+        ] {
             assert_eq!(span(seconds), text);
         }
     }

@@ -1,7 +1,6 @@
 //! Checks that a range cannot express: the shape of one text, and rules that span keys.
 
-use super::tables::{ButtonKind, LightKind, Mode, Rewind};
-use super::{Config, Eager};
+use super::{ButtonKind, Config, Eager, LightKind, Mode, Rewind};
 use crate::wire::Endpoint;
 
 /// A rule that spans keys. It is skipped when one of its keys has a mistake of its own.

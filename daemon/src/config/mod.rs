@@ -1,10 +1,11 @@
 //! Settings: typed, with units in key names, an error for everything that is not understood.
 //!
-//! A table and its keys are declared once, in `tables`: type, default, rule. From that come reading
+//! A table and its keys are declared once, in `talk` and `hardware`: type, default, rule. From that come reading
 //! ([`load`]), showing ([`Config::show`]) and the checks against config.example.toml. Rules that span keys are in
 //! `across`.
 
 mod across;
+mod hardware;
 mod load;
 mod mistake;
 mod nearest;
@@ -13,15 +14,17 @@ mod settings;
 mod show;
 mod sound;
 mod table;
-mod tables;
+mod talk;
 mod value;
+mod words;
 
+pub use hardware::*;
 pub use load::{FOLDER, Loaded, load, load_from};
 pub use mistake::{Mistake, Mistakes, Place};
 pub use nearest::nearest;
 pub use rule::{Rule, Special};
 pub use table::{Key, Table};
-pub use tables::*;
+pub use talk::*;
 pub use value::{Found, Refused};
 
 /// The example file: every key with its unit, range and default.
@@ -34,7 +37,7 @@ macro_rules! config {
         pub struct Config {
             $(
                 #[doc = concat!("`[", stringify!($name), "]`")]
-                pub $name: tables::$table,
+                pub $name: $table,
             )+
         }
 

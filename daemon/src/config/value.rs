@@ -33,7 +33,7 @@ pub struct Refused {
 }
 
 impl Refused {
-    fn because(problem: &str, rule: &Rule) -> Self {
+    pub(super) fn because(problem: &str, rule: &Rule) -> Self {
         Refused { problem: problem.to_owned(), allowed: rule.to_string() }
     }
 }
@@ -228,66 +228,6 @@ impl Value for Vec<u32> {
     fn write(&self) -> String {
         format!("{self:?}")
     }
-}
-
-/// Declares an enum whose variants are words in the configuration.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $($(#[$doc])* $variant),+ }
-
-        impl $name {
-            /// Every word, in the order of the variants.
-            pub const WORDS: &'static [&'static str] = &[$($word),+];
-
-            /// The word that stands for it.
-            pub const fn word(self) -> &'static str {
-                match self { $($name::$variant => $word),+ }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.word())
-            }
-        }
-
-        impl $crate::config::value::Value for $name {
-            fn read(
-                found: &$crate::config::value::Found,
-                rule: &$crate::config::rule::Rule,
-            ) -> Result<Self, $crate::config::value::Refused> {
-                match found {
-                    $($crate::config::value::Found::Text(text) if text == $word => Ok($name::$variant),)+
-                    $crate::config::value::Found::Text(text) => {
-                        Err($crate::config::value::unknown_word(text, rule))
-                    }
-                    _ => Err($crate::config::value::not_a_word(rule)),
-                }
-            }
-
-            fn write(&self) -> String {
-                format!("\"{}\"", self.word())
-            }
-        }
-    };
-}
-pub(crate) use words;
-
-/// A word that is none of the allowed ones; offers the nearest.
-pub fn unknown_word(text: &str, rule: &Rule) -> Refused {
-    let Rule::Words(words) = rule else { return not_a_word(rule) };
-    let problem = match super::nearest::nearest(text, words.iter().copied()) {
-        Some(word) => format!("is not one of the words; did you mean \"{word}\"?"),
-        None => "is not one of the words".to_owned(),
-    };
-    Refused { problem, allowed: rule.to_string() }
-}
-
-/// Something that is no word at all.
-pub fn not_a_word(rule: &Rule) -> Refused {
-    Refused::because("is not a word in quotes", rule)
 }
 
 #[cfg(test)]

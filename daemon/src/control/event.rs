@@ -163,3 +163,79 @@ pub fn monotonic_ns(at: Instant) -> u64 {
     let after = u64::try_from(at.saturating_duration_since(now).as_nanos()).unwrap_or(u64::MAX);
     clock_ns.saturating_sub(before).saturating_add(after)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of each. The match makes a new event fail to compile here until it is added.
+    fn all() -> Vec<Event<'static>> {
+        let all = vec![
+            Event::Phase { phase: "" },
+            Event::Heard { text: "" },
+            Event::Hearing { text: "" },
+            Event::Said { text: "" },
+            Event::Latency { name: "", ms: 0.5 },
+            Event::LinkUp { resumed: true },
+            Event::LinkDown { code: 1006, reason: "", retry: true },
+            Event::FirstSound { turn: 1 },
+            Event::UtteranceEnded,
+            Event::Interrupted,
+            Event::TurnComplete,
+            Event::Usage { prompt: 1, cached: 1, response: 1, thoughts: 1, total: 1 },
+            Event::Unread { kind: "" },
+            Event::Dropped { what: "", samples: 1 },
+            Event::Told { text: "" },
+        ];
+        match all[0] {
+            Event::Phase { .. } | Event::Heard { .. } | Event::Hearing { .. } | Event::Said { .. } => {}
+            Event::Latency { .. } | Event::LinkUp { .. } | Event::LinkDown { .. } => {}
+            Event::FirstSound { .. } | Event::UtteranceEnded | Event::Interrupted | Event::TurnComplete => {}
+            Event::Usage { .. } | Event::Unread { .. } | Event::Dropped { .. } | Event::Told { .. } => {}
+        }
+        all
+    }
+
+    #[test]
+    fn every_event_stands_in_the_page_with_its_members_and_no_other_does() {
+        let page = include_str!("../../../docs/control.md");
+        let table = page.split("| event | members | means |").nth(1).unwrap();
+        let words =
+            |cell: &str| -> Vec<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+        let told: Vec<(Vec<String>, Vec<String>)> = table
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .map(|line| {
+                let mut cells = line.split('|').skip(1);
+                (words(cells.next().unwrap()), words(cells.next().unwrap()))
+            })
+            .collect();
+        let sent: Vec<(Vec<String>, Vec<String>)> = all()
+            .iter()
+            .map(|event| {
+                let value: serde_json::Value = serde_json::from_str(&event.line(Instant::now())).unwrap();
+                let name = value["event"].as_str().unwrap().to_owned();
+                let mut members: Vec<String> = value.as_object().unwrap().keys().cloned().collect();
+                members.retain(|member| member != "event" && member != "at_ns");
+                (vec![name], members)
+            })
+            .collect();
+        let sorted = |list: Vec<(Vec<String>, Vec<String>)>| -> Vec<_> {
+            list.into_iter()
+                .map(|(name, mut members)| {
+                    members.sort();
+                    (name, members)
+                })
+                .collect()
+        };
+        assert_eq!(sorted(told), sorted(sent));
+    }
+
+    #[test]
+    fn a_moment_keeps_its_distance_on_the_other_clock() {
+        let now = Instant::now();
+        let later = now + std::time::Duration::from_secs(2);
+        let (a, b) = (monotonic_ns(now), monotonic_ns(later));
+        assert!((b - a).abs_diff(2_000_000_000) < 50_000_000, "{a} {b}");
+    }
+}

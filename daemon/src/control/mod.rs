@@ -10,6 +10,7 @@
 //! The event loop never waits for a client: lines, clients and queues are bounded, and a slow watcher is let go.
 
 mod client;
+mod connection;
 mod event;
 mod place;
 mod server;

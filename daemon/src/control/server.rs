@@ -9,26 +9,18 @@ use std::time::{Duration, Instant};
 
 use pressel_live::event::ButtonInput;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::warn;
 
-use super::{Event, OPS, place};
-use crate::config::nearest;
+use super::connection::Client;
+use super::{Event, place};
 
-/// Longest request.
-const LINE_MAX: usize = 64 << 10;
 /// Clients at a time.
 const CLIENTS_MAX: usize = 16;
-/// Events a watcher may lag behind.
-const EVENTS_MAX: usize = 256;
 /// Requests the loop has not seen yet.
 const REQUESTS_MAX: usize = 16;
-/// A client that takes nothing for this long is let go.
-const WRITE_MAX: Duration = Duration::from_secs(5);
 
 /// Why there is no control socket.
 #[derive(Debug)]
@@ -76,6 +68,10 @@ pub struct ControlRequest {
 pub struct Reply(oneshot::Sender<Value>);
 
 impl Reply {
+    pub(super) fn new(back: oneshot::Sender<Value>) -> Self {
+        Reply(back)
+    }
+
     /// Done, nothing to tell.
     pub fn done(self) {
         self.send(json!({ "ok": true }));
@@ -108,9 +104,10 @@ pub struct Control {
     accepting: Option<JoinHandle<()>>,
 }
 
+/// What the loop and the clients' tasks share.
 #[derive(Default)]
-struct Shared {
-    watchers: Mutex<Vec<mpsc::Sender<Arc<str>>>>,
+pub(super) struct Shared {
+    pub(super) watchers: Mutex<Vec<mpsc::Sender<Arc<str>>>>,
     clients: AtomicUsize,
     dropped: AtomicU64,
 }
@@ -187,11 +184,11 @@ async fn accept(listener: UnixListener, shared: Arc<Shared>, tell: mpsc::Sender<
                 let (shared, tell) = (shared.clone(), tell.clone());
                 tokio::spawn(async move {
                     let others = shared.clients.fetch_add(1, Relaxed);
-                    let mut client = Client { stream, buffer: Vec::new() };
+                    let mut client = Client::new(stream);
                     if others < CLIENTS_MAX {
                         client.serve(&shared, &tell).await;
                     } else {
-                        client.write(&line(&json!({ "error": "too many clients" }))).await;
+                        client.refuse("too many clients").await;
                     }
                     shared.clients.fetch_sub(1, Relaxed);
                 });
@@ -202,121 +199,5 @@ async fn accept(listener: UnixListener, shared: Arc<Shared>, tell: mpsc::Sender<
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
-    }
-}
-
-struct Client {
-    stream: UnixStream,
-    buffer: Vec<u8>,
-}
-
-enum Wanted {
-    Engine(Op),
-    Watch,
-}
-
-impl Client {
-    async fn serve(&mut self, shared: &Shared, tell: &mpsc::Sender<ControlRequest>) {
-        while let Some(request) = self.read_line().await {
-            let answer = match request.and_then(|text| understand(&text)) {
-                Ok(Wanted::Watch) => return self.watch(shared).await,
-                Ok(Wanted::Engine(op)) => {
-                    let (back, answer) = oneshot::channel();
-                    let gone = || json!({ "error": "the daemon is on its way out" });
-                    if tell.send(ControlRequest { op, reply: Reply(back) }).await.is_err() {
-                        gone()
-                    } else {
-                        answer.await.unwrap_or_else(|_| gone())
-                    }
-                }
-                Err(text) => json!({ "error": text }),
-            };
-            if !self.write(&line(&answer)).await {
-                return;
-            }
-        }
-    }
-
-    async fn watch(&mut self, shared: &Shared) {
-        let (watcher, mut events) = mpsc::channel::<Arc<str>>(EVENTS_MAX);
-        shared.watchers.lock().unwrap_or_else(PoisonError::into_inner).push(watcher);
-        if !self.write(&line(&json!({ "ok": true }))).await {
-            return;
-        }
-        let mut ignored = [0; 256];
-        loop {
-            tokio::select! {
-                event = events.recv() => match event {
-                    Some(event) => if !self.write(&event).await { return },
-                    None => return, // too slow
-                },
-                read = self.stream.read(&mut ignored) => if !matches!(read, Ok(1..)) { return },
-            }
-        }
-    }
-
-    /// The next line without its end; `None` when the client has gone, an error when the line is too long or no
-    /// text. After a line that is too long the client is let go, since its rest cannot be told from a request.
-    async fn read_line(&mut self) -> Option<Result<String, String>> {
-        loop {
-            if let Some(end) = self.buffer.iter().position(|&b| b == b'\n') {
-                let rest = self.buffer.split_off(end + 1);
-                let mut text = std::mem::replace(&mut self.buffer, rest);
-                text.pop();
-                return Some(String::from_utf8(text).map_err(|_| "the request is not UTF-8".to_owned()));
-            }
-            if self.buffer.len() > LINE_MAX {
-                self.write(&line(&json!({ "error": format!("a request has at most {LINE_MAX} bytes") })))
-                    .await;
-                return None;
-            }
-            match self.stream.read_buf(&mut self.buffer).await {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => return None,
-            }
-        }
-    }
-
-    async fn write(&mut self, text: &str) -> bool {
-        match timeout(WRITE_MAX, self.stream.write_all(text.as_bytes())).await {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => {
-                debug!(%error, "a control client has gone");
-                false
-            }
-            Err(_) => {
-                debug!("a control client takes nothing");
-                false
-            }
-        }
-    }
-}
-
-fn line(value: &Value) -> String {
-    format!("{value}\n")
-}
-
-fn understand(text: &str) -> Result<Wanted, String> {
-    let request: Value = serde_json::from_str(text).map_err(|e| format!("the request is not JSON: {e}"))?;
-    let member = |name: &str| request.get(name).and_then(Value::as_str);
-    let op =
-        member("op").ok_or_else(|| format!("the request has no \"op\"; there are {}", OPS.join(", ")))?;
-    match op {
-        "status" => Ok(Wanted::Engine(Op::Status)),
-        "watch" => Ok(Wanted::Watch),
-        "button" => match member("gesture") {
-            Some("press") => Ok(Wanted::Engine(Op::Button(ButtonInput::Press))),
-            Some("release") => Ok(Wanted::Engine(Op::Button(ButtonInput::Release))),
-            Some(other) => Err(unknown("gesture", other, &["press", "release"])),
-            None => Err("\"button\" needs a \"gesture\": press or release".to_owned()),
-        },
-        other => Err(unknown("op", other, &OPS)),
-    }
-}
-
-fn unknown(what: &str, found: &str, known: &[&str]) -> String {
-    match nearest(found, known.iter().copied()) {
-        Some(meant) => format!("no such {what} \"{found}\"; did you mean \"{meant}\"?"),
-        None => format!("no such {what} \"{found}\"; there are {}", known.join(", ")),
     }
 }

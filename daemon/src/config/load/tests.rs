@@ -108,6 +108,18 @@ fn later_files_win_then_the_environment() {
 }
 
 #[test]
+fn drop_ins_are_read_by_name_whatever_the_folder_s_own_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let drop_ins = folder.path().join("config.d");
+    fs::create_dir(&drop_ins).unwrap();
+    for number in (10..60).rev() {
+        let text = format!("[gate]\npre_roll_ms = {number}\n");
+        fs::write(drop_ins.join(format!("{number}.toml")), text).unwrap();
+    }
+    assert_eq!(load_from(folder.path(), None, []).unwrap().config.gate.pre_roll_ms, 59);
+}
+
+#[test]
 fn a_named_file_replaces_the_installed_ones_and_must_exist() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.toml"), "[talk]\nmode = \"tap\"\n").unwrap();
