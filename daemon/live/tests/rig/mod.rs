@@ -64,6 +64,9 @@ pub struct Rig {
     complete: bool,
     over: bool,
     closing: bool,
+    /// The person's activity is marked by us; it has begun and not ended.
+    manual: bool,
+    activity: bool,
     unanswered: Vec<String>,
     due: Option<Instant>,
     /// Whether surroundings answer by themselves.
@@ -90,6 +93,8 @@ impl Rig {
             complete: false,
             over: true,
             closing: false,
+            manual: false,
+            activity: false,
             unanswered: Vec::new(),
             due: None,
             obliging,
@@ -176,8 +181,8 @@ impl Rig {
             Action::Dial { link } => {
                 assert!(*link > self.link, "dial {link} after {}", self.link);
                 self.link = *link;
-                (self.opened, self.set_up, self.complete, self.over, self.closing) =
-                    (false, false, false, false, false);
+                (self.opened, self.set_up, self.complete) = (false, false, false);
+                (self.over, self.closing, self.activity) = (false, false, false);
             }
             Action::Send { link, message } => {
                 assert_eq!(*link, self.link, "sent on another link");
@@ -192,6 +197,19 @@ impl Rig {
                     "setup first, and once"
                 );
                 assert!(self.complete || kind == "setup", "{kind} before setupComplete");
+                let fits = match kind.as_str() {
+                    "setup" => {
+                        self.manual = message.contains("\"disabled\":true");
+                        true
+                    }
+                    "activityStart" => self.manual && !std::mem::replace(&mut self.activity, true),
+                    "activityEnd" => self.manual && std::mem::replace(&mut self.activity, false),
+                    "audioStreamEnd" => !self.manual,
+                    "audio" => (self.activity || !self.manual) && samples(message) > 0,
+                    "toolResponse" => true,
+                    _ => false,
+                };
+                assert!(fits, "{kind} out of place");
             }
             Action::Close { link, .. } => {
                 assert_eq!(*link, self.link);
