@@ -113,7 +113,11 @@ impl Conversation {
         if content.turn_complete {
             self.on_turn_complete(now);
         }
-        if content.interaction == Some(Interaction::Idle) {
+        // The model has decided: it waits for more, or the turn ended for a reason other than being complete.
+        let silent = content.waiting_for_input || content.turn_complete_reason.is_some();
+        if content.interaction == Some(Interaction::Idle)
+            || (silent && !self.tool_answered && self.calls.is_empty())
+        {
             self.shorten_thinking(now + DONE_GRACE);
         }
     }
