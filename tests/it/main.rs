@@ -2,11 +2,13 @@
 mod aloop;
 mod answer;
 mod devices;
+mod ending;
 mod faults;
 mod hold;
 mod open;
 mod refusals;
 mod scene;
+mod service;
 mod sound;
 mod talks;
 mod tap;
