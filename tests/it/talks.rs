@@ -9,7 +9,7 @@ use pressel_world::talk::{Failure, Faults, Simulation, Talk, World, play, play_t
 /// Fewer talks than this: the folder was not found, or files got lost.
 const TALKS_MIN: usize = 25;
 /// Runs with faults of each talk. `PRESSEL_SEEDS=500` runs more, `PRESSEL_SEED=7` that one alone.
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 12;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("talks")

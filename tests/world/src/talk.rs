@@ -10,9 +10,11 @@
 //! tests/talks/README.md lists every word. [`Talk::parse`] reads a talk, [`play`] plays it and [`play_through`] does so
 //! under [`faults`], where only what always holds (`law`) is looked at.
 
+mod actions;
 mod capture;
 mod deeds;
 pub mod faults;
+mod header;
 mod law;
 mod line;
 mod network;

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use pressel_live::event::{Input, LinkInput, ToolResult};
+use pressel_live::event::{ButtonInput, Input, LinkInput, MicrophoneInput, SpeakerInput, ToolResult};
 
+use super::faults::Faults;
 use super::network::Link;
 use super::player::World;
-use super::script::{Deed, Part, Server};
-use super::simulation::Simulation;
+use super::script::{Cable, Deed, Part, Server};
+use super::simulation::{Happening, SET_UP, Simulation};
 
 /// How long a server's line waits for a link to be said on.
 const LINK_WAIT: Duration = Duration::from_secs(5);
@@ -103,6 +104,78 @@ impl Simulation {
                 return Err(otherwise.to_owned());
             }
             self.step_one(limit);
+        }
+    }
+
+    fn press_or_release(&mut self, button: ButtonInput) {
+        self.pressed = button == ButtonInput::Press;
+        self.input(Input::Button(button));
+        if self.faults.as_mut().is_some_and(Faults::bounces) {
+            self.input(Input::Button(button));
+        }
+    }
+
+    fn set_key(&mut self, present: bool) {
+        self.key = present;
+        self.input(Input::Key(present));
+    }
+
+    fn plug_microphone(&mut self, cable: Cable) {
+        self.catch_up();
+        self.capture.plug(cable);
+        match cable {
+            Cable::Lost => self.input(Input::Microphone(MicrophoneInput::Lost)),
+            Cable::Back => self.input(Input::Microphone(MicrophoneInput::Back)),
+            Cable::Stuck => {}
+        }
+    }
+
+    fn plug_speaker(&mut self, cable: Cable) {
+        self.speaker.plug(self.now, cable);
+        match cable {
+            Cable::Lost => self.input(Input::Speaker(SpeakerInput::Lost)),
+            Cable::Back => self.input(Input::Speaker(SpeakerInput::Back)),
+            Cable::Stuck => {}
+        }
+    }
+
+    fn finish_tool(&mut self, result: ToolResult) {
+        self.law.finished(&result.id);
+        self.input(Input::ToolResult(result));
+    }
+
+    pub(super) fn shut_down(&mut self) {
+        self.input(Input::Shutdown);
+        self.law.stop();
+        self.stopped = true;
+    }
+
+    /// Everything is let go: nobody presses or speaks, everything is plugged in, the server obliges.
+    pub(super) fn let_go(&mut self) {
+        self.faults = None;
+        self.obliging = true;
+        self.room.dial.get_or_insert(SET_UP);
+        self.catch_up();
+        self.capture.speaking = false;
+        if let Some(link) = self.network.newest().filter(|link| !link.over) {
+            let (number, opened) = (link.number, link.opened);
+            if !opened {
+                self.plan(self.now, Happening::Link(number, LinkInput::Opened));
+            }
+            self.plan(self.now + SET_UP, Happening::SetUp(number));
+        }
+        if self.pressed {
+            self.press_or_release(ButtonInput::Release);
+        }
+        if self.capture.cable != Cable::Back {
+            self.plug_microphone(Cable::Back);
+        }
+        self.plug_speaker(Cable::Back);
+        if !self.key {
+            self.set_key(true);
+        }
+        for id in self.law.calls() {
+            self.finish_tool(ToolResult { id, outcome: Ok(serde_json::Map::new()) });
         }
     }
 }

@@ -1,14 +1,13 @@
 //! Text to [`Talk`]; a mistake is told with its line.
 
 use std::fmt;
-use std::time::Duration;
 
 use pressel_live::event::{ButtonInput, Phase};
-use pressel_live::settings::{OpenStart, Settings, TalkMode};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use super::header::Header;
 use super::line::Line;
-use super::script::{Cable, Count, Deed, Event, Expect, Part, Room, Server, Sight, Step, Talk, What};
+use super::script::{Cable, Count, Deed, Event, Expect, Part, Server, Sight, Step, Talk, What};
 
 /// What is wrong with a talk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,18 +25,6 @@ impl fmt::Display for Mistake {
 }
 
 impl std::error::Error for Mistake {}
-
-/// What the settings lines say.
-struct Header {
-    settings: Settings,
-    room: Room,
-    tail: Duration,
-    end_silence: Duration,
-    no_speech: Duration,
-    start: OpenStart,
-    idle: Option<Duration>,
-    seen: Vec<String>,
-}
 
 impl Talk {
     /// Reads a talk.
@@ -64,128 +51,6 @@ impl Talk {
             return Err(Mistake { line: text.lines().count().max(1), text: "nothing happens".to_owned() });
         }
         Ok(Talk { settings: header.settings, room: header.room, steps })
-    }
-}
-
-impl Default for Header {
-    fn default() -> Self {
-        let ms = Duration::from_millis;
-        let tail = ms(200);
-        Header {
-            settings: Settings {
-                model: "gemini-3.8-live".to_owned(),
-                talk: TalkMode::Hold { tail },
-                voice: None,
-                language: None,
-                instruction: None,
-                transcribe_input: true,
-                transcribe_output: true,
-                compression: None,
-                speech_interrupts: true,
-                start_eager: None,
-                end_eager: None,
-                start_after: None,
-                end_after: Some(ms(800)),
-                temperature: None,
-                thinking: None,
-                tools: Vec::new(),
-                utterance_max: ms(15_000),
-                quiet_close: ms(60_000),
-                setup_timeout: ms(15_000),
-                answer_timeout: ms(30_000),
-                seed: 1,
-            },
-            room: Room { pre_roll: ms(300), hangover: ms(700), dial: Some(ms(30)), goodbye: ms(20) },
-            tail,
-            end_silence: ms(1200),
-            no_speech: ms(8000),
-            start: OpenStart::Press,
-            idle: Some(ms(30_000)),
-            seen: Vec::new(),
-        }
-    }
-}
-
-impl Header {
-    fn mode(&self, name: &str) -> Result<TalkMode, String> {
-        match name {
-            "hold" => Ok(TalkMode::Hold { tail: self.tail }),
-            "tap" => Ok(TalkMode::Tap { end_silence: self.end_silence, no_speech: self.no_speech }),
-            "open" => Ok(TalkMode::Open { start: self.start, idle: self.idle }),
-            other => Err(format!("a mode is hold, tap or open, not {other}")),
-        }
-    }
-
-    /// Takes a settings line; false if it is none.
-    fn take(&mut self, line: &mut Line) -> Result<bool, String> {
-        const NAMES: [&str; 18] = [
-            "mode",
-            "tail",
-            "end_silence",
-            "no_speech",
-            "start",
-            "idle",
-            "model",
-            "tools",
-            "utterance_max",
-            "quiet_close",
-            "setup_timeout",
-            "answer_timeout",
-            "end_after",
-            "pre_roll",
-            "hangover",
-            "dial",
-            "goodbye",
-            "seed",
-        ];
-        let Some(name) = NAMES.into_iter().find(|name| line.takes(name)) else { return Ok(false) };
-        if self.seen.iter().any(|seen| seen == name) {
-            return Err(format!("{name} is set twice"));
-        }
-        self.seen.push(name.to_owned());
-        match name {
-            "mode" => {
-                let mode = line.word("mode")?;
-                self.settings.talk = self.mode(&mode)?;
-            }
-            "tail" => self.tail = line.duration()?,
-            "end_silence" => self.end_silence = line.duration()?,
-            "no_speech" => self.no_speech = line.duration()?,
-            "start" => {
-                self.start = match line.word("start")?.as_str() {
-                    "press" => OpenStart::Press,
-                    "speech" => OpenStart::Speech,
-                    "always" => OpenStart::Always,
-                    other => return Err(format!("start is press, speech or always, not {other}")),
-                }
-            }
-            "idle" => self.idle = if line.takes("never") { None } else { Some(line.duration()?) },
-            "model" => self.settings.model = line.word("model")?,
-            "tools" => {
-                let name = line.word("tools")?;
-                let declaration = json!({ "name": name, "description": name });
-                self.settings.tools = vec![json!({ "functionDeclarations": [declaration] })];
-            }
-            "utterance_max" => self.settings.utterance_max = line.duration()?,
-            "quiet_close" => self.settings.quiet_close = line.duration()?,
-            "setup_timeout" => self.settings.setup_timeout = line.duration()?,
-            "answer_timeout" => self.settings.answer_timeout = line.duration()?,
-            "end_after" => self.settings.end_after = Some(line.duration()?),
-            "pre_roll" => self.room.pre_roll = line.duration()?,
-            "hangover" => self.room.hangover = line.duration()?,
-            "dial" => self.room.dial = if line.takes("by-hand") { None } else { Some(line.duration()?) },
-            "goodbye" => self.room.goodbye = line.duration()?,
-            _ => self.settings.seed = line.number("seed")?,
-        }
-        line.end()?;
-        // The mode is made of other lines, which may follow it.
-        let name = match self.settings.talk {
-            TalkMode::Hold { .. } => "hold",
-            TalkMode::Tap { .. } => "tap",
-            TalkMode::Open { .. } => "open",
-        };
-        self.settings.talk = self.mode(name)?;
-        Ok(true)
     }
 }
 
@@ -368,6 +233,10 @@ pub(super) fn phase_word(phase: Phase) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use pressel_live::settings::TalkMode;
+
     use super::*;
 
     fn mistake(text: &str) -> String {

@@ -4,28 +4,24 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use pressel_live::Conversation;
-use pressel_live::event::{
-    Action, ButtonInput, Input, LinkInput, Listen, MicrophoneInput, Note, Phase, SpeakerInput, ToolResult,
-};
+use pressel_live::event::{Input, LinkInput, Listen, MicrophoneInput, Phase, SpeakerInput};
 use pressel_live::settings::{OpenStart, TalkMode};
 
 use super::capture::{Capture, TICK};
 use super::faults::Faults;
 use super::law::Law;
 use super::network::Network;
-use super::player::{Entry, Seen, World};
-use super::script::{Cable, Deed, Part, Room, Talk};
+use super::player::{Entry, World};
+use super::script::{Deed, Part, Room, Talk};
 use super::sound::Speaker;
 
-/// From a word to the microphone until it is obeyed.
-const OBEY: Duration = Duration::from_millis(3);
 /// From `setup` to `setupComplete` where the server answers by itself.
-const SET_UP: Duration = Duration::from_millis(60);
+pub(super) const SET_UP: Duration = Duration::from_millis(60);
 /// After everything is let go: longer than all waits of a conversation together.
 const LONG: Duration = Duration::from_secs(300);
 
 /// Something that will happen.
-enum Happening {
+pub(super) enum Happening {
     /// 20 ms more are captured.
     Tick,
     /// The microphone obeys.
@@ -40,7 +36,7 @@ enum Happening {
 /// The conversation alone in virtual time.
 pub struct Simulation {
     began: Instant,
-    now: Duration,
+    pub(super) now: Duration,
     pub(super) conversation: Conversation,
     pub(super) capture: Capture,
     pub(super) speaker: Speaker,
@@ -48,21 +44,21 @@ pub struct Simulation {
     pub(super) law: Law,
     pub(super) room: Room,
     pub(super) faults: Option<Faults>,
-    agenda: BTreeMap<(Duration, u64), Happening>,
+    pub(super) agenda: BTreeMap<(Duration, u64), Happening>,
     happened: u64,
-    journal: Vec<Entry>,
-    phase: Phase,
+    pub(super) journal: Vec<Entry>,
+    pub(super) phase: Phase,
     /// The server completes setups by itself.
-    obliging: bool,
+    pub(super) obliging: bool,
     /// When the chunk before was handed over.
     chunk_at: Duration,
     /// Chunks are captured one by one.
     ticks: bool,
     /// The timer as the conversation set it, and when it will be served.
     timer: Option<(Duration, Duration)>,
-    pressed: bool,
-    key: bool,
-    stopped: bool,
+    pub(super) pressed: bool,
+    pub(super) key: bool,
+    pub(super) stopped: bool,
 }
 
 impl Simulation {
@@ -104,7 +100,7 @@ impl Simulation {
         self.began + self.now
     }
 
-    fn plan(&mut self, at: Duration, what: Happening) {
+    pub(super) fn plan(&mut self, at: Duration, what: Happening) {
         self.happened += 1;
         self.agenda.insert((at.max(self.now), self.happened), what);
     }
@@ -286,179 +282,6 @@ impl Simulation {
             self.perform(action);
         }
     }
-
-    fn see(&mut self, seen: Seen) {
-        self.journal.push(Entry { at: self.now, seen });
-    }
-
-    fn perform(&mut self, action: Action) {
-        let now = self.now;
-        self.law.acted(now, &format!("{action:.60?}"));
-        match action {
-            Action::Dial { link } => {
-                self.law.dial(now, link, &self.network);
-                self.network.dial(link);
-                self.see(Seen::Dial);
-                if let Some(after) = self.room.dial {
-                    let fails = self.faults.as_mut().is_some_and(Faults::dial_fails);
-                    let failed = LinkInput::Failed { http_status: None, reason: "no route".to_owned() };
-                    let news = if fails { failed } else { LinkInput::Opened };
-                    self.plan(now + after, Happening::Link(link, news));
-                }
-            }
-            Action::Send { link: number, message } => self.send(number, &message),
-            Action::Close { link: number, .. } => {
-                let link = self.network.link(number);
-                self.law.close(now, link.as_deref(), number);
-                if let Some(link) = link {
-                    link.closing = true;
-                }
-                self.see(Seen::Close);
-                let goodbye = self.faults.as_mut().map_or(self.room.goodbye, Faults::goodbye);
-                let closed = LinkInput::Closed { code: 1000, reason: String::new() };
-                self.plan(now + goodbye, Happening::Link(number, closed));
-            }
-            Action::Listen(listen) => {
-                self.law.listen(now, listen);
-                self.see(Seen::Listen(match listen {
-                    Listen::Rest => "rest",
-                    Listen::All { .. } => "all",
-                    Listen::Gated { .. } => "gated",
-                }));
-                self.agenda.retain(|_, what| !matches!(what, Happening::Obey(_)));
-                self.plan(now + OBEY, Happening::Obey(listen));
-            }
-            Action::Play { turn, samples, rate_hz } => {
-                self.law.play(now, turn, &samples);
-                self.see(Seen::Play);
-                let time = Duration::from_secs_f64(samples.len() as f64 / f64::from(rate_hz));
-                let report = self.speaker.play(now, turn, time);
-                self.report(report);
-            }
-            Action::EndOfTurn { turn } => {
-                self.law.end_of_turn(now, turn);
-                let report = self.speaker.end_of_turn(now, turn);
-                self.report(report);
-            }
-            Action::Flush { turn } => {
-                self.law.flush(now, turn);
-                self.speaker.flush(now, turn);
-                self.see(Seen::Flush);
-            }
-            Action::Show(phase) => {
-                self.law.show(now, phase);
-                self.phase = phase;
-                self.see(Seen::Phase(phase));
-            }
-            Action::CallTool { id, name, .. } => {
-                self.law.call(now, &id);
-                self.see(Seen::Call(name));
-            }
-            Action::CancelTools { ids } => {
-                self.law.cancel(now, &ids);
-                self.see(Seen::CancelTools);
-            }
-            Action::Note(note) => self.see(Seen::Note(words(&note))),
-        }
-    }
-
-    fn report(&mut self, report: Option<(Duration, SpeakerInput)>) {
-        if let Some((at, report)) = report {
-            let late = self.faults.as_mut().map_or(Duration::ZERO, Faults::report_late);
-            self.plan(at + late, Happening::Speaker(report));
-        }
-    }
-
-    fn send(&mut self, number: u32, message: &str) {
-        let now = self.now;
-        let Some(link) = self.network.link(number) else {
-            return self.law.holds(now, false, || format!("sent on link {number}, which was never dialled"));
-        };
-        let Some(kind) = self.law.send(now, link, message, &self.capture) else { return };
-        if link.order.last() != Some(&kind) {
-            link.order.push(kind.clone());
-        }
-        let text = if kind == "audio" { String::new() } else { message.to_owned() };
-        if kind == "setup" {
-            link.set_up = true;
-            if self.obliging {
-                self.plan(now + SET_UP, Happening::SetUp(number));
-            }
-        }
-        self.see(Seen::Sent(kind, text));
-    }
-
-    pub(super) fn press_or_release(&mut self, button: ButtonInput) {
-        self.pressed = button == ButtonInput::Press;
-        self.input(Input::Button(button));
-        if self.faults.as_mut().is_some_and(Faults::bounces) {
-            self.input(Input::Button(button));
-        }
-    }
-
-    pub(super) fn set_key(&mut self, present: bool) {
-        self.key = present;
-        self.input(Input::Key(present));
-    }
-
-    pub(super) fn plug_microphone(&mut self, cable: Cable) {
-        self.catch_up();
-        self.capture.plug(cable);
-        match cable {
-            Cable::Lost => self.input(Input::Microphone(MicrophoneInput::Lost)),
-            Cable::Back => self.input(Input::Microphone(MicrophoneInput::Back)),
-            Cable::Stuck => {}
-        }
-    }
-
-    pub(super) fn plug_speaker(&mut self, cable: Cable) {
-        self.speaker.plug(self.now, cable);
-        match cable {
-            Cable::Lost => self.input(Input::Speaker(SpeakerInput::Lost)),
-            Cable::Back => self.input(Input::Speaker(SpeakerInput::Back)),
-            Cable::Stuck => {}
-        }
-    }
-
-    pub(super) fn finish_tool(&mut self, result: ToolResult) {
-        self.law.finished(&result.id);
-        self.input(Input::ToolResult(result));
-    }
-
-    pub(super) fn shut_down(&mut self) {
-        self.input(Input::Shutdown);
-        self.law.stop();
-        self.stopped = true;
-    }
-
-    /// Everything is let go: nobody presses or speaks, everything is plugged in, the server obliges.
-    fn let_go(&mut self) {
-        self.faults = None;
-        self.obliging = true;
-        self.room.dial.get_or_insert(SET_UP);
-        self.catch_up();
-        self.capture.speaking = false;
-        if let Some(link) = self.network.newest().filter(|link| !link.over) {
-            let (number, opened) = (link.number, link.opened);
-            if !opened {
-                self.plan(self.now, Happening::Link(number, LinkInput::Opened));
-            }
-            self.plan(self.now + SET_UP, Happening::SetUp(number));
-        }
-        if self.pressed {
-            self.press_or_release(ButtonInput::Release);
-        }
-        if self.capture.cable != Cable::Back {
-            self.plug_microphone(Cable::Back);
-        }
-        self.plug_speaker(Cable::Back);
-        if !self.key {
-            self.set_key(true);
-        }
-        for id in self.law.calls() {
-            self.finish_tool(ToolResult { id, outcome: Ok(serde_json::Map::new()) });
-        }
-    }
 }
 
 impl World for Simulation {
@@ -517,27 +340,5 @@ impl World for Simulation {
             "a timer after the end".to_owned()
         });
         self.law.broken().to_vec()
-    }
-}
-
-/// A note as the talks spell it.
-fn words(note: &Note) -> String {
-    match note {
-        Note::Heard(text) => format!("heard {text}"),
-        Note::Said(text) => format!("said {text}"),
-        Note::Hearing(text) => format!("hearing {text}"),
-        Note::LinkUp { resumed: true } => "link-up resumed".to_owned(),
-        Note::LinkUp { resumed: false } => "link-up fresh".to_owned(),
-        Note::LinkDown { retry: true, .. } => "link-down retry".to_owned(),
-        Note::LinkDown { retry: false, reason, .. } => format!("link-down final {reason}"),
-        Note::FirstSound { .. } => "first-sound".to_owned(),
-        Note::UtteranceEnded => "utterance-ended".to_owned(),
-        Note::Interrupted => "interrupted".to_owned(),
-        Note::TurnComplete => "turn-complete".to_owned(),
-        Note::Usage(_) => "usage".to_owned(),
-        Note::Unread { kind } => format!("unread {kind}"),
-        Note::SpeechDropped { .. } => "speech-dropped".to_owned(),
-        Note::AnswerDropped { .. } => "answer-dropped".to_owned(),
-        _ => "other".to_owned(),
     }
 }
