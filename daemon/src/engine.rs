@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use pressel_hal::Edge;
 use pressel_live::Conversation;
-use pressel_live::event::{Action, ButtonInput, Input, Note, Phase};
+use pressel_live::event::{Action, ButtonInput, Input, LinkInput, Note, Phase};
 use pressel_live::profile::Profile;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant as Clock, sleep_until, timeout};
@@ -282,7 +282,12 @@ impl Engine {
         }
     }
 
-    fn on_wire(&mut self, News { link, input, at }: News) {
+    fn on_wire(&mut self, News { link, mut input, at }: News) {
+        if let (Some(key), LinkInput::Closed { reason, .. } | LinkInput::Failed { reason, .. }) =
+            (&self.edges.key, &mut input)
+        {
+            *reason = key.blot_out(std::mem::take(reason)); // it goes to log, status and watchers
+        }
         self.message_at = at;
         self.conversation.handle_input(Instant::now(), Input::Link(link, input));
         self.perform_all();

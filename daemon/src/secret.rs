@@ -74,6 +74,11 @@ impl Key {
         value
     }
 
+    /// Somebody else's words, in which the key is blotted out should they quote it.
+    pub fn blot_out(&self, words: String) -> String {
+        if words.contains(self.text.as_str()) { words.replace(self.text.as_str(), "…") } else { words }
+    }
+
     /// Where it came from.
     pub fn source(&self) -> &Source {
         &self.source
@@ -301,6 +306,15 @@ mod tests {
         let printed = format!("{key} {key:?} {:?}", key.header_value());
         assert!(!printed.contains(SECRET), "{printed}");
         assert_eq!(key.header_value().as_bytes(), SECRET.as_bytes());
+    }
+
+    #[test]
+    fn a_quoted_key_is_blotted_out() {
+        let key =
+            Key::new(Zeroizing::new(SECRET.into()), Source::Environment(VARIABLES[0])).unwrap().unwrap();
+        let words = format!("API key {SECRET} not valid ({SECRET})");
+        assert_eq!(key.blot_out(words), "API key … not valid (…)");
+        assert_eq!(key.blot_out("not valid".into()), "not valid");
     }
 
     #[test]
