@@ -6,6 +6,7 @@ mod ending;
 mod faults;
 mod hold;
 mod open;
+mod privacy;
 mod refusals;
 mod scene;
 mod service;
