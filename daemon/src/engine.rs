@@ -172,7 +172,11 @@ impl Engine {
                 self.report.closed(now);
                 self.edges.wire.close(link, code);
             }
-            Action::Listen(listen) => self.edges.sound.listen(listen),
+            Action::Listen(listen) => {
+                self.edges.sound.listen(listen);
+                self.report.listens(listen);
+                self.edges.control.publish(&Event::listen(listen), now);
+            }
             Action::Play { turn, samples, rate_hz } => {
                 let dropped = self.edges.sound.play(turn, samples, rate_hz) as u64;
                 if dropped > 0 {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use pressel_live::Conversation;
-use pressel_live::event::Note;
+use pressel_live::event::{Listen, Note};
 use pressel_live::settings::TalkMode;
 use tracing::{debug, info, warn};
 
@@ -14,7 +14,7 @@ use crate::notify::{Pulse, Watch};
 use crate::secret::Key;
 use crate::sound::{DeviceNews, Facts, Side, Sound};
 use crate::stats::Stats;
-use crate::status::{DeviceStatus, LinkStatus, Status, phase_word};
+use crate::status::{DeviceStatus, LinkStatus, Status, listen_word, phase_word};
 use crate::wire::Traffic;
 
 /// Has the watchdog look at both sound threads.
@@ -72,6 +72,7 @@ impl Report {
             too_long_told: false,
             loss_told: false,
         };
+        report.listens(Listen::Rest);
         report.find_missing();
         report
     }
@@ -84,6 +85,11 @@ impl Report {
     /// Both sound threads have opened their card, or said why not.
     pub fn both_cards_looked_for(&self) -> bool {
         self.looked_for == [true, true]
+    }
+
+    /// What leaves the microphone from now on.
+    pub fn listens(&mut self, listen: Listen) {
+        self.sides[Side::Microphone as usize].listens = Some(listen_word(listen).to_owned());
     }
 
     /// A dial began.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use pressel_live::event::Phase;
+use pressel_live::event::{Listen, Phase};
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{Counters, LatencySummary};
@@ -78,6 +78,8 @@ pub struct DeviceStatus {
     pub level_dbfs: Option<f32>,
     /// Noise floor in dBFS.
     pub floor_dbfs: Option<f32>,
+    /// Microphone: what leaves it, see [`listen_word`].
+    pub listens: Option<String>,
     /// Speaker: whether what is queued can be taken back.
     pub rewinds: Option<bool>,
 }
@@ -94,6 +96,15 @@ pub fn phase_word(phase: Phase) -> &'static str {
         Phase::Listening => "listening",
         Phase::Thinking => "thinking",
         Phase::Speaking => "speaking",
+    }
+}
+
+/// The name of what leaves the microphone, in status and events.
+pub fn listen_word(listen: Listen) -> &'static str {
+    match listen {
+        Listen::Rest => "rest",
+        Listen::All { .. } => "all",
+        Listen::Gated { .. } => "gated",
     }
 }
 
@@ -150,6 +161,12 @@ impl fmt::Display for DeviceStatus {
             (Some(format), _) => write!(f, ", {format}")?,
             (None, Some(problem)) => return write!(f, ", {problem}"),
             (None, None) => return f.write_str(", not open"),
+        }
+        match self.listens.as_deref() {
+            Some("rest") => f.write_str(", nothing is passed on")?,
+            Some("all") => f.write_str(", everything is passed on")?,
+            Some("gated") => f.write_str(", speech is passed on")?,
+            _ => {}
         }
         if let Some(level) = self.level_dbfs {
             write!(f, ", level {level:.0} dBFS")?;
@@ -243,6 +260,7 @@ mod tests {
             microphone: DeviceStatus {
                 device: "hw:CARD=Array".into(),
                 format: Some("16000 Hz, 6 ch".into()),
+                listens: Some("rest".into()),
                 level_dbfs: Some(-54.6),
                 ..DeviceStatus::default()
             },
@@ -272,7 +290,7 @@ mod tests {
         check("daemon", "0.1.0, pid 412, up 1 h 2 min");
         check("key", "none");
         check("link", "down for 0 s, gemini-3.8-live at wss://example.org; last ended: 1008 model not found");
-        check("microphone", "hw:CARD=Array, 16000 Hz, 6 ch, level -55 dBFS, 0 xruns");
+        check("microphone", "hw:CARD=Array, 16000 Hz, 6 ch, nothing is passed on, level -55 dBFS, 0 xruns");
         check("speaker", "default, busy (held by pid 7, aplay)");
         check("press to light", "last 2.0 ms, half below 2.0, 95 % below 2.5, longest 3.0, of 3");
         check("dropped", "1.5 s of speech");

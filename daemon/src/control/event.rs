@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use pressel_live::event::{Note, Phase};
+use pressel_live::event::{Listen, Note, Phase};
 use serde::Serialize;
 
 use crate::stats::Latency;
-use crate::status::phase_word;
+use crate::status::{listen_word, phase_word};
 
 /// One event; on the wire an object with `event`, `at_ns` (CLOCK_MONOTONIC) and the members below.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -16,6 +16,11 @@ pub enum Event<'a> {
     Phase {
         /// As in status.
         phase: &'a str,
+    },
+    /// What leaves the microphone from now on.
+    Listen {
+        /// As in status: `rest`, `all` or `gated`.
+        what: &'a str,
     },
     /// What the person was understood to say: append.
     Heard {
@@ -102,6 +107,11 @@ impl<'a> Event<'a> {
         Event::Phase { phase: phase_word(phase) }
     }
 
+    /// This leaves the microphone from now on.
+    pub fn listen(listen: Listen) -> Self {
+        Event::Listen { what: listen_word(listen) }
+    }
+
     /// A latency was measured.
     pub fn latency(latency: Latency, length: std::time::Duration) -> Self {
         Event::Latency { name: latency.name(), ms: length.as_secs_f64() * 1000.0 }
@@ -172,6 +182,7 @@ mod tests {
     fn all() -> Vec<Event<'static>> {
         let all = vec![
             Event::Phase { phase: "" },
+            Event::Listen { what: "" },
             Event::Heard { text: "" },
             Event::Hearing { text: "" },
             Event::Said { text: "" },
@@ -188,7 +199,8 @@ mod tests {
             Event::Told { text: "" },
         ];
         match all[0] {
-            Event::Phase { .. } | Event::Heard { .. } | Event::Hearing { .. } | Event::Said { .. } => {}
+            Event::Phase { .. } | Event::Listen { .. } => {}
+            Event::Heard { .. } | Event::Hearing { .. } | Event::Said { .. } => {}
             Event::Latency { .. } | Event::LinkUp { .. } | Event::LinkDown { .. } => {}
             Event::FirstSound { .. } | Event::UtteranceEnded | Event::Interrupted | Event::TurnComplete => {}
             Event::Usage { .. } | Event::Unread { .. } | Event::Dropped { .. } | Event::Told { .. } => {}
