@@ -64,6 +64,11 @@ impl Authority {
         &self.ca_pem
     }
 
+    /// TLS settings of a server it vouches for, for a server of one's own.
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
+
     /// Does the server's side of the handshake.
     pub(crate) async fn accept(&self, tcp: TcpStream) -> io::Result<Stream> {
         let tls = TlsAcceptor::from(Arc::clone(&self.config)).accept(tcp).await?;

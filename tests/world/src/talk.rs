@@ -26,6 +26,7 @@ mod sound;
 mod uplink;
 
 pub use faults::Faults;
+pub use network::message;
 pub use player::{Failure, World, play, play_through};
 pub use script::Talk;
 pub use simulation::Simulation;

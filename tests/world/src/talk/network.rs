@@ -74,52 +74,58 @@ impl Network {
 
     /// One message; a completed turn makes what follows another answer.
     pub(super) fn message(&mut self, parts: &[Part]) -> Vec<u8> {
-        let mut message = json!({});
-        for part in parts {
-            match part {
-                Part::SetupComplete => message["setupComplete"] = json!({}),
-                Part::Audio(time) => {
-                    let turn = &mut message["serverContent"]["modelTurn"]["parts"];
-                    if let Value::Array(parts) = turn {
-                        parts.push(self.sound(*time));
-                    } else {
-                        *turn = json!([self.sound(*time)]);
-                    }
-                }
-                Part::Said(text) => message["serverContent"]["outputTranscription"] = json!({ "text": text }),
-                Part::Heard(text) => message["serverContent"]["inputTranscription"] = json!({ "text": text }),
-                Part::Interrupted => message["serverContent"]["interrupted"] = json!(true),
-                Part::GenerationComplete => message["serverContent"]["generationComplete"] = json!(true),
-                Part::TurnComplete => message["serverContent"]["turnComplete"] = json!(true),
-                Part::InProgress(more) => {
-                    let status = if *more { "IN_PROGRESS" } else { "IDLE" };
-                    message["serverContent"]["interactionStatus"] = json!(status);
-                }
-                Part::Handle(Some(handle)) => {
-                    message["sessionResumptionUpdate"] = json!({ "newHandle": handle, "resumable": true });
-                }
-                Part::Handle(None) => message["sessionResumptionUpdate"] = json!({ "newHandle": "" }),
-                Part::GoAway(Some(left)) => {
-                    message["goAway"] = json!({ "timeLeft": format!("{}s", left.as_secs_f64()) });
-                }
-                Part::GoAway(None) => message["goAway"] = json!({}),
-                Part::Call { name, id } => {
-                    let call = json!({ "name": name, "id": id, "args": { "on": true } });
-                    let calls = &mut message["toolCall"]["functionCalls"];
-                    if let Value::Array(calls) = calls {
-                        calls.push(call);
-                    } else {
-                        *calls = json!([call]);
-                    }
-                }
-                Part::Cancel(ids) => message["toolCallCancellation"] = json!({ "ids": ids }),
-            }
-        }
+        let message = message(parts, |time| self.sound(time));
         if parts.contains(&Part::TurnComplete) {
             self.answer += 1;
         }
-        bytes(&message)
+        message
     }
+}
+
+/// One message with these parts; `sound` makes a part of so long.
+pub fn message(parts: &[Part], mut sound: impl FnMut(Duration) -> Value) -> Vec<u8> {
+    let mut message = json!({});
+    for part in parts {
+        match part {
+            Part::SetupComplete => message["setupComplete"] = json!({}),
+            Part::Audio(time) => {
+                let turn = &mut message["serverContent"]["modelTurn"]["parts"];
+                if let Value::Array(parts) = turn {
+                    parts.push(sound(*time));
+                } else {
+                    *turn = json!([sound(*time)]);
+                }
+            }
+            Part::Said(text) => message["serverContent"]["outputTranscription"] = json!({ "text": text }),
+            Part::Heard(text) => message["serverContent"]["inputTranscription"] = json!({ "text": text }),
+            Part::Interrupted => message["serverContent"]["interrupted"] = json!(true),
+            Part::GenerationComplete => message["serverContent"]["generationComplete"] = json!(true),
+            Part::TurnComplete => message["serverContent"]["turnComplete"] = json!(true),
+            Part::InProgress(more) => {
+                let status = if *more { "IN_PROGRESS" } else { "IDLE" };
+                message["serverContent"]["interactionStatus"] = json!(status);
+            }
+            Part::Handle(Some(handle)) => {
+                message["sessionResumptionUpdate"] = json!({ "newHandle": handle, "resumable": true });
+            }
+            Part::Handle(None) => message["sessionResumptionUpdate"] = json!({ "newHandle": "" }),
+            Part::GoAway(Some(left)) => {
+                message["goAway"] = json!({ "timeLeft": format!("{}s", left.as_secs_f64()) });
+            }
+            Part::GoAway(None) => message["goAway"] = json!({}),
+            Part::Call { name, id } => {
+                let call = json!({ "name": name, "id": id, "args": { "on": true } });
+                let calls = &mut message["toolCall"]["functionCalls"];
+                if let Value::Array(calls) = calls {
+                    calls.push(call);
+                } else {
+                    *calls = json!([call]);
+                }
+            }
+            Part::Cancel(ids) => message["toolCallCancellation"] = json!({ "ids": ids }),
+        }
+    }
+    bytes(&message)
 }
 
 /// As the service sends it: pretty-printed, with a line feed at the end.
