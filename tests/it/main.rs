@@ -1,6 +1,7 @@
 //! One binary, so that it links once.
 mod aloop;
 mod answer;
+mod captures;
 mod devices;
 mod ending;
 mod faults;
@@ -8,6 +9,7 @@ mod hold;
 mod open;
 mod privacy;
 mod refusals;
+mod replay;
 mod scene;
 mod service;
 mod sound;
