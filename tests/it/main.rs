@@ -15,3 +15,4 @@ mod service;
 mod sound;
 mod talks;
 mod tap;
+mod tidy;
