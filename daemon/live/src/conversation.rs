@@ -1,30 +1,18 @@
 //! The conversation: what follows from each input, given the link and the turn.
 //!
 //! Three calls: [`Conversation::handle_input`], [`Conversation::poll_action`], [`Conversation::poll_timeout`].
-//! What is done about the person is in `person.rs`, about the server in `server.rs`; here the two meet.
+//! What is done about the person is in `person.rs` and, for a talk in open mode, `kiosk.rs`; about the server in
+//! `server.rs`, about the link in `news.rs`. Here they meet; `upkeep.rs` sees to what is due and what must always hold.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::event::{Action, Input, LinkInput, Listen, Note, Phase};
-use crate::link::{Link, State};
+use crate::event::{Action, Input, Listen, Note, Phase};
+use crate::link::Link;
 use crate::profile::Profile;
 use crate::settings::{OpenStart, Settings, TalkMode};
 use crate::turn::{Mute, Turn};
 use crate::utterance::Utterance;
-use crate::verdict::{Failure, Stage, Verdict, judge};
-use crate::wire::client;
-
-/// An utterance that found no link for this long is stale: nobody waits for its answer any more.
-const UTTERANCE_STALE: Duration = Duration::from_secs(60);
-/// The same words are sent on this many links at most.
-const TRIES_MAX: u32 = 2;
-/// What was said during an answer may be no question; the server need not answer it.
-const AFTER_ANSWER: Duration = Duration::from_secs(6);
-/// A link that the server wants gone is kept this long after a turn for the handle that holds it.
-const HANDLE_WAIT: Duration = Duration::from_secs(2);
-/// Silence sent to keep a link in open mode, in 16 kHz samples (100 ms).
-const KEEP_ALIVE_SAMPLES: usize = 1600;
 
 /// A talk in open mode.
 #[derive(Debug)]
@@ -59,13 +47,13 @@ pub struct Conversation {
     pub(crate) last_use: Instant,
     pub(crate) answer_number: u32,
     pub(crate) listen_number: u32,
-    listening: Listen,
-    actions: VecDeque<Action>,
-    shown: Option<Phase>,
-    key: bool,
+    pub(crate) listening: Listen,
+    pub(crate) actions: VecDeque<Action>,
+    pub(crate) shown: Option<Phase>,
+    pub(crate) key: bool,
     pub(crate) microphone_lost: bool,
     pub(crate) speaker_lost: bool,
-    stopped: bool,
+    pub(crate) stopped: bool,
 }
 
 impl Conversation {
@@ -207,7 +195,7 @@ impl Conversation {
     }
 
     /// Only a link brings somebody further. What was received of an answer is heard without.
-    fn needs_link(&self) -> bool {
+    pub(crate) fn needs_link(&self) -> bool {
         self.open.is_some() || self.utterance.is_some() || !(self.turn.is_idle() || self.turn.is_speaking())
     }
 
@@ -269,94 +257,6 @@ impl Conversation {
         }
     }
 
-    fn on_link(&mut self, now: Instant, event: LinkInput) {
-        match event {
-            LinkInput::Opened if matches!(self.link.state, State::Opening { .. }) => {
-                self.link.opened(now);
-                let setup = client::setup(&self.settings, self.profile, self.link.handle());
-                self.send(now, setup);
-            }
-            LinkInput::Opened => self.note(Note::Unread { kind: "opened twice" }),
-            LinkInput::Message(payload) => self.on_payload(now, &payload),
-            LinkInput::Closed { code, reason } => self.on_ended(now, Failure::Close(code, &reason)),
-            LinkInput::Failed { http_status: Some(status), reason } => {
-                self.on_ended(now, Failure::Http(status, &reason));
-            }
-            LinkInput::Failed { http_status: None, reason } => self.on_ended(now, Failure::Network(&reason)),
-        }
-    }
-
-    /// The link is gone: by our wish, or by itself.
-    fn on_ended(&mut self, now: Instant, failure: Failure<'_>) {
-        let (code, reason) = match failure {
-            Failure::Http(code, reason) | Failure::Close(code, reason) => (code, reason.to_owned()),
-            Failure::Network(reason) => (0, reason.to_owned()),
-        };
-        let stage = match self.link.state {
-            State::Opening { .. } => Stage::Dialing,
-            State::SettingUp { resuming, .. } => Stage::SettingUp { resuming },
-            State::Up { since, resumed, .. } => {
-                Stage::Running { resumed_for: resumed.then(|| now.saturating_duration_since(since)) }
-            }
-            State::Leaving { .. } => {
-                self.link.left();
-                return self.lose_link(now);
-            }
-            State::Down | State::Waiting { .. } | State::Refused => return,
-        };
-        let verdict = match judge(stage, failure) {
-            // The server keeps ending links that carry this handle: it may be the session that is broken.
-            Verdict::Retry
-                if matches!(failure, Failure::Close(code, _) if code != 1006) && self.link.is_worn() =>
-            {
-                Verdict::Fresh
-            }
-            verdict => verdict,
-        };
-        self.link.ended(now, verdict);
-        self.note(Note::LinkDown { code, reason, retry: verdict != Verdict::Never });
-        self.lose_link(now);
-        if verdict == Verdict::Never {
-            self.give_up(now);
-        }
-    }
-
-    /// What a lost link takes with it.
-    fn lose_link(&mut self, now: Instant) {
-        self.mute.stop();
-        self.in_progress = false;
-        self.tool_answered = false;
-        self.turn_open = false;
-        self.turn_cut = false;
-        if !self.calls.is_empty() {
-            let ids = std::mem::take(&mut self.calls).into_keys().collect();
-            self.act(Action::CancelTools { ids });
-        }
-        if let Some(utterance) = &mut self.utterance {
-            utterance.rewind();
-            if utterance.tries >= TRIES_MAX && utterance.ended {
-                self.drop_utterance();
-            }
-        }
-        match self.turn {
-            // What was received is still heard to its end.
-            Turn::Speaking { .. } => self.end_of_sound(),
-            Turn::Thinking { .. } if self.utterance.is_none() => self.become_idle(now),
-            Turn::Thinking { .. } => self.turn = Turn::Thinking { until: None },
-            _ => {}
-        }
-    }
-
-    /// Refused for good: nothing that waits for a link will get one.
-    fn give_up(&mut self, now: Instant) {
-        self.drop_utterance();
-        self.open = None;
-        self.rest_listening();
-        if !self.turn.is_speaking() {
-            self.become_idle(now);
-        }
-    }
-
     pub(crate) fn drop_utterance(&mut self) {
         if let Some(utterance) = self.utterance.take() {
             let samples = utterance.unsent();
@@ -396,110 +296,5 @@ impl Conversation {
             self.actions.extend(close);
             self.lose_link(now);
         }
-    }
-
-    fn on_timeout(&mut self, now: Instant) {
-        if matches!(self.link.state, State::Leaving { until } if until <= now) {
-            self.link.left();
-        }
-        if self.link.is_overdue(now, &self.settings) {
-            let stage = match self.link.state {
-                State::SettingUp { resuming, .. } => Stage::SettingUp { resuming },
-                _ => Stage::Dialing,
-            };
-            let link = self.link.number;
-            self.act(Action::Close { link, code: 1000 });
-            let reason = "no answer to setup in time";
-            self.link.ended(now, judge(stage, Failure::Network(reason)));
-            // News of the abandoned link must not be taken for the next one's.
-            self.link.number += 1;
-            self.note(Note::LinkDown { code: 0, reason: reason.into(), retry: true });
-            self.lose_link(now);
-        }
-        self.end_overdue_turn(now);
-        if self.stale_at().is_some_and(|at| at <= now) {
-            self.drop_utterance();
-            if !self.turn.is_speaking() {
-                self.become_idle(now);
-            }
-        }
-        if self.open_idle_at().is_some_and(|at| at <= now) {
-            self.end_open_talk(now);
-        }
-        if self.keep_alive_at().is_some_and(|at| at <= now) {
-            self.send(now, client::audio(&[0; KEEP_ALIVE_SAMPLES]));
-        }
-    }
-
-    /// What must hold after every input.
-    fn settle(&mut self, now: Instant) {
-        let always = matches!(self.settings.talk, TalkMode::Open { start: OpenStart::Always, .. });
-        if always && self.open.is_none() && self.key && !self.link.is_refused() {
-            self.begin_open_talk(now);
-        }
-        let forced = self.link.leave_by().is_some_and(|by| by <= now);
-        let asked = self.leave_at().is_some_and(|at| at <= now);
-        let quiet = self.quiet_at().is_some_and(|at| at <= now);
-        if forced || asked || quiet {
-            let close = self.link.leave(now);
-            self.actions.extend(close);
-            self.lose_link(now);
-        }
-        if self.utterance.is_none() && self.turn == (Turn::Thinking { until: None }) {
-            self.become_idle(now); // what was to be answered is gone
-        }
-        if self.turn.is_idle() {
-            // Said while an answer was being heard, or while it was cut: it is still to be answered.
-            if let Some(utterance) = self.utterance.as_ref().filter(|utterance| utterance.ended) {
-                let until = utterance.is_sent().then(|| now + AFTER_ANSWER);
-                self.turn = Turn::Thinking { until };
-            }
-        }
-        if self.needs_link() && self.key {
-            let dial = self.link.want(now, self.is_manual());
-            self.actions.extend(dial);
-        } else {
-            self.link.rest();
-        }
-        self.pump(now);
-        let phase = self.phase();
-        if self.shown != Some(phase) {
-            self.shown = Some(phase);
-            self.act(Action::Show(phase));
-        }
-    }
-
-    /// After a goAway: when nobody is in the middle of anything, and the session is safe.
-    fn leave_at(&self) -> Option<Instant> {
-        let wait = if self.link.lacks_handle() { HANDLE_WAIT } else { Duration::ZERO };
-        (self.link.leave_by().is_some() && self.is_pause()).then(|| self.last_use + wait)
-    }
-
-    /// Hold and tap: when an unused link is let go.
-    fn quiet_at(&self) -> Option<Instant> {
-        let unused = self.link.is_up() && !self.is_wanted();
-        let wait = if self.is_manual() { self.settings.quiet_close } else { Duration::ZERO };
-        unused.then(|| self.last_use + wait)
-    }
-
-    fn keep_alive_at(&self) -> Option<Instant> {
-        self.open.as_ref().and_then(|_| self.link.keep_alive_at())
-    }
-
-    fn stale_at(&self) -> Option<Instant> {
-        let waiting = self.utterance.as_ref().filter(|u| u.ended && !u.is_sent())?;
-        (!self.link.is_up()).then(|| waiting.until + UTTERANCE_STALE)
-    }
-
-    fn stop(&mut self, now: Instant) {
-        self.silence(now);
-        let ids: Vec<String> = std::mem::take(&mut self.calls).into_keys().collect();
-        if !ids.is_empty() {
-            self.act(Action::CancelTools { ids });
-        }
-        self.listen(Listen::Rest);
-        let close = self.link.leave(now);
-        self.actions.extend(close);
-        self.stopped = true;
     }
 }

@@ -15,12 +15,15 @@
 
 mod conversation;
 pub mod event;
+mod kiosk;
 mod link;
+mod news;
 mod person;
 pub mod profile;
 mod server;
 pub mod settings;
 mod turn;
+mod upkeep;
 mod utterance;
 pub mod verdict;
 pub mod wire;

@@ -1,0 +1,67 @@
+//! A talk in open mode: begun by a press, by speech or always there; the gate decides what is sent of it.
+
+use std::time::Instant;
+
+use crate::conversation::{Conversation, OpenTalk};
+use crate::settings::{OpenStart, TalkMode};
+use crate::turn::Turn;
+use crate::utterance::Utterance;
+
+impl Conversation {
+    pub(crate) fn begin_open_talk(&mut self, now: Instant) {
+        self.open = Some(OpenTalk { active: now, gate_open: false });
+        self.listen_gated();
+    }
+
+    pub(crate) fn end_open_talk(&mut self, now: Instant) {
+        self.silence(now);
+        self.mute.stop(); // its link goes too
+        self.drop_utterance();
+        self.become_idle(now);
+        self.open = None;
+        self.rest_listening();
+    }
+
+    pub(crate) fn on_gate_opened(&mut self, now: Instant) {
+        if self.open.is_none() {
+            if self.link.is_refused() {
+                return; // a person must press: any noise may open the gate
+            }
+            self.begin_open_talk(now);
+        }
+        let Some(talk) = &mut self.open else { return };
+        talk.gate_open = true;
+        talk.active = now;
+        let waiting = self.utterance.as_ref().is_some_and(|u| !u.is_sent());
+        if !waiting {
+            self.utterance = Some(Utterance::new(now, self.utterance_samples_max()));
+        }
+        if let Some(utterance) = &mut self.utterance {
+            utterance.ended = false;
+        }
+        if matches!(self.turn, Turn::Thinking { .. }) {
+            self.turn = Turn::Idle; // the person goes on
+        }
+    }
+
+    pub(crate) fn on_gate_closed(&mut self, now: Instant) {
+        let Some(talk) = self.open.as_mut().filter(|talk| talk.gate_open) else { return };
+        talk.gate_open = false;
+        talk.active = now;
+        if let Some(utterance) = &mut self.utterance {
+            utterance.ended = true;
+        }
+        if self.utterance.as_ref().is_some_and(Utterance::is_empty) {
+            self.utterance = None;
+        } else if self.turn.is_idle() {
+            self.turn = Turn::Thinking { until: None };
+        }
+    }
+
+    /// Open mode: when the talk ends for want of life.
+    pub(crate) fn open_idle_at(&self) -> Option<Instant> {
+        let TalkMode::Open { idle: Some(idle), start } = self.settings.talk else { return None };
+        let talk = self.open.as_ref().filter(|_| start != OpenStart::Always)?;
+        self.is_pause().then(|| talk.active + idle)
+    }
+}

@@ -1,0 +1,103 @@
+//! News of the link: it is open, it says something, it is over; and what a lost link takes with it.
+
+use std::time::Instant;
+
+use crate::conversation::Conversation;
+use crate::event::{Action, LinkInput, Note};
+use crate::link::State;
+use crate::turn::Turn;
+use crate::verdict::{Failure, Stage, Verdict, judge};
+use crate::wire::client;
+
+/// The same words are sent on this many links at most.
+const TRIES_MAX: u32 = 2;
+
+impl Conversation {
+    pub(crate) fn on_link(&mut self, now: Instant, event: LinkInput) {
+        match event {
+            LinkInput::Opened if matches!(self.link.state, State::Opening { .. }) => {
+                self.link.opened(now);
+                let setup = client::setup(&self.settings, self.profile, self.link.handle());
+                self.send(now, setup);
+            }
+            LinkInput::Opened => self.note(Note::Unread { kind: "opened twice" }),
+            LinkInput::Message(payload) => self.on_payload(now, &payload),
+            LinkInput::Closed { code, reason } => self.on_ended(now, Failure::Close(code, &reason)),
+            LinkInput::Failed { http_status: Some(status), reason } => {
+                self.on_ended(now, Failure::Http(status, &reason));
+            }
+            LinkInput::Failed { http_status: None, reason } => self.on_ended(now, Failure::Network(&reason)),
+        }
+    }
+
+    /// The link is gone: by our wish, or by itself.
+    fn on_ended(&mut self, now: Instant, failure: Failure<'_>) {
+        let (code, reason) = match failure {
+            Failure::Http(code, reason) | Failure::Close(code, reason) => (code, reason.to_owned()),
+            Failure::Network(reason) => (0, reason.to_owned()),
+        };
+        let stage = match self.link.state {
+            State::Opening { .. } => Stage::Dialing,
+            State::SettingUp { resuming, .. } => Stage::SettingUp { resuming },
+            State::Up { since, resumed, .. } => {
+                Stage::Running { resumed_for: resumed.then(|| now.saturating_duration_since(since)) }
+            }
+            State::Leaving { .. } => {
+                self.link.left();
+                return self.lose_link(now);
+            }
+            State::Down | State::Waiting { .. } | State::Refused => return,
+        };
+        let verdict = match judge(stage, failure) {
+            // The server keeps ending links that carry this handle: it may be the session that is broken.
+            Verdict::Retry
+                if matches!(failure, Failure::Close(code, _) if code != 1006) && self.link.is_worn() =>
+            {
+                Verdict::Fresh
+            }
+            verdict => verdict,
+        };
+        self.link.ended(now, verdict);
+        self.note(Note::LinkDown { code, reason, retry: verdict != Verdict::Never });
+        self.lose_link(now);
+        if verdict == Verdict::Never {
+            self.give_up(now);
+        }
+    }
+
+    /// What a lost link takes with it.
+    pub(crate) fn lose_link(&mut self, now: Instant) {
+        self.mute.stop();
+        self.in_progress = false;
+        self.tool_answered = false;
+        self.turn_open = false;
+        self.turn_cut = false;
+        if !self.calls.is_empty() {
+            let ids = std::mem::take(&mut self.calls).into_keys().collect();
+            self.act(Action::CancelTools { ids });
+        }
+        if let Some(utterance) = &mut self.utterance {
+            utterance.rewind();
+            if utterance.tries >= TRIES_MAX && utterance.ended {
+                self.drop_utterance();
+            }
+        }
+        match self.turn {
+            // What was received is still heard to its end.
+            Turn::Speaking { .. } => self.end_of_sound(),
+            Turn::Thinking { .. } if self.utterance.is_none() => self.become_idle(now),
+            Turn::Thinking { .. } => self.turn = Turn::Thinking { until: None },
+            _ => {}
+        }
+    }
+
+    /// Refused for good: nothing that waits for a link will get one.
+    fn give_up(&mut self, now: Instant) {
+        self.drop_utterance();
+        self.open = None;
+        self.rest_listening();
+        if !self.turn.is_speaking() {
+            self.become_idle(now);
+        }
+    }
+}
