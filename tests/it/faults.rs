@@ -164,14 +164,14 @@ fn frames_that_break_the_protocol_cost_the_link_and_nothing_else() {
         script.faults.push(rule.on_link(2 * n as u32 + 1));
     }
     let scene = Scene::of("hold", "", script);
-    for n in 0..bad.len() {
+    for (n, end) in bad.iter().enumerate() {
         let mark = scene.remote.mark();
         let asked = scene.ask("question-time");
         scene.answered(mark);
         let link = 2 * n as u32 + 2;
         let utterances = scene.utterances();
         let last = utterances.last().unwrap();
-        assert_eq!(last.link, link, "{:?}", bad[n]);
+        assert_eq!(last.link, link, "{:?}", end);
         let span = last.whole();
         assert!(span.start < asked.words.start && span.end > asked.words.end);
         // The good link goes, so that the next question begins on a new one.
