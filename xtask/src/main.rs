@@ -1,5 +1,6 @@
 //! Chores of the workspace. Each is one or a few plain commands, printed before they run.
 
+mod aloop;
 mod apt;
 mod lint;
 mod run;
@@ -12,7 +13,8 @@ const USAGE: &str = "\
 cargo xtask <chore>
 
   demo [--aloop] [--out DIR]   the whole daemon on a virtual sound card against a server on loopback
-  test [--msrv] [--aloop] [-- ARGS]   every test; --msrv: with the oldest supported compiler
+  test [--msrv] [-- ARGS]      every test; --msrv: with the oldest supported compiler
+  test --aloop                 talks over the kernel's loopback card, see docs/aloop.md
   bench [sound|wire|micro]     latencies, CPU, memory, bytes; compared with the last recorded run
   lint                         format, clippy, docs, unit files
   arm                          release binaries for arm64 and armhf, built as Debian trixie would

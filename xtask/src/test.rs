@@ -3,22 +3,32 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::{apt, lint, root, sh};
+use crate::{aloop, apt, lint, root, sh};
 
-/// Builds the programs, then runs all tests of the workspace. With `CI` set, lints come first.
+const ALL: &[&str] = &["test", "--workspace", "--no-fail-fast"];
+/// One after the other: there is one card.
+const OVER_ALOOP: &[&str] =
+    &["test", "-p", "tests", "--test", "it", "--", "aloop::", "--nocapture", "--test-threads=1"];
+
+/// Builds the programs, then runs all tests of the workspace; with `--aloop` those that use the kernel's loopback card.
+/// With `CI` set, lints come first.
 pub fn test(args: &[String]) -> Result<(), String> {
+    let aloop = aloop::wanted(args);
+    if aloop {
+        aloop::need()?;
+    }
     apt::need(apt::BUILD)?;
     if std::env::var_os("CI").is_some() {
         lint::lint()?;
     }
-    let aloop = args.iter().any(|a| a == "--aloop");
     let own = args.iter().position(|a| a == "--").map_or(&[][..], |i| &args[i + 1..]);
     // The integration tests run the real programs.
     sh("cargo", &["build", "--workspace", "--bins", "--quiet"])?;
 
-    eprintln!("$ cargo test --workspace {}", own.join(" "));
+    let chosen = if aloop { OVER_ALOOP } else { ALL };
+    eprintln!("$ cargo {} {}", chosen.join(" "), own.join(" "));
     let mut child = Command::new("cargo")
-        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(chosen)
         .args(own)
         .env("PRESSEL_ALOOP", if aloop { "1" } else { "" })
         .current_dir(root())
