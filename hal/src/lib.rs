@@ -76,7 +76,8 @@ pub struct Playhead {
     /// its ring, those that have left the ring: nothing before can be changed any more.
     pub played: u64,
     /// Index of the frame that the next `write` will set. `written - played` is the sound still queued; it is
-    /// never negative: a quiet stream counts the driver's silence as written.
+    /// never negative: a quiet stream counts the driver's silence as written. After an underrun of the card it is
+    /// the frame at which the card stopped: what was queued is gone and may be written again.
     pub written: u64,
     /// When this was, or with a FIFO will be, true of the DAC.
     pub at: Instant,

@@ -56,6 +56,14 @@ impl CrankSpeaker {
         dac.played += frames;
     }
 
+    /// The card breaks down and loses what it has not played.
+    pub(super) fn underrun(&self) {
+        let mut dac = self.dac();
+        let played = dac.played as usize;
+        dac.ring.truncate(played);
+        dac.written = dac.played;
+    }
+
     /// Everything played so far.
     pub(super) fn heard(&self) -> Vec<f32> {
         let dac = self.dac();

@@ -229,6 +229,12 @@ impl Player {
     fn fill(&mut self, with: &mut Playback) -> Result<Playhead, Error> {
         let playhead = self.speaker.playhead()?;
         self.check_movement(playhead)?;
+        if playhead.written < self.written {
+            // The card broke down and has lost its ring. The tracks still know what was in it.
+            self.written = playhead.written;
+            self.more = false;
+            with.facts.playback.xruns.fetch_add(1, Ordering::Relaxed);
+        }
         let dry = self.is_dry(playhead);
         if dry && (self.written..=self.faded).contains(&self.answer.track.end()) {
             // The rest of a fade, after a silence: nobody should hear it.

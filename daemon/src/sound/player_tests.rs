@@ -163,6 +163,23 @@ fn a_thread_that_comes_too_late_makes_a_gap_and_loses_nothing() {
 }
 
 #[test]
+fn a_card_that_loses_its_ring_is_given_it_again() {
+    let mut rig = Rig::new(true);
+    let answer = sound(1, 20_000);
+    rig.say(1, &answer);
+    rig.end(1);
+    rig.turn();
+    rig.pass(3_000, 1_000);
+    rig.card.play(777);
+    rig.card.underrun();
+    rig.turn();
+    rig.pass(25_000, 1_000);
+    assert_eq!(rig.sounding(), floats(&answer));
+    assert_eq!(rig.facts.playback.xruns.load(Relaxed), 1);
+    assert_eq!(rig.notes(), ["started", "drained"]);
+}
+
+#[test]
 fn a_flush_fades_exactly_what_would_have_been_heard() {
     for late in [0, 1, 100, 2_399] {
         let mut rig = Rig::new(true);

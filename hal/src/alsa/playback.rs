@@ -26,8 +26,9 @@ pub struct AlsaSpeaker {
     slack: i64,
     /// Index of the frame that the next write sets.
     appl: u64,
-    /// The last known position of the hardware, for when it is lost.
+    /// The last known position of the hardware, and when it was there.
     hw: u64,
+    hw_at: Instant,
     xruns: u64,
     /// Frames as the card takes them.
     bytes: Box<[u8]>,
@@ -43,8 +44,17 @@ impl AlsaSpeaker {
         // USB hands its packets over when the pointer moves: what lies behind the pointer can be set.
         let slack = if pcm.coarse && !is_usb(&pcm) { pcm.format.period_frames as i64 } else { 0 };
         let bytes = vec![0; pcm.format.buffer_frames * pcm.frame_bytes()].into();
-        let mut speaker =
-            AlsaSpeaker { pcm, free: true, rewinds: false, slack, appl: 0, hw: 0, xruns: 0, bytes };
+        let mut speaker = AlsaSpeaker {
+            pcm,
+            free: true,
+            rewinds: false,
+            slack,
+            appl: 0,
+            hw: 0,
+            hw_at: Instant::now(),
+            xruns: 0,
+            bytes,
+        };
         let layered = {
             let description = speaker.pcm.describe();
             NOT_A_RING.iter().any(|layer| description.contains(layer))
@@ -98,7 +108,8 @@ impl AlsaSpeaker {
         self.pcm.format.buffer_frames as i64
     }
 
-    /// The stream broke: gets it going again. Positions go on from the later of both.
+    /// The stream broke: gets it going again, empty. What had not been heard yet is to be written once more: the
+    /// next frame is the one at which the hardware stopped.
     fn recover(&mut self, errno: i32, what: &str) -> Result<(), Error> {
         if errno != libc::EPIPE && errno != libc::ESTRPIPE {
             return Err(self.pcm.lost(what, errno));
@@ -112,8 +123,11 @@ impl AlsaSpeaker {
             // A ring that never stops has no other reason to.
             self.xruns += 1;
         }
-        self.appl = self.appl.max(self.hw);
+        // Nobody tells where it stopped: no later than now, and not beyond what was written.
+        let since = self.hw_at.elapsed().as_nanos() * u128::from(self.pcm.format.rate_hz) / 1_000_000_000;
+        self.appl = self.hw.max(self.appl.min(self.hw + since as u64));
         self.hw = self.appl;
+        self.hw_at = Instant::now();
         Ok(())
     }
 
@@ -124,6 +138,7 @@ impl AlsaSpeaker {
             Ok((avail, delay)) => {
                 let queued = self.ring() - avail;
                 self.hw = self.appl.saturating_add_signed(-queued);
+                self.hw_at = Instant::now();
                 Ok((queued, (delay - queued).clamp(0, i64::from(self.pcm.format.rate_hz))))
             }
             Err(errno) => {

@@ -2,6 +2,7 @@
 
 mod allocations;
 mod capture;
+mod cards;
 mod faults;
 mod playback;
 

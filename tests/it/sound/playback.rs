@@ -167,6 +167,28 @@ async fn a_starved_answer_goes_on_where_it_stopped() {
 }
 
 #[tokio::test]
+async fn a_card_that_breaks_down_loses_nothing_of_the_answer() {
+    let mut bench = Bench::start(card(), settings()).await;
+    let answer = noise(15, RATE);
+    let before = bench.now();
+    bench.answer(1, &answer);
+    bench.sound.end_of_turn(1);
+    bench.event(started).await;
+    bench.until_played(before + RATE as u64 / 2).await;
+    bench.card.force_xrun(Direction::Playback);
+    bench.event(drained).await;
+    let played = bench.played(before);
+    let first = first_sound(&played);
+    let exact = played[first..].iter().zip(&answer).take_while(|(a, b)| a == b).count();
+    assert!(exact < answer.len(), "the card did not break down");
+    // Where it stopped is known to the millisecond; the rest is whole.
+    let rest = &answer[exact + RATE / 100..];
+    let again = find(&played[first + exact..], rest).expect("the rest of the answer");
+    assert!(again < RATE / 8, "it went on after {again} samples");
+    assert_eq!(bench.sound.facts().playback.xruns.load(Relaxed), 1);
+}
+
+#[tokio::test]
 async fn turns_follow_each_other_without_a_gap() {
     let mut bench = Bench::start(card(), settings()).await;
     let answers = [noise(6, RATE / 3), noise(7, RATE / 3), noise(8, RATE / 3)];
@@ -225,8 +247,8 @@ async fn a_sound_of_our_own_is_mixed_in_at_once_and_survives_a_flush() {
 async fn an_answer_does_not_wait_for_a_sound_of_our_own() {
     let mut bench = Bench::start(card(), settings()).await;
     let (answer, line) = (noise(11, RATE / 2), noise(12, RATE));
-    assert!(bench.sound.play_local(&line, RATE as u32));
     let before = bench.now();
+    assert!(bench.sound.play_local(&line, RATE as u32));
     bench.until_played(before + RATE as u64 / 3).await;
     let asked = bench.now();
     bench.answer(1, &answer);
