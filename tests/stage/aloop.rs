@@ -13,15 +13,26 @@ use std::time::{Duration, Instant};
 
 use alsa::pcm::{Access, Format, HwParams, PCM};
 use alsa::{Direction as Way, ValueOr};
-use pressel_world::card::{Card, Direction};
+use pressel_world::card::{Card, Direction, monotonic_ns};
 
-/// What the microphone says is taken out of its file so long before it is heard.
-pub const LEAD: Duration = Duration::from_millis(100);
+/// What is said comes later by this: what the microphone hears is taken out of its file before, and an emulated machine
+/// may stand still between the decision to speak and the words.
+pub const LATER: Duration = LEAD.saturating_add(Duration::from_millis(300));
+/// Keys of the daemon's `[playback]`: the loopback card's pointer moves with the kernel's tick, in steps longer than
+/// the usual lead; a ring that cannot be taken back is to bear that, too.
+pub const PLAYBACK: &str = "lead_ms = 20\nshallow_ms = 100\n";
+/// So long before it is heard.
+const LEAD: Duration = Duration::from_millis(200);
 /// So much of what was played may wait for the thread that records it.
 const DEPTH: Duration = Duration::from_millis(800);
 /// How often a thread looks, and how often it looks whether it is over.
 const PERIOD: Duration = Duration::from_millis(10);
 const LOOK_MS: u32 = 100;
+/// A stream whose start took longer is started again, but not more often than this: its times would be wrong for good.
+const AT_ONCE_NS: u64 = 5_000_000;
+const STARTS: u32 = 20;
+/// Above the daemon's own threads: no load makes a real microphone late.
+const PRIORITY: u8 = 70;
 
 /// A loopback card of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,6 +219,8 @@ impl End {
     }
 
     fn carry(mut self, shared: &Shared) {
+        // Where this is refused, a busy machine makes gaps, and they are counted.
+        pressel_hal::realtime::schedule(PRIORITY);
         let ended = loop {
             match self.run(shared) {
                 Err(error) if error.errno() == libc::EPIPE => {
@@ -223,12 +236,7 @@ impl End {
 
     /// Carries from the sample that exists now until it is over, or broken.
     fn run(&mut self, shared: &Shared) -> alsa::Result<()> {
-        self.pcm.prepare()?;
-        let mut next = self.card.now_sample(self.direction);
-        if self.direction == Direction::Capture {
-            self.say(&mut next, shared)?;
-        }
-        self.pcm.start()?;
+        let mut next = self.start(shared)?;
         while !shared.over.load(Ordering::Acquire) {
             if self.pcm.wait(Some(LOOK_MS))? {
                 match self.direction {
@@ -238,6 +246,25 @@ impl End {
             }
         }
         self.pcm.drop()
+    }
+
+    /// Starts the stream so that its first frame is the sample that exists now; the next one to carry.
+    fn start(&mut self, shared: &Shared) -> alsa::Result<u64> {
+        let mut starts = 0;
+        loop {
+            starts += 1;
+            self.pcm.prepare()?;
+            let begun = monotonic_ns();
+            let mut next = self.card.sample_at(self.direction, begun);
+            if self.direction == Direction::Capture {
+                self.say(&mut next, shared)?;
+            }
+            self.pcm.start()?;
+            if starts == STARTS || monotonic_ns() - begun < AT_ONCE_NS {
+                return Ok(next);
+            }
+            self.pcm.drop()?;
+        }
     }
 
     /// Takes from the microphone's file what the ring has room for.

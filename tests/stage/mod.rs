@@ -109,9 +109,9 @@ impl Stage {
         card.fill_noise(1, 6)?; // every stretch of the room's silence is unlike every other
         (setting.prepare)(&card);
         let bridge = setting.loopback.as_ref().map(|loopback| Bridge::start(&card, loopback)).transpose()?;
-        let (microphone, speaker) = match &setting.loopback {
-            Some(loopback) => (loopback.microphone(), loopback.speaker()),
-            None => ("pressel_mic".into(), "pressel_speaker".into()),
+        let (microphone, speaker, playback) = match &setting.loopback {
+            Some(loopback) => (loopback.microphone(), loopback.speaker(), aloop::PLAYBACK),
+            None => ("pressel_mic".into(), "pressel_speaker".into(), ""),
         };
         let server = FakeGemini::spawn_thread(setting.server)?;
         let ca = folder.join("ca.pem");
@@ -129,7 +129,7 @@ impl Stage {
             capture = setting.capture,
             spk_rate = rates.1,
             spk_channels = channels.1,
-            playback = setting.playback,
+            playback = playback.to_owned() + &setting.playback,
             control = folder.join("control").display(),
             config = setting.config,
         );
@@ -170,14 +170,14 @@ impl Stage {
         self.daemon.log()
     }
 
-    /// Speaks into the microphone, beginning `after` from now (over a loopback card 0.1 s later: so much of the room is
+    /// Speaks into the microphone, beginning `after` from now (over a loopback card 0.5 s later: much of the room is
     /// on its way already); returns the sample at which the sound begins.
     ///
     /// # Errors
     /// Beyond the end of the card's file; or the machine is so busy that the sound came too late.
     pub fn say(&self, after: Duration, sound: &[i16]) -> io::Result<u64> {
         let rate = u64::from(self.card.stream(Direction::Capture).rate_hz);
-        let after = after + self.bridge.as_ref().map_or(Duration::ZERO, |_| aloop::LEAD);
+        let after = after + self.bridge.as_ref().map_or(Duration::ZERO, |_| aloop::LATER);
         let at = self.card.now_sample(Direction::Capture) + after.as_micros() as u64 * rate / 1_000_000;
         self.card.say(at, sound)?;
         let now = match &self.bridge {
