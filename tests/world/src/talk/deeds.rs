@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pressel_live::event::{ButtonInput, Input, LinkInput, MicrophoneInput, SpeakerInput, ToolResult};
 
+use super::capture::TICK;
 use super::faults::Faults;
 use super::network::Link;
 use super::player::World;
@@ -29,6 +30,7 @@ impl Simulation {
                 self.catch_up();
                 self.capture.speaking = false;
             }
+            Deed::Gap(time) => self.gap = time.as_millis() / TICK.as_millis(),
             Deed::Microphone(cable) => self.plug_microphone(*cable),
             Deed::Speaker(cable) => self.plug_speaker(*cable),
             Deed::Key(present) => self.set_key(*present),

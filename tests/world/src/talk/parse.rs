@@ -63,7 +63,8 @@ fn step(line: &mut Line, header: &Header) -> Result<What, String> {
             "release" => ButtonInput::Release,
             other => return Err(format!("the button knows press and release, not {other}")),
         }),
-        "mic" => match line.word("speech, silence, lost, back or stuck")?.as_str() {
+        "mic" => match line.word("speech, silence, gap, lost, back or stuck")?.as_str() {
+            "gap" => Deed::Gap(line.duration()?),
             "speech" => Deed::Room { speech: true, time: line.duration()? },
             "silence" => Deed::Room { speech: false, time: line.duration()? },
             word => Deed::Microphone(cable(word)?),

@@ -31,6 +31,10 @@ pub trait World {
     fn order(&self) -> Vec<String>;
     /// How long something may take when the talk does not say it.
     fn patience(&self) -> Duration;
+    /// How exact a length must be.
+    fn exactness(&self) -> Duration {
+        Duration::from_millis(20)
+    }
     /// Everything is let go and much time passes; tells what must always hold and did not.
     fn finish(&mut self) -> Vec<String>;
 }
@@ -233,15 +237,14 @@ fn times(event: &Event, since: Window, until: Option<Duration>, world: &dyn Worl
     since.seen(world).filter(in_time).filter(|entry| event.fits(&entry.seen)).count()
 }
 
-/// A length, to one chunk.
+/// A length, as exact as the world is.
 fn exactly(
     world: &mut dyn World,
     limit: Duration,
     time: Duration,
     value: impl Fn(&dyn World) -> Duration,
 ) -> Result<(), String> {
-    const CHUNK: Duration = Duration::from_millis(20);
-    let met = until(world, limit, |world| value(world).abs_diff(time) <= CHUNK);
+    let met = until(world, limit, |world| value(world).abs_diff(time) <= world.exactness());
     if met { Ok(()) } else { Err(format!("it is {} ms", value(world).as_millis())) }
 }
 

@@ -60,6 +60,8 @@ pub enum Deed {
         /// So long; time passes.
         time: Duration,
     },
+    /// So much of what is captured next is lost, and said to be.
+    Gap(Duration),
     /// The microphone's cable.
     Microphone(Cable),
     /// The speaker's cable.

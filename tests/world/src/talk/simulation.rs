@@ -52,6 +52,8 @@ pub struct Simulation {
     pub(super) obliging: bool,
     /// When the chunk before was handed over.
     chunk_at: Duration,
+    /// Chunks that get lost from now on.
+    pub(super) gap: u128,
     /// Chunks are captured one by one.
     ticks: bool,
     /// The timer as the conversation set it, and when it will be served.
@@ -81,6 +83,7 @@ impl Simulation {
             journal: Vec::new(),
             phase: Phase::Idle,
             chunk_at: Duration::ZERO,
+            gap: 0,
             ticks: false,
             timer: None,
             pressed: false,
@@ -219,6 +222,13 @@ impl Simulation {
     /// What the microphone delivers, perhaps late, never out of order.
     fn hand_over(&mut self, told: Vec<MicrophoneInput>) {
         for mut event in told {
+            if self.gap > 0 {
+                if let MicrophoneInput::Chunk { listen, samples, .. } = &event {
+                    self.gap -= 1;
+                    self.capture.lose(samples);
+                    event = MicrophoneInput::Gap { listen: *listen, samples: samples.len() as u64 };
+                }
+            }
             let Some(faults) = &mut self.faults else {
                 if self.chunk_at <= self.now {
                     self.input(Input::Microphone(event));
