@@ -134,6 +134,11 @@ impl AlsaSpeaker {
     /// Frames between the hardware and the next write, below 0 if the hardware has passed it; then those on their
     /// way behind the hardware's pointer.
     fn queued(&mut self) -> Result<(i64, i64), Error> {
+        if !self.free && !self.pcm.is_running() {
+            // Stopped, because all was played: some plugins know no position then.
+            self.hw = self.appl;
+            return Ok((0, 0));
+        }
         match self.pcm.avail_delay() {
             Ok((avail, delay)) => {
                 let queued = self.ring() - avail;
