@@ -14,5 +14,6 @@ mod scene;
 mod service;
 mod sound;
 mod talks;
+mod talks_real;
 mod tap;
 mod tidy;

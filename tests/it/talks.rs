@@ -16,7 +16,7 @@ fn folder() -> PathBuf {
 }
 
 /// Every file with its name and text, in order.
-fn files() -> Vec<(String, String)> {
+pub fn files() -> Vec<(String, String)> {
     let mut files: Vec<(String, String)> = std::fs::read_dir(folder())
         .expect("tests/talks")
         .map(|entry| entry.expect("an entry of tests/talks").path())

@@ -6,7 +6,9 @@
 
 mod aloop;
 mod daemon;
+pub mod puppet;
 mod remote;
+pub mod world;
 
 use std::io;
 use std::path::{Path, PathBuf};

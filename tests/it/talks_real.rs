@@ -1,0 +1,190 @@
+//! Every file of tests/talks once more, through the real daemon: its process, libasound with the virtual card, TLS and
+//! WebSocket on loopback, control socket. Time is real, so what takes too long of it is left to virtual time alone.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use fake_gemini::Authority;
+use pressel_world::talk::script::{Count, Deed, Expect, Server, What};
+use pressel_world::talk::{Failure, Talk, play};
+use tempfile::TempDir;
+use tests::stage::world::{RealWorld, TOO_LATE};
+
+use crate::talks::files;
+
+/// Stages at a time: most of the time everybody waits.
+const STAGES: usize = 6;
+/// A machine that was too busy to speak in time is asked again.
+const TRIES: u32 = 4;
+/// Talks that take longer than this are left to virtual time.
+const LONGEST: Duration = Duration::from_secs(18);
+/// So much later than a talk says may be what it expects: the way through TLS and a card, and whoever else uses the
+/// processor.
+const SLACK: Duration = Duration::from_millis(300);
+
+/// Why a talk is not played through the daemon. Each reason is checked: one that does not hold any more fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// It takes longer than [`LONGEST`].
+    Long,
+    /// The daemon has no tools yet.
+    Tools,
+    /// The key of a running daemon cannot be changed.
+    Key,
+    /// The mode of a running daemon cannot be changed.
+    Mode,
+    /// What the simulated world does and the real one does not.
+    Virtual(&'static str),
+}
+
+/// Talks that are not played through the daemon.
+const LEFT_OUT: &[(&str, Why)] = &[
+    ("answer-never-starts", Why::Long),
+    ("dead-handle-after", Why::Long),
+    ("dead-handle", Why::Long),
+    ("drop-is-not-offline", Why::Long),
+    ("goaway-pause", Why::Long),
+    ("handle-worn", Why::Long),
+    ("key-replaced", Why::Long),
+    ("late-messages", Why::Tools),
+    ("mode-change-speaking", Why::Mode),
+    ("mode-change", Why::Mode),
+    ("mode-same", Why::Mode),
+    ("needs-setup", Why::Key),
+    ("offline-for-long", Why::Long),
+    ("open-always", Why::Long),
+    ("open-idle-resume", Why::Long),
+    ("open-noise-in-answer", Why::Long),
+    ("quiet-close-long-answer", Why::Long),
+    ("quiet-close", Why::Long),
+    ("quota", Why::Long),
+    ("refused-key", Why::Long),
+    ("shutdown-thinking", Why::Tools),
+    ("shutdown-waiting", Why::Long),
+    ("speaker-stuck", Why::Long),
+    ("tool-answered", Why::Tools),
+    ("tool-cancelled", Why::Tools),
+    ("tool-link-lost", Why::Tools),
+    ("tool-slow", Why::Long),
+    ("hold-dead-microphone", Why::Virtual("not looked at yet")),
+    ("long-question", Why::Virtual("not looked at yet")),
+    ("microphone-gap", Why::Virtual("not looked at yet")),
+    ("microphone-lost-open", Why::Virtual("not looked at yet")),
+    ("open-cold-twice", Why::Virtual("not looked at yet")),
+    ("setup-timeout", Why::Virtual("not looked at yet")),
+];
+
+/// How long a talk takes.
+fn length(talk: &Talk) -> Duration {
+    let deed = |deed: &Deed| match deed {
+        Deed::Room { time, .. } | Deed::Wait(time) | Deed::Server(Server::Audio { time, live: true }) => {
+            *time
+        }
+        _ => Duration::ZERO,
+    };
+    // What is not to be seen is watched for to the end; what is to be seen mostly comes at the end, too.
+    talk.steps
+        .iter()
+        .map(|step| match &step.what {
+            What::Do(what) => deed(what),
+            What::Expect(expect) => expect.within.unwrap_or_default(),
+        })
+        .sum()
+}
+
+fn does(talk: &Talk, fits: impl Fn(&Deed) -> bool) -> bool {
+    talk.steps.iter().any(|step| matches!(&step.what, What::Do(deed) if fits(deed)))
+}
+
+impl Why {
+    fn holds(self, talk: &Talk) -> bool {
+        match self {
+            Why::Long => length(talk) > LONGEST,
+            Why::Tools => !talk.settings.tools.is_empty(),
+            Why::Key => does(talk, |deed| matches!(deed, Deed::Key(_))),
+            Why::Mode => does(talk, |deed| matches!(deed, Deed::Mode(_))),
+            Why::Virtual(reason) => !reason.is_empty(),
+        }
+    }
+}
+
+/// What a talk expects on a real machine: the same, and a little later where it says when.
+fn on_a_real_machine(mut talk: Talk) -> Talk {
+    for step in &mut talk.steps {
+        if let What::Expect(Expect { count, within: Some(within), .. }) = &mut step.what {
+            if *count != Count::Exactly(0) {
+                *within += SLACK;
+            }
+        }
+    }
+    talk
+}
+
+/// Plays one talk; what went wrong, with everything that helps to find out why.
+fn trouble(name: &str, talk: &Talk, authority: &Authority) -> Option<String> {
+    let mut report = String::new();
+    for attempt in 1..=TRIES {
+        let folder = TempDir::new().expect("a folder");
+        let mut world = match RealWorld::set(talk, folder.path(), authority) {
+            Ok(world) => world,
+            Err(error) => return Some(format!("{name}: {error}\n")),
+        };
+        let failures: Vec<String> = play(talk, &mut world).iter().map(Failure::to_string).collect();
+        if failures.is_empty() {
+            return None;
+        }
+        report.clear();
+        for failure in &failures {
+            let _ = writeln!(report, "{name}: {failure}");
+        }
+        let _ = write!(report, "--- seen\n{}--- the daemon's log\n{}", world.story(), world.log());
+        if attempt == TRIES || !failures.iter().any(|failure| failure.contains(TOO_LATE)) {
+            break;
+        }
+    }
+    Some(report)
+}
+
+#[test]
+fn every_talk_goes_through_the_daemon_as_it_is_written() {
+    let only = std::env::var("PRESSEL_TALK").ok();
+    let mut talks: Vec<(String, Talk)> = files()
+        .into_iter()
+        .map(|(name, text)| (name.trim_end_matches(".talk").to_owned(), text))
+        .map(|(name, text)| match Talk::parse(&text) {
+            Ok(talk) => (name, talk),
+            Err(mistake) => panic!("{name}: {mistake}"),
+        })
+        .collect();
+    let names: BTreeSet<&str> = talks.iter().map(|(name, _)| name.as_str()).collect();
+    for (name, why) in LEFT_OUT {
+        assert!(names.contains(name), "{name} is left out and there is no such talk");
+        let (_, talk) = talks.iter().find(|(of, _)| of == name).expect("it was found above");
+        assert!(why.holds(talk), "{name} is left out because of {why:?}, which does not hold");
+    }
+    let left_out = |name: &str| LEFT_OUT.iter().any(|(of, _)| *of == name);
+    talks
+        .retain(|(name, _)| only.as_ref().map_or(!left_out(name), |only| only.split(',').any(|o| o == name)));
+    // The longest first, so that nobody waits for one at the end.
+    talks.sort_by_key(|(_, talk)| length(talk));
+
+    let authority = Authority::new().expect("an authority");
+    let (count, queue, reports) = (talks.len(), Mutex::new(talks), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..STAGES {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().expect("nobody panics with it").pop();
+                    let Some((name, talk)) = next else { return };
+                    if let Some(report) = trouble(&name, &on_a_real_machine(talk), &authority) {
+                        reports.lock().expect("nobody panics with it").push(report);
+                    }
+                }
+            });
+        }
+    });
+    let reports = reports.into_inner().expect("nobody panics with it");
+    assert!(reports.is_empty(), "{} of {count} talks\n{}", reports.len(), reports.join("\n"));
+}
