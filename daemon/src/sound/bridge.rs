@@ -19,11 +19,12 @@ use super::capture::{COMMANDS, Capture};
 use super::chunk::Chunk;
 use super::device::{DeviceNews, OpenMicrophone, OpenSpeaker, Side, Thread};
 use super::facts::Facts;
+use super::feed::{Fed, Feed};
 use super::outlet::{Captured, QUEUE};
 use super::playback::{NOTES, Note, Orders, Playback};
 use super::rate::{self, AnswerRate};
 use super::settings::SoundSettings;
-use super::source::{Fed, Feed, QUEUE_RATE};
+use super::source::QUEUE_RATE;
 
 /// Opening a card walks libasound's configuration, which is deep; running takes a fraction.
 const STACK_KB: usize = 256;

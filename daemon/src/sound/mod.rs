@@ -19,6 +19,8 @@ mod chunk;
 mod crank;
 mod device;
 mod facts;
+mod feed;
+mod fill;
 mod outlet;
 mod playback;
 mod player;

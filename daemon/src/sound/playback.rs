@@ -17,9 +17,10 @@ use pressel_hal::{Playhead, Wake, realtime};
 
 use super::device::{Ended, OpenSpeaker, Thread, Work};
 use super::facts::Facts;
+use super::feed::Feed;
 use super::player::{Player, push};
 use super::settings::PlaybackSettings;
-use super::source::{Feed, Mark, MarkKind};
+use super::source::{Mark, MarkKind};
 
 /// Notes that may wait for the main loop.
 pub(super) const NOTES: usize = 64;

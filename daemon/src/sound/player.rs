@@ -10,49 +10,47 @@ use pressel_hal::{Error, ErrorKind, Playhead, Speaker, Wake};
 use super::device::Thread;
 use super::playback::{MARKS, Orders, Playback, duration, when};
 use super::settings::PlaybackSettings;
-use super::source::{Feed, Mark, MarkKind, Source};
+use super::source::{Mark, MarkKind, Source};
 
 /// Frames composed at once.
-const PIECE: usize = 256;
+pub(super) const PIECE: usize = 256;
 /// A quiet stream is looked at this often: the thread shows that it lives, and that the card does.
 const LOOK_UP: Duration = Duration::from_secs(2);
 /// The ring is filled up again when it has so much room, at most.
 const STEP_MS: u32 = 100;
-/// A card that is to play and does not move for this long is taken for lost.
-const STUCK_CARD: Duration = Duration::from_secs(3);
 
 /// An open speaker.
 pub(super) struct Player {
     pub(super) speaker: Box<dyn Speaker>,
     pub(super) rewinds: bool,
-    rate_hz: u32,
-    channels: usize,
+    pub(super) rate_hz: u32,
+    pub(super) channels: usize,
     /// Distance from the DAC at which a first sound or a flush is written.
-    lead: usize,
+    pub(super) lead: usize,
     /// How far ahead of the DAC the ring is filled.
-    depth: u64,
+    pub(super) depth: u64,
     /// Room in the ring that is worth a wake-up.
-    refill_at: usize,
-    fade: Fade,
-    volume: Volume,
+    pub(super) refill_at: usize,
+    pub(super) fade: Fade,
+    pub(super) volume: Volume,
     /// The volume that was ordered, as in [`Orders`].
-    ordered: u32,
+    pub(super) ordered: u32,
     pub(super) answer: Source,
-    local: Source,
+    pub(super) local: Source,
     /// Frame that the next write sets.
-    written: u64,
+    pub(super) written: u64,
     /// Before this frame the ring may hold sound that is not meant any more.
-    dirty: u64,
+    pub(super) dirty: u64,
     /// Where the newest turn begins in the answer's track.
-    began: u64,
+    pub(super) began: u64,
     /// End of the last flush's fade there.
-    faded: u64,
+    pub(super) faded: u64,
     /// Sound was left over when the ring was full.
-    more: bool,
+    pub(super) more: bool,
     /// Frames on their way to the card.
-    frames: Box<[f32]>,
+    pub(super) frames: Box<[f32]>,
     /// When the DAC was last seen to have moved.
-    moved: Playhead,
+    pub(super) moved: Playhead,
 }
 
 impl Player {
@@ -134,7 +132,7 @@ impl Player {
         self.more.then_some(self.refill_at)
     }
 
-    fn has_more(&self, with: &mut Playback) -> bool {
+    pub(super) fn has_more(&self, with: &mut Playback) -> bool {
         self.answer.has_more(&mut with.answer) || self.local.has_more(&mut with.local)
     }
 
@@ -196,24 +194,13 @@ impl Player {
         Ok(())
     }
 
-    /// Converts the answer up to `until`.
-    fn render(&mut self, until: u64, with: &mut Playback) {
-        let (marks, began) = (&mut with.marks, &mut self.began);
-        self.answer.render(until, &mut with.answer, |mark| {
-            if mark.kind == MarkKind::Started {
-                *began = mark.position;
-            }
-            push(marks, mark);
-        });
-    }
-
     /// The DAC has passed, or reached, all that was written.
-    fn is_dry(&self, playhead: Playhead) -> bool {
+    pub(super) fn is_dry(&self, playhead: Playhead) -> bool {
         playhead.written > self.written || playhead.played >= playhead.written
     }
 
     /// Moves the write position to just ahead of the DAC; where nothing is taken back, only if the DAC has passed.
-    fn seek(&mut self) -> Result<(), Error> {
+    pub(super) fn seek(&mut self) -> Result<(), Error> {
         if !self.rewinds {
             let playhead = self.speaker.playhead()?;
             if playhead.written == self.written && playhead.played < playhead.written {
@@ -222,116 +209,6 @@ impl Player {
         }
         self.dirty = self.dirty.max(self.written);
         self.written = self.speaker.seek(self.lead)?;
-        Ok(())
-    }
-
-    /// Fills the ring with what there is to say.
-    fn fill(&mut self, with: &mut Playback) -> Result<Playhead, Error> {
-        let playhead = self.speaker.playhead()?;
-        self.check_movement(playhead)?;
-        if playhead.written < self.written {
-            // The card broke down and has lost its ring. The tracks still know what was in it.
-            self.written = playhead.written;
-            self.more = false;
-            with.facts.playback.xruns.fetch_add(1, Ordering::Relaxed);
-        }
-        let dry = self.is_dry(playhead);
-        if dry && (self.written..=self.faded).contains(&self.answer.track.end()) {
-            // The rest of a fade, after a silence: nobody should hear it.
-            self.answer.track.place(self.written);
-        }
-        let begins = |source: &Source, feed: &mut Feed| {
-            (dry && (source.track.end() > self.written || source.has_more(feed)))
-                || (source.track.end() < self.written && source.has_more(feed))
-        };
-        let (answer, local) = (begins(&self.answer, &mut with.answer), begins(&self.local, &mut with.local));
-        if answer || local {
-            if dry && self.more {
-                with.facts.playback.xruns.fetch_add(1, Ordering::Relaxed);
-            } else if answer && self.answer.turn().is_some() {
-                with.facts.playback.starved.fetch_add(1, Ordering::Relaxed);
-            }
-            let before = self.written;
-            self.seek()?;
-            if answer {
-                self.answer.begin(dry, before, self.written);
-                let late = |mark: &&mut Mark| {
-                    dry && mark.position >= before + u64::from(mark.kind == MarkKind::Drained)
-                };
-                let passed = self.written - before.min(self.written);
-                if dry && self.began >= before {
-                    self.began += passed;
-                }
-                with.marks.iter_mut().filter(late).for_each(|mark| mark.position += passed);
-            }
-            if local {
-                self.local.begin(dry, before, self.written);
-            }
-        } else if dry {
-            self.written = playhead.written;
-        }
-        let first = self.written;
-        if !self.compose(playhead.played + self.depth, with)? {
-            return Ok(playhead);
-        }
-        let playhead = self.speaker.playhead()?;
-        if (answer || local) && playhead.played > first {
-            with.facts.playback.late.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(playhead)
-    }
-
-    /// Writes up to `limit`: the sources' sound, and silence over what is not meant any more. True if it wrote.
-    fn compose(&mut self, limit: u64, with: &mut Playback) -> Result<bool, Error> {
-        let first = self.written;
-        self.more = false;
-        loop {
-            let until = limit.min(self.written + PIECE as u64);
-            // Sound that came a moment ago, for a source that is silent here, is placed by the next `fill`.
-            if self.answer.track.end() >= self.written {
-                self.render(until, with);
-            }
-            if self.local.track.end() >= self.written {
-                self.local.render(until, &mut with.local, |_| {});
-            }
-            let end = self.answer.track.end().max(self.local.track.end()).max(self.dirty);
-            if until <= self.written {
-                self.more = end > self.written || self.has_more(with);
-                break;
-            }
-            if end <= self.written {
-                break;
-            }
-            let n = (end.min(until) - self.written) as usize;
-            let mut mono = [0.0; PIECE];
-            let mono = &mut mono[..n];
-            self.answer.track.add_to(self.written, mono);
-            self.local.track.add_to(self.written, mono);
-            self.volume.process(mono);
-            // Here the far end is known: `mono` is what the DAC plays from frame `self.written` on, unless the
-            // position is sought back and written again.
-            for (frame, &sample) in self.frames.chunks_exact_mut(self.channels).zip(&*mono) {
-                frame.fill(sample);
-            }
-            let taken = self.speaker.write(&self.frames[..n * self.channels])?;
-            self.written += taken as u64;
-            if taken < n {
-                self.more = true;
-                break;
-            }
-        }
-        with.facts.playback.frames.fetch_add(self.written - first, Ordering::Relaxed);
-        Ok(self.written > first)
-    }
-
-    /// Notices a card that stopped without saying so.
-    fn check_movement(&mut self, playhead: Playhead) -> Result<(), Error> {
-        let runs = self.speaker.can_rewind() || playhead.written > playhead.played;
-        if playhead.played != self.moved.played || !runs {
-            self.moved = playhead;
-        } else if playhead.at.saturating_duration_since(self.moved.at) > STUCK_CARD {
-            return Err(Error::new(ErrorKind::Lost, "playback: the card has not moved for 3 s"));
-        }
         Ok(())
     }
 }

@@ -10,10 +10,10 @@ use pressel_hal::Wake;
 
 use super::crank::CrankSpeaker;
 use super::facts::Facts;
+use super::feed::{Fed, Feed};
 use super::playback::{NOTES, Note, Orders, Playback};
 use super::player::Player;
 use super::settings::PlaybackSettings;
-use super::source::{Fed, Feed};
 
 /// So that a frame is a sample of the answer.
 const RATE: u32 = 24_000;

@@ -1,12 +1,9 @@
 //! One source of sound for the speaker's thread: chunks of 24 kHz from the main loop become a [`Track`] at the
 //! card's rate. Chunks are taken and handed back without being freed here.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-
 use pressel_dsp::{RateError, Resampler, from_i16s};
 
-use super::facts::Facts;
+use super::feed::{Fed, Feed};
 use super::track::Track;
 
 /// Rate at which all sound for the speaker is queued: that of the service's answers.
@@ -14,22 +11,6 @@ pub(super) const QUEUE_RATE: u32 = 24_000;
 
 /// Samples converted at once.
 const PIECE: usize = 256;
-
-/// What the main loop hands over.
-pub(super) enum Fed {
-    /// Sound of a turn.
-    Sound { turn: u32, samples: Box<[i16]> },
-    /// Nothing more will come for this turn.
-    End { turn: u32 },
-}
-
-impl Fed {
-    fn turn(&self) -> u32 {
-        match *self {
-            Fed::Sound { turn, .. } | Fed::End { turn } => turn,
-        }
-    }
-}
 
 /// Something about a turn that happens when the DAC reaches a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,71 +27,6 @@ pub(super) enum MarkKind {
     Started,
     /// The frame after its last.
     Drained,
-}
-
-/// Both ends of the queue from the main loop; lives as long as the thread.
-pub(super) struct Feed {
-    queue: rtrb::Consumer<Fed>,
-    spent: rtrb::Producer<Box<[i16]>>,
-    facts: Arc<Facts>,
-    /// Turns below this are cut.
-    pub(super) cut_below: u64,
-}
-
-impl Feed {
-    pub(super) fn new(
-        queue: rtrb::Consumer<Fed>,
-        spent: rtrb::Producer<Box<[i16]>>,
-        facts: Arc<Facts>,
-    ) -> Self {
-        Feed { queue, spent, facts, cut_below: 0 }
-    }
-
-    /// Turn of what comes next, after discarding what belongs to cut turns.
-    fn peek(&mut self) -> Option<u32> {
-        loop {
-            let turn = self.queue.peek().ok()?.turn();
-            if u64::from(turn) >= self.cut_below {
-                return Some(turn);
-            }
-            if let Ok(Fed::Sound { samples, .. }) = self.queue.pop() {
-                self.facts.playback.dropped_samples.fetch_add(samples.len() as u64, Relaxed);
-                self.taken(samples.len());
-                self.hand_back(samples);
-            }
-        }
-    }
-
-    fn pop(&mut self) -> Option<Fed> {
-        let fed = self.queue.pop().ok()?;
-        if let Fed::Sound { samples, .. } = &fed {
-            self.taken(samples.len());
-        }
-        Some(fed)
-    }
-
-    fn taken(&self, samples: usize) {
-        self.facts.playback.taken_samples.fetch_add(samples as u64, Relaxed);
-    }
-
-    fn hand_back(&mut self, samples: Box<[i16]>) {
-        // As many fit as can ever be under way; if not, freeing here is the lesser evil.
-        let _ = self.spent.push(samples);
-    }
-
-    /// Discards everything, and calls `ended` for each turn whose end was among it.
-    pub(super) fn discard_all(&mut self, mut ended: impl FnMut(u32)) {
-        while self.peek().is_some() {
-            match self.pop() {
-                Some(Fed::Sound { samples, .. }) => {
-                    self.facts.playback.dropped_samples.fetch_add(samples.len() as u64, Relaxed);
-                    self.hand_back(samples);
-                }
-                Some(Fed::End { turn }) => ended(turn),
-                None => break,
-            }
-        }
-    }
 }
 
 /// From the queue to the track.
@@ -273,6 +189,7 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     fn feed() -> (rtrb::Producer<Fed>, rtrb::Consumer<Box<[i16]>>, Feed) {
         let (queue, consumer) = rtrb::RingBuffer::new(100);

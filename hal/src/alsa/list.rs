@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use super::cards::{self, Card, Direction, Holder};
-use super::pcm::opening;
+use super::open::opening;
 use crate::{Error, ErrorKind, SampleFormat};
 
 /// A PCM of a card.

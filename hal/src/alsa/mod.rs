@@ -9,6 +9,7 @@ mod cards;
 mod convert;
 mod error;
 mod list;
+mod open;
 mod params;
 mod pcm;
 mod playback;

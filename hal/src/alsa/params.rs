@@ -4,7 +4,7 @@ use std::ptr;
 
 use alsa_sys as sys;
 
-use super::pcm::{Errno, check};
+use super::open::{Errno, check};
 use crate::{Format, SampleFormat, StreamRequest};
 
 /// Before anything was agreed on.

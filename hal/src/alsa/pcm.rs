@@ -6,20 +6,17 @@
 // C's long, and the members of a timespec, are narrower on 32-bit targets.
 #![allow(clippy::unnecessary_cast)]
 
-use std::ffi::{CStr, CString, c_int};
+use std::ffi::c_int;
 use std::ptr;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use alsa_sys as sys;
 
 use super::cards::Direction;
 use super::error;
+use super::open::{Errno, check, opening};
 use super::params::{self, HwParams};
 use crate::{Error, Format, StreamRequest, monotonic};
-
-/// Opening reads libasound's configuration anew, and that must not happen twice at once.
-static OPENING: Mutex<()> = Mutex::new(());
 
 /// An open PCM, not blocking.
 pub(super) struct Pcm {
@@ -56,41 +53,9 @@ pub(super) struct Status {
     pub(super) at: Instant,
 }
 
-/// What went wrong, as a positive number.
-pub(super) type Errno = i32;
-
-/// What libasound said: a number, or below 0 what went wrong.
-pub(super) fn check(result: c_int) -> Result<c_int, Errno> {
-    if result < 0 { Err(-result) } else { Ok(result) }
-}
-
 /// The same for a count of frames.
 fn check_frames(result: sys::snd_pcm_sframes_t) -> Result<i64, Errno> {
     if result < 0 { Err(i32::try_from(-result).unwrap_or(libc::EIO)) } else { Ok(result as i64) }
-}
-
-/// Opens something of libasound with its configuration read anew, and makes an error of what it says.
-pub(super) fn opening<T>(
-    direction: Direction,
-    device: &str,
-    open: impl FnOnce(&CStr) -> Result<T, Errno>,
-) -> Result<T, Error> {
-    // Nobody panics while holding it; and if so, its () is as good as ever.
-    let _guard = OPENING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    // libasound would say it on stderr.
-    let said = alsa::Output::local_error_handler();
-    // The configuration is cached for the life of the process: without this, a card plugged in later is never
-    // seen. What is open holds its own references.
-    let _ = alsa::config::update_free_global();
-    let result = CString::new(device).map_err(|_| libc::ENOENT).and_then(|name| open(&name));
-    let result = result.map_err(|errno| {
-        let said = said.map(|output| output.borrow().to_string()).unwrap_or_default();
-        error::while_opening(direction, device, errno, &said)
-    });
-    // From here on every error is a value; libasound's own lines would only fill the log.
-    // SAFETY: the handler takes what it is given and does nothing with it.
-    unsafe { sys::snd_lib_error_set_local(Some(hush)) };
-    result
 }
 
 impl Pcm {
@@ -334,17 +299,6 @@ fn instant(stamp: &sys::timespec) -> Instant {
     let stamp = Duration::new(stamp.tv_sec.try_into().unwrap_or(0), stamp.tv_nsec.try_into().unwrap_or(0));
     let at = monotonic::instant_of(stamp);
     if at.elapsed() < Duration::from_secs(1) { at } else { Instant::now() }
-}
-
-/// Takes libasound's messages and says nothing.
-unsafe extern "C" fn hush(
-    _file: *const std::ffi::c_char,
-    _line: c_int,
-    _function: *const std::ffi::c_char,
-    _errno: c_int,
-    _format: *const std::ffi::c_char,
-    _arguments: *mut sys::__va_list_tag,
-) {
 }
 
 impl Drop for Pcm {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use alsa_sys as sys;
 
-use super::pcm::{Pcm, check, duration};
+use super::open::check;
+use super::pcm::{Pcm, duration};
 use crate::{Error, Wait, Wake};
 
 /// Descriptors of a PCM beside the wake; plugins over several cards have some, hardware has one.

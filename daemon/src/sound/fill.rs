@@ -1,0 +1,137 @@
+//! What is written into the speaker's ring, and where.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use pressel_hal::{Error, ErrorKind, Playhead};
+
+use super::feed::Feed;
+use super::playback::Playback;
+use super::player::{PIECE, Player, push};
+use super::source::{Mark, MarkKind, Source};
+
+/// A card that is to play and does not move for this long is taken for lost.
+const STUCK_CARD: Duration = Duration::from_secs(3);
+
+impl Player {
+    /// Converts the answer up to `until`.
+    pub(super) fn render(&mut self, until: u64, with: &mut Playback) {
+        let (marks, began) = (&mut with.marks, &mut self.began);
+        self.answer.render(until, &mut with.answer, |mark| {
+            if mark.kind == MarkKind::Started {
+                *began = mark.position;
+            }
+            push(marks, mark);
+        });
+    }
+
+    /// Fills the ring with what there is to say.
+    pub(super) fn fill(&mut self, with: &mut Playback) -> Result<Playhead, Error> {
+        let playhead = self.speaker.playhead()?;
+        self.check_movement(playhead)?;
+        if playhead.written < self.written {
+            // The card broke down and has lost its ring. The tracks still know what was in it.
+            self.written = playhead.written;
+            self.more = false;
+            with.facts.playback.xruns.fetch_add(1, Ordering::Relaxed);
+        }
+        let dry = self.is_dry(playhead);
+        if dry && (self.written..=self.faded).contains(&self.answer.track.end()) {
+            // The rest of a fade, after a silence: nobody should hear it.
+            self.answer.track.place(self.written);
+        }
+        let begins = |source: &Source, feed: &mut Feed| {
+            (dry && (source.track.end() > self.written || source.has_more(feed)))
+                || (source.track.end() < self.written && source.has_more(feed))
+        };
+        let (answer, local) = (begins(&self.answer, &mut with.answer), begins(&self.local, &mut with.local));
+        if answer || local {
+            if dry && self.more {
+                with.facts.playback.xruns.fetch_add(1, Ordering::Relaxed);
+            } else if answer && self.answer.turn().is_some() {
+                with.facts.playback.starved.fetch_add(1, Ordering::Relaxed);
+            }
+            let before = self.written;
+            self.seek()?;
+            if answer {
+                self.answer.begin(dry, before, self.written);
+                let late = |mark: &&mut Mark| {
+                    dry && mark.position >= before + u64::from(mark.kind == MarkKind::Drained)
+                };
+                let passed = self.written - before.min(self.written);
+                if dry && self.began >= before {
+                    self.began += passed;
+                }
+                with.marks.iter_mut().filter(late).for_each(|mark| mark.position += passed);
+            }
+            if local {
+                self.local.begin(dry, before, self.written);
+            }
+        } else if dry {
+            self.written = playhead.written;
+        }
+        let first = self.written;
+        if !self.compose(playhead.played + self.depth, with)? {
+            return Ok(playhead);
+        }
+        let playhead = self.speaker.playhead()?;
+        if (answer || local) && playhead.played > first {
+            with.facts.playback.late.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(playhead)
+    }
+
+    /// Writes up to `limit`: the sources' sound, and silence over what is not meant any more. True if it wrote.
+    fn compose(&mut self, limit: u64, with: &mut Playback) -> Result<bool, Error> {
+        let first = self.written;
+        self.more = false;
+        loop {
+            let until = limit.min(self.written + PIECE as u64);
+            // Sound that came a moment ago, for a source that is silent here, is placed by the next `fill`.
+            if self.answer.track.end() >= self.written {
+                self.render(until, with);
+            }
+            if self.local.track.end() >= self.written {
+                self.local.render(until, &mut with.local, |_| {});
+            }
+            let end = self.answer.track.end().max(self.local.track.end()).max(self.dirty);
+            if until <= self.written {
+                self.more = end > self.written || self.has_more(with);
+                break;
+            }
+            if end <= self.written {
+                break;
+            }
+            let n = (end.min(until) - self.written) as usize;
+            let mut mono = [0.0; PIECE];
+            let mono = &mut mono[..n];
+            self.answer.track.add_to(self.written, mono);
+            self.local.track.add_to(self.written, mono);
+            self.volume.process(mono);
+            // Here the far end is known: `mono` is what the DAC plays from frame `self.written` on, unless the
+            // position is sought back and written again.
+            for (frame, &sample) in self.frames.chunks_exact_mut(self.channels).zip(&*mono) {
+                frame.fill(sample);
+            }
+            let taken = self.speaker.write(&self.frames[..n * self.channels])?;
+            self.written += taken as u64;
+            if taken < n {
+                self.more = true;
+                break;
+            }
+        }
+        with.facts.playback.frames.fetch_add(self.written - first, Ordering::Relaxed);
+        Ok(self.written > first)
+    }
+
+    /// Notices a card that stopped without saying so.
+    fn check_movement(&mut self, playhead: Playhead) -> Result<(), Error> {
+        let runs = self.speaker.can_rewind() || playhead.written > playhead.played;
+        if playhead.played != self.moved.played || !runs {
+            self.moved = playhead;
+        } else if playhead.at.saturating_duration_since(self.moved.at) > STUCK_CARD {
+            return Err(Error::new(ErrorKind::Lost, "playback: the card has not moved for 3 s"));
+        }
+        Ok(())
+    }
+}
