@@ -53,8 +53,6 @@ impl Conversation {
         }
         if self.utterance.as_ref().is_some_and(Utterance::is_empty) {
             self.utterance = None;
-        } else if self.turn.is_idle() {
-            self.turn = Turn::Thinking { until: None };
         }
     }
 
