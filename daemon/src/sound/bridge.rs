@@ -10,7 +10,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use heapless::spsc::{Consumer, Producer, Queue};
-use pressel_hal::{Wake, realtime};
+use pressel_hal::Wake;
+use pressel_hal::realtime::{self, Locking};
 use pressel_live::event::{Listen, MicrophoneInput, SpeakerInput};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -94,6 +95,10 @@ impl Sound {
         speaker: OpenSpeaker,
     ) -> io::Result<Self> {
         let facts = Arc::new(Facts::default());
+        if settings.realtime_priority > 0 {
+            let locked = realtime::lock_memory() == Locking::Locked;
+            facts.memory_locked.store(locked, Ordering::Relaxed);
+        }
         let orders = Arc::new(Orders {
             cut_below: AtomicU64::new(0),
             volume: AtomicU32::new((settings.playback.volume_percent as f32).to_bits()),

@@ -9,6 +9,8 @@ pub struct Facts {
     pub capture: CaptureFacts,
     /// The speaker's thread.
     pub playback: PlaybackFacts,
+    /// The program's memory stays out of the swap, so that neither thread ever waits for a disk.
+    pub memory_locked: AtomicBool,
 }
 
 /// Facts of the microphone's thread. Counters run from the program's start, over all openings of the card.
