@@ -293,7 +293,10 @@ impl Sound {
                 Captured::Gap { listen, samples } => MicrophoneInput::Gap { listen, samples },
                 Captured::Opened { listen } => MicrophoneInput::Opened { listen },
                 Captured::Closed { listen } => MicrophoneInput::Closed { listen },
-                Captured::Lost => MicrophoneInput::Lost,
+                Captured::Lost => {
+                    self.chunk = Chunk::default(); // its last block has no neighbour any more
+                    MicrophoneInput::Lost
+                }
                 Captured::Back => MicrophoneInput::Back,
             };
             return Some(input);

@@ -138,6 +138,20 @@ impl Capture {
         }
     }
 
+    /// The card is gone. What was under way does not go on when another sound comes: the next speech begins a segment
+    /// of its own. True if that is news.
+    pub(super) fn lose_card(&mut self) -> bool {
+        let news = !std::mem::replace(&mut self.away, true);
+        if news {
+            self.ring.clear();
+            self.gate_open = false;
+            self.passing = false;
+            self.in_chunk = 0;
+            self.outlet.mark(Captured::Lost);
+        }
+        news
+    }
+
     /// Takes the newest command and begins what it asks for. True if there is something for the main loop.
     fn obey(&mut self) -> bool {
         let mut newest = None;
@@ -250,12 +264,7 @@ impl Work for Capture {
     fn pass_time(&mut self, thread: &Thread) {
         self.facts.capture.beats.fetch_add(1, Relaxed);
         self.facts.capture.running.store(false, Relaxed);
-        let news = !std::mem::replace(&mut self.away, true);
-        if news {
-            self.ring.clear();
-            self.gate_open = false;
-            self.outlet.mark(Captured::Lost);
-        }
+        let news = self.lose_card();
         if self.obey() || news {
             thread.main.signal();
         }

@@ -21,6 +21,7 @@ const RATE: u64 = 16_000;
 const TEN_MS: u64 = RATE / 100;
 
 struct Rig {
+    settings: SoundSettings,
     card: CrankMicrophone,
     capture: Capture,
     stream: Stream,
@@ -57,8 +58,8 @@ impl Rig {
         let (outlet, queue) = Box::leak(Box::new(Queue::new())).split();
         let open = Box::new(|| unreachable!("the test opens the card"));
         let stream = Stream::new(Box::new(card.clone()), &settings).unwrap();
-        let capture = Capture::new(open, settings, facts.clone(), for_capture, outlet);
-        Rig { card, capture, stream, commands, queue, facts }
+        let capture = Capture::new(open, settings.clone(), facts.clone(), for_capture, outlet);
+        Rig { settings, card, capture, stream, commands, queue, facts }
     }
 
     /// The card hears, then the thread takes it.
@@ -297,6 +298,30 @@ fn somebody_who_speaks_already_is_heard_when_gated_listening_begins() {
     let heard = rig.heard(2);
     assert_eq!(heard.marks, ["opened"]);
     assert_eq!(heard.samples.len() as u64, 31 * TEN_MS);
+}
+
+#[test]
+fn a_card_that_goes_while_somebody_speaks_leaves_no_segment_open() {
+    let mut rig = Rig::new(speech);
+    rig.listen(Listen::Gated { number: 3 });
+    rig.pass(0);
+    rig.pass(RATE * 7 / 10);
+    assert_eq!(rig.heard(3).marks, ["opened"]);
+    assert!(rig.capture.lose_card() && !rig.capture.lose_card());
+    // Opened again after the word, in silence: nobody hears that.
+    rig.card.hear(RATE);
+    rig.stream = Stream::new(Box::new(rig.card.clone()), &rig.settings).unwrap();
+    for _ in 0..5 {
+        rig.pass(TEN_MS);
+    }
+    let heard = rig.heard(3);
+    assert_eq!((heard.marks, heard.samples.len()), (vec!["lost"], 0));
+    for _ in 0..60 {
+        rig.pass(2 * TEN_MS);
+    }
+    let heard = rig.heard(3);
+    assert_eq!(heard.marks, ["opened"], "the next word begins a segment of its own");
+    assert!(heard.samples.len() as u64 > 30 * TEN_MS);
 }
 
 #[test]
