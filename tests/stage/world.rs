@@ -19,7 +19,6 @@ use pressel_world::talk::player::{Entry, Seen, World};
 use pressel_world::talk::{Talk, script};
 use serde_json::Value;
 
-pub use self::deeds::TOO_LATE;
 use self::ear::{Ear, Heard};
 use self::room::RealRoom;
 use self::uplink::Uplink;
@@ -28,6 +27,8 @@ use super::{Happened, KEY, Stage};
 
 /// How often the world is looked at.
 const LOOK_NS: u64 = 4_000_000;
+/// A sleep that lasts so much longer than it was meant to is not what a talk reckons with.
+const LATE_NS: u64 = 100_000_000;
 /// How long something may take when the talk does not say it; and how much longer than it says, on a machine that does
 /// other things as well.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -56,6 +57,8 @@ pub struct RealWorld {
     pressed: bool,
     /// The daemon has ended.
     ended: bool,
+    /// This process was kept from its work for so long that the talk had another rhythm than is written.
+    late: bool,
     /// When the microphone had a reason not to go on, in its samples.
     reasons: Vec<u64>,
     gaps: Vec<std::ops::Range<u64>>,
@@ -92,6 +95,7 @@ impl RealWorld {
             shown: 1,
             pressed: false,
             ended: false,
+            late: false,
             reasons: Vec::new(),
             gaps: Vec::new(),
             broken: Vec::new(),
@@ -101,6 +105,11 @@ impl RealWorld {
         world.see(Duration::ZERO, Seen::Listen(listen_word(&status["microphone"]["listens"])));
         world.pass(Duration::from_millis(500)); // the microphone has a past
         Ok(world)
+    }
+
+    /// Whether this process could not keep time, so that a failure means nothing.
+    pub fn was_late(&self) -> bool {
+        self.late
     }
 
     /// What the daemon logged.
@@ -239,9 +248,16 @@ impl RealWorld {
 
     fn pass_until(&mut self, until_ns: u64) {
         while monotonic_ns() < until_ns {
-            sleep_until_ns((monotonic_ns() + LOOK_NS).min(until_ns));
+            self.sleep(until_ns);
             self.catch_up();
         }
+    }
+
+    /// A moment, at most until then.
+    fn sleep(&mut self, until_ns: u64) {
+        let meant = (monotonic_ns() + LOOK_NS).min(until_ns);
+        sleep_until_ns(meant);
+        self.late |= monotonic_ns() > meant + LATE_NS;
     }
 
     fn newest(&self) -> Option<LinkState> {
@@ -300,7 +316,7 @@ impl World for RealWorld {
             return;
         }
         let until_ns = self.began_ns + until.as_nanos() as u64;
-        sleep_until_ns((monotonic_ns() + LOOK_NS).min(until_ns));
+        self.sleep(until_ns);
         self.look();
         self.shown = (self.shown + 1).min(self.phases.len());
     }

@@ -12,7 +12,7 @@ use crate::stage::Setting;
 /// Longest talk that a card is made for.
 const CARD_SECONDS: u32 = 60;
 /// The only one there is.
-const SETUP_TIMEOUT: Duration = Duration::from_secs(15);
+const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A stage for this talk, with this server.
 ///

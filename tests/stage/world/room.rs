@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fake_gemini::audio;
 use pressel_live::settings::TalkMode;
+use pressel_world::card::Noise;
 use pressel_world::talk::script::{Cable, Room};
 
 /// Samples per millisecond of the microphone.
@@ -17,6 +18,8 @@ pub(super) struct RealRoom {
     /// Speech without pauses, and how much of it has been used.
     speech: Vec<i16>,
     used: usize,
+    /// Added to it, so that no two stretches are alike and none is silent.
+    breath: Noise,
     /// Microphone samples that are speech.
     spoken: Vec<Range<u64>>,
     /// Microphone samples of which the talk says how long they are; the rest is time that a real machine takes.
@@ -36,6 +39,7 @@ impl RealRoom {
         RealRoom {
             speech: speech(),
             used: 0,
+            breath: Noise::new(5, 6),
             spoken: Vec::new(),
             meant: Vec::new(),
             microphone: Cable::Back,
@@ -49,7 +53,8 @@ impl RealRoom {
     /// Something to say for so long.
     pub(super) fn words(&mut self, time: Duration) -> Vec<i16> {
         let count = (time.as_millis() as u64 * PER_MS) as usize;
-        let words = self.speech.iter().cycle().skip(self.used).take(count).copied().collect();
+        let speech = self.speech.iter().cycle().skip(self.used).take(count);
+        let words = speech.map(|sample| sample.saturating_add(self.breath.next_sample())).collect();
         self.used = (self.used + count) % self.speech.len();
         words
     }

@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use crate::measure::find;
 
+/// So many samples in a row tell where they are from: a block, of which all that is sent consists.
+const KNOWN: usize = 160;
+
 /// What one link's server received.
 #[derive(Default)]
 pub(super) struct Uplink {
@@ -87,34 +90,45 @@ impl Uplink {
         if samples.iter().all(|&sample| sample == 0) {
             return if self.manual { Err("made-up silence".to_owned()) } else { Ok(()) };
         }
-        let at = self.place(samples, card).map_err(|error| error.to_string())?;
-        let at = at.ok_or("sound that the microphone never heard, or out of order")?;
         if self.ended {
             self.begin();
         }
-        let end = at + samples.len() as u64;
-        match self.parts.last_mut() {
-            Some(last) if last.end == at => last.end = end,
-            Some(last) => {
-                self.gaps.push(last.end..at);
-                self.parts.push(at..end);
+        let mut rest = samples;
+        while !rest.is_empty() {
+            let found = self.place(rest, card).map_err(|error| error.to_string())?;
+            let found = found.ok_or("sound that the microphone never heard, or out of order")?;
+            rest = &rest[(found.end - found.start) as usize..];
+            self.next = Some(found.end);
+            match self.parts.last_mut() {
+                Some(last) if last.end == found.start => last.end = found.end,
+                Some(last) => {
+                    self.gaps.push(last.end..found.start);
+                    self.parts.push(found);
+                }
+                None => self.parts.push(found),
             }
-            None => self.parts.push(at..end),
         }
-        self.next = Some(end);
         Ok(())
     }
 
-    /// Where the microphone heard this, not before what arrived already.
-    fn place(&self, samples: &[i16], card: &Card) -> io::Result<Option<u64>> {
+    /// Where the microphone heard the beginning of this, not before what arrived already, and for how long it goes on:
+    /// a message may hold the end of one stretch and the beginning of the next.
+    fn place(&self, samples: &[i16], card: &Card) -> io::Result<Option<Range<u64>>> {
         let now = card.now_sample(Direction::Capture);
-        let from = self.next.unwrap_or(0);
-        let next = from..from + samples.len() as u64;
-        if self.next.is_some() && next.end <= now && card.channel(Direction::Capture, 0, next)? == samples {
-            return Ok(Some(from));
+        let from = self.next.unwrap_or(0).min(now);
+        let same = |at: u64| -> io::Result<Range<u64>> {
+            let end = now.min(at + samples.len() as u64);
+            let heard = card.channel(Direction::Capture, 0, at..end)?;
+            let length = heard.iter().zip(samples).take_while(|(heard, sample)| heard == sample).count();
+            Ok(at..at + length as u64)
+        };
+        let known = samples.len().min(KNOWN);
+        let next = same(from)?;
+        if self.next.is_some() && next.end - next.start >= known as u64 {
+            return Ok(Some(next));
         }
-        let heard = card.channel(Direction::Capture, 0, from.min(now)..now)?;
-        Ok(find(&heard, samples, 0).map(|at| from + at as u64))
+        let heard = card.channel(Direction::Capture, 0, from..now)?;
+        find(&heard, &samples[..known], 0).map(|at| same(from + at as u64)).transpose()
     }
 
     /// Microphone samples of the newest utterance.

@@ -44,7 +44,7 @@ impl Default for Header {
                 tools: Vec::new(),
                 utterance_max: ms(15_000),
                 quiet_close: ms(60_000),
-                setup_timeout: ms(15_000),
+                setup_timeout: ms(10_000),
                 answer_timeout: ms(30_000),
                 seed: 1,
             },
