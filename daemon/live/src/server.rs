@@ -220,7 +220,7 @@ impl Conversation {
             if self.calls.contains_key(&id) {
                 self.note(Note::Unread { kind: "tool call repeated" });
             } else if self.settings.tools.is_empty() || self.calls.len() >= CALLS_MAX {
-                let error = if self.calls.is_empty() {
+                let error = if self.settings.tools.is_empty() {
                     format!("there is no tool \"{name}\" on this device")
                 } else {
                     "too many calls at a time".to_owned()

@@ -185,6 +185,18 @@ mod tests {
     }
 
     #[test]
+    fn a_chunk_longer_than_a_burst_goes_out_alone() {
+        let now = Instant::now();
+        let mut utterance = Utterance::new(now, 16_000);
+        for len in [2000, 320, 320, 2000, 2000] {
+            utterance.push(vec![1; len], true, now);
+        }
+        let lengths: Vec<usize> = sent(&mut utterance, true)[1..].iter().map(String::len).collect();
+        let expected = [2000, 640, 2000, 2000].map(|len| client::audio(&vec![1; len]).len());
+        assert_eq!(lengths, expected);
+    }
+
+    #[test]
     fn beyond_the_bound_the_oldest_goes_and_only_the_unsent_counts_as_lost() {
         let now = Instant::now();
         let mut utterance = Utterance::new(now, 640);

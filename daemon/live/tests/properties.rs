@@ -191,7 +191,7 @@ fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => Just(Step::Press),
         3 => Just(Step::Release),
-        8 => (proptest::bool::weighted(0.1), 0..1000usize, any::<bool>(), -500..500i64)
+        8 => (proptest::bool::weighted(0.1), 0..2500usize, any::<bool>(), -500..500i64)
             .prop_map(|(old, len, speech, late_ms)| Step::Chunk { old, len, speech, late_ms }),
         2 => Just(Step::Opened),
         2 => Just(Step::Closed),
@@ -252,7 +252,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(400))]
+    #![proptest_config(config(256))]
 
     /// The surroundings do what they like.
     #[test]
@@ -314,7 +314,7 @@ proptest! {
     /// However much is said without a link: no more than the bound is kept, and the newest of it.
     #[test]
     fn what_is_kept_has_a_bound(
-        chunks in vec((0..1000usize, any::<bool>()), 1..200),
+        chunks in vec((0..2500usize, any::<bool>()), 1..200),
         bound_ms in 100..2000u64,
     ) {
         let mut settings = settings(rig::hold());
