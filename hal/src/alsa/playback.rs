@@ -16,6 +16,11 @@ use crate::{Error, Format, Playhead, Speaker, StreamRequest, Wait, Wake};
 const NOT_A_RING: [&str; 6] =
     ["Direct Stream Mixing", "Direct Share", "PulseAudio", "JACK", "OSS PCM", "BlueALSA"];
 
+/// Trying out what a card takes back is quicker than this, or says nothing: 20 ms of silence do not wait.
+const PROBE_MAX: Duration = Duration::from_millis(5);
+/// Tries on a machine that is busy.
+const PROBES: usize = 8;
+
 /// A PCM that plays.
 pub struct AlsaSpeaker {
     pcm: Pcm,
@@ -74,21 +79,30 @@ impl AlsaSpeaker {
         self.free = true;
         let rate = i64::from(self.pcm.format.rate_hz);
         let (lead, probe) = (self.slack + rate / 500, (self.slack + rate / 100).min(self.ring() / 4));
-        if self.pcm.forward(lead)? != lead {
-            return Err(libc::ENOSYS);
-        }
-        self.appl = lead as u64;
-        // Silence of which the later half is taken back must bring the end nearer by as much.
-        let silence = 2 * probe as usize * self.pcm.frame_bytes();
-        self.bytes.fill(0);
-        let written = self.pcm.write(&self.bytes[..silence])?;
-        self.appl += written as u64;
-        let (_, queued) = self.pcm.avail_delay()?;
-        if written == 2 * probe as usize && self.pcm.rewindable().is_ok_and(|frames| frames >= probe) {
-            if let Ok(back) = self.pcm.rewind(probe) {
-                self.appl -= back as u64;
-                let (_, left) = self.pcm.avail_delay()?;
-                self.rewinds = back == probe && queued - left >= probe / 2;
+        for _ in 0..PROBES {
+            let began = Instant::now();
+            let (avail, _) = self.pcm.avail_delay()?;
+            let ahead = (lead + avail - self.ring()).max(0);
+            if self.pcm.forward(ahead)? != ahead {
+                return Err(libc::ENOSYS);
+            }
+            self.appl += ahead as u64;
+            // Silence of which the later half is taken back must bring the end nearer by as much.
+            let silence = 2 * probe as usize * self.pcm.frame_bytes();
+            self.bytes.fill(0);
+            let written = self.pcm.write(&self.bytes[..silence])?;
+            self.appl += written as u64;
+            let (_, queued) = self.pcm.avail_delay()?;
+            if written == 2 * probe as usize && self.pcm.rewindable().is_ok_and(|frames| frames >= probe) {
+                if let Ok(back) = self.pcm.rewind(probe) {
+                    self.appl -= back as u64;
+                    let (_, left) = self.pcm.avail_delay()?;
+                    self.rewinds = back == probe && queued - left >= probe / 2;
+                }
+            }
+            // Who was kept waiting meanwhile has learnt nothing: the silence was played before it was taken back.
+            if self.rewinds || began.elapsed() < PROBE_MAX {
+                break;
             }
         }
         Ok(())
