@@ -6,6 +6,7 @@ mod config;
 mod deeds;
 mod ear;
 mod room;
+mod senses;
 mod uplink;
 
 use std::io;
@@ -14,16 +15,16 @@ use std::time::Duration;
 
 use fake_gemini::{Authority, Options};
 use pressel_live::event::Phase;
-use pressel_world::card::{Direction, monotonic_ns, sleep_until_ns};
+use pressel_world::card::{monotonic_ns, sleep_until_ns};
 use pressel_world::talk::player::{Entry, Seen, World};
 use pressel_world::talk::{Talk, script};
-use serde_json::Value;
 
-use self::ear::{Ear, Heard};
+use self::ear::Ear;
 use self::room::RealRoom;
+use self::senses::listen_word;
 use self::uplink::Uplink;
-use super::puppet::{Arrived, LinkState, Manner, Puppet};
-use super::{Happened, KEY, Stage};
+use super::puppet::{LinkState, Manner, Puppet};
+use super::{KEY, Stage};
 
 /// How often the world is looked at.
 const LOOK_NS: u64 = 4_000_000;
@@ -55,6 +56,8 @@ pub struct RealWorld {
     phases: Vec<(Duration, Phase)>,
     shown: usize,
     pressed: bool,
+    /// Time spent until what was said last was done, which a talk does not reckon with.
+    settling: Duration,
     /// The daemon has ended.
     ended: bool,
     /// This process was kept from its work for so long that the talk had another rhythm than is written.
@@ -94,6 +97,7 @@ impl RealWorld {
             phases: vec![(Duration::ZERO, Phase::Idle)],
             shown: 1,
             pressed: false,
+            settling: Duration::ZERO,
             ended: false,
             late: false,
             reasons: Vec::new(),
@@ -140,99 +144,6 @@ impl RealWorld {
 
     fn breaks(&mut self, at: Duration, what: &str) {
         self.broken.push(format!("at {} ms: {what}", at.as_millis()));
-    }
-
-    /// Takes in everything that has happened.
-    fn look(&mut self) {
-        for arrival in self.puppet.record_from(self.recorded) {
-            self.recorded += 1;
-            self.arrived(arrival.link, self.since_began(arrival.at_ns), arrival.complete, arrival.what);
-        }
-        for event in self.stage.remote.events().split_off(self.told) {
-            self.told += 1;
-            self.happened(&event);
-        }
-        match self.ear.listen(&self.stage.card) {
-            Ok(heard) => {
-                for (at_ns, what) in heard {
-                    match what {
-                        Heard::Piece(said_ns) => self.see(self.since_began(said_ns), Seen::Play),
-                        Heard::Cut if self.room.speaker != script::Cable::Back => {}
-                        Heard::Cut => self.see(self.since_began(at_ns), Seen::Flush),
-                    }
-                }
-            }
-            Err(error) => self.breaks(self.now(), &format!("the card cannot be listened to: {error}")),
-        }
-    }
-
-    fn arrived(&mut self, link: u32, at: Duration, complete: bool, what: Arrived) {
-        match what {
-            Arrived::Dial => {
-                self.answer += 1;
-                self.gaps.append(&mut self.uplink.gaps);
-                self.uplink = Uplink::new(link);
-                self.see(at, Seen::Dial);
-            }
-            Arrived::Message(kind, message) => {
-                if link != self.uplink.link {
-                    return self.breaks(at, &format!("{kind} on link {link}, not the newest"));
-                }
-                if let Err(why) = self.uplink.take(&kind, &message, complete, &self.stage.card) {
-                    self.breaks(at, &format!("sent on link {link}: {why}"));
-                }
-                let text = if kind == "audio" { String::new() } else { message.to_string() };
-                self.see(at, Seen::Sent(kind, text));
-            }
-            Arrived::Garbage(text) => self.breaks(at, &format!("sent on link {link}: {text:.80}")),
-            Arrived::Close(code) => {
-                if code.is_some_and(|code| code != 1000) {
-                    self.breaks(at, &format!("closed link {link} with {code:?}"));
-                }
-                self.see(at, Seen::Close);
-            }
-            Arrived::Cut => {
-                if self.puppet.links().iter().any(|of| of.number == link && !of.over && !of.closing) {
-                    self.breaks(at, &format!("left link {link} without a close"));
-                }
-            }
-        }
-    }
-
-    fn happened(&mut self, event: &Happened) {
-        let at = self.since_began(event.at_ns);
-        let value = &event.value;
-        let text = || value["text"].as_str().unwrap_or_default();
-        let note = match event.name.as_str() {
-            "phase" => {
-                let Some(phase) = phase_of(&value["phase"]) else {
-                    return self.breaks(at, &format!("the light shows {}", value["phase"]));
-                };
-                if self.phases.last().is_some_and(|(_, last)| *last == phase) && self.phases.len() > 1 {
-                    self.breaks(at, &format!("showed {phase:?} again"));
-                }
-                self.phases.push((at, phase));
-                return self.see(at, Seen::Phase(phase));
-            }
-            "listen" => {
-                self.reasons.push(self.stage.card.sample_at(Direction::Capture, event.at_ns));
-                return self.see(at, Seen::Listen(listen_word(&value["what"])));
-            }
-            "heard" | "said" | "hearing" => format!("{} {}", event.name, text()),
-            "link_up" => format!("link-up {}", if value["resumed"] == true { "resumed" } else { "fresh" }),
-            "link_down" if value["retry"] == true => "link-down retry".to_owned(),
-            "link_down" => format!("link-down final {}", value["reason"].as_str().unwrap_or_default()),
-            "unread" => format!("unread {}", value["kind"].as_str().unwrap_or_default()),
-            "dropped" => {
-                self.reasons.push(self.stage.card.sample_at(Direction::Capture, event.at_ns));
-                format!("{}-dropped", value["what"].as_str().unwrap_or_default())
-            }
-            "first_sound" | "utterance_ended" | "interrupted" | "turn_complete" | "usage" => {
-                event.name.replace('_', "-")
-            }
-            _ => return,
-        };
-        self.see(at, Seen::Note(note));
     }
 
     /// The light has been looked at up to now.
@@ -370,23 +281,4 @@ impl World for RealWorld {
         self.hold();
         std::mem::take(&mut self.broken)
     }
-}
-
-fn listen_word(value: &Value) -> &'static str {
-    ["rest", "all", "gated"].into_iter().find(|word| value == word).unwrap_or("?")
-}
-
-fn phase_of(word: &Value) -> Option<Phase> {
-    Some(match word.as_str()? {
-        "needs set-up" => Phase::NeedsSetup,
-        "fault" => Phase::Fault,
-        "no device" => Phase::NoDevice,
-        "offline" => Phase::Offline,
-        "idle" => Phase::Idle,
-        "connecting" => Phase::Connecting,
-        "listening" => Phase::Listening,
-        "thinking" => Phase::Thinking,
-        "speaking" => Phase::Speaking,
-        _ => return None,
-    })
 }

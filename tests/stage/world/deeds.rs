@@ -36,6 +36,7 @@ impl RealWorld {
             return self.server(server);
         }
         let began = self.now();
+        let settling = std::mem::take(&mut self.settling);
         match deed {
             Deed::Button(_) if self.ended => {}
             Deed::Button(button) => {
@@ -51,7 +52,8 @@ impl RealWorld {
             Deed::Room { time, .. } | Deed::Wait(time) => {
                 let from = self.stage.card.now_sample(Direction::Capture);
                 self.room.passed(from, *time);
-                self.pass_until(self.began_ns + (began + *time).as_nanos() as u64);
+                let time = time.saturating_sub(settling);
+                self.pass_until(self.began_ns + (began + time).as_nanos() as u64);
             }
             Deed::Microphone(cable) => {
                 let before = std::mem::replace(&mut self.room.microphone, *cable);
@@ -180,7 +182,8 @@ impl RealWorld {
             }
             Server::NextAnswer => {}
         }
-        self.settle(number, sounds)?;
+        let messages = matches!(server, Server::Say(_) | Server::Audio { .. } | Server::Raw(_));
+        self.settle(number, messages, sounds)?;
         Ok(began)
     }
 
@@ -190,20 +193,20 @@ impl RealWorld {
     }
 
     /// Until the daemon has done what follows from what was said to it.
-    fn settle(&mut self, number: u32, sounds: bool) -> Result<(), String> {
-        let said = self.said;
+    fn settle(&mut self, number: u32, messages: bool, sounds: bool) -> Result<(), String> {
+        let since = self.now();
         let gone =
             || self.puppet.links().iter().any(|link| link.number == number && (link.over || link.closing));
+        let said = self.said;
         let mut read = false;
         let deadline = Instant::now() + DAEMON_WAIT;
-        while !read && !gone() && Instant::now() < deadline {
-            read = self
-                .await_status(SETTLE, |status| status["counters"]["messages_down"].as_u64() >= Some(said))?;
+        while messages && !read && !gone() && Instant::now() < deadline {
+            let all = |status: &Value| status["counters"]["messages_down"].as_u64() >= Some(said);
+            read = self.await_status(SETTLE, all)?;
         }
-        if !read {
+        if messages && !read {
             // A link that ends: what was said on it may never be read, and is not waited for again.
-            let status = self.status()?;
-            self.said = status["counters"]["messages_down"].as_u64().unwrap_or(said);
+            self.said = self.status()?["counters"]["messages_down"].as_u64().unwrap_or(said);
         }
         self.look();
         if sounds || !read {
@@ -213,6 +216,7 @@ impl RealWorld {
                 self.look();
             }
         }
+        self.settling = self.now().saturating_sub(since);
         Ok(())
     }
 }
