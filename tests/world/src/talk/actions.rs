@@ -10,6 +10,8 @@ use super::simulation::{Happening, SET_UP, Simulation};
 
 /// From a word to the microphone until it is obeyed.
 const OBEY: Duration = Duration::from_millis(3);
+/// A message at the wrong time comes this much after the right one.
+const STRAY: Duration = Duration::from_millis(5);
 
 impl Simulation {
     fn see(&mut self, seen: Seen) {
@@ -39,6 +41,7 @@ impl Simulation {
                     link.closing = true;
                 }
                 self.see(Seen::Close);
+                self.stray(number);
                 let goodbye = self.faults.as_mut().map_or(self.room.goodbye, Faults::goodbye);
                 let closed = LinkInput::Closed { code: 1000, reason: String::new() };
                 self.plan(now + goodbye, Happening::Link(number, closed));
@@ -87,6 +90,12 @@ impl Simulation {
         }
     }
 
+    fn stray(&mut self, number: u32) {
+        if let Some(message) = self.faults.as_mut().and_then(Faults::stray) {
+            self.plan(self.now + STRAY, Happening::Link(number, LinkInput::Message(message)));
+        }
+    }
+
     fn report(&mut self, report: Option<(Duration, SpeakerInput)>) {
         if let Some((at, report)) = report {
             let late = self.faults.as_mut().map_or(Duration::ZERO, Faults::report_late);
@@ -106,6 +115,7 @@ impl Simulation {
         let text = if kind == "audio" { String::new() } else { message.to_owned() };
         if kind == "setup" {
             link.set_up = true;
+            self.stray(number);
             if self.obliging {
                 self.plan(now + SET_UP, Happening::SetUp(number));
             }

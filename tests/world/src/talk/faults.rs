@@ -15,6 +15,7 @@ pub struct Faults {
     stale: f64,
     gap: f64,
     unreachable: f64,
+    stray: f64,
     late_ms: u64,
     jitter_ms: u64,
     report_ms: u64,
@@ -51,6 +52,13 @@ const GARBAGE: [&[u8]; 12] = [
     b"{\"voiceActivity\":{\"type\":\"ACTIVITY_START\",\"audioOffset\":\"1.880s\"},\"serverContent\":{}}",
 ];
 
+/// What asks for an answer, or to be heard.
+const STRAY: [&[u8]; 3] = [
+    b"{\"toolCall\":{\"functionCalls\":[{\"id\":\"stray\",\"name\":\"lamp\",\"args\":{}}]}}",
+    b"{\"goAway\":{\"timeLeft\":\"1s\"}}",
+    b"{\"serverContent\":{\"interrupted\":true,\"turnComplete\":true}}",
+];
+
 impl Faults {
     /// The faults of this seed.
     pub fn new(seed: u64) -> Self {
@@ -58,7 +66,7 @@ impl Faults {
         let mut some = |most: f64| if random.bool() { random.f64() * most } else { 0.0 };
         let (duplicate, padding, garbage) = (some(0.3), some(0.5), some(0.2));
         let (early, bounce, stale, gap) = (some(0.1), some(0.3), some(0.2), some(0.02));
-        let unreachable = some(0.5);
+        let (unreachable, stray) = (some(0.5), some(0.5));
         let (late_ms, jitter_ms) = (some(400.0) as u64, some(100.0) as u64);
         let (report_ms, goodbye_ms) = (some(500.0) as u64, some(3000.0) as u64);
         let cuts = if random.bool() { random.usize(1..=4) } else { 0 };
@@ -75,6 +83,7 @@ impl Faults {
             stale,
             gap,
             unreachable,
+            stray,
             late_ms,
             jitter_ms,
             report_ms,
@@ -154,6 +163,12 @@ impl Faults {
     /// Whether a dial fails.
     pub(super) fn dial_fails(&mut self) -> bool {
         self.chance(self.unreachable)
+    }
+
+    /// What the server says although nobody may answer: before setupComplete, after our close.
+    pub(super) fn stray(&mut self) -> Option<Vec<u8>> {
+        let message = STRAY[self.random.usize(..STRAY.len())].to_vec();
+        self.chance(self.stray).then_some(message)
     }
 
     /// How the link ends, if it does at this time.
