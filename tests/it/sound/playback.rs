@@ -230,14 +230,20 @@ async fn a_sound_of_our_own_is_mixed_in_at_once_and_survives_a_flush() {
     let exact = played[first..].iter().zip(&answer).take_while(|(a, b)| a == b).count();
     let mixed_from = first + exact;
     assert!(mixed_from.abs_diff(asked) < RATE / 20, "mixed {mixed_from}, asked {asked}");
-    // Where both sound it is their sum; the answer goes on beneath as if nothing had happened.
+    // Where both sound it is their sum; the answer goes on beneath as if nothing had happened. A thread that came
+    // so late that the DAC had passed the place says so, and the first frames of the earcon are not heard.
+    let late = bench.sound.facts().playback.late.load(Relaxed) > 0;
     let both = RATE / 10;
-    for at in 0..both {
-        let sum = i32::from(answer[exact + at]) + i32::from(earcon[at]);
-        assert!((i32::from(played[mixed_from + at]) - sum).abs() <= 1, "at {at}");
-    }
+    let sums = |unheard: &usize| {
+        (0..both).all(|at| {
+            let sum = i32::from(answer[exact + at]) + i32::from(earcon[unheard + at]);
+            (i32::from(played[mixed_from + at]) - sum).abs() <= 1
+        })
+    };
+    let unheard = (0..RATE / 100).find(sums).expect("the sum of both, from the first 10 ms on");
+    assert!(unheard == 0 || late, "{unheard} samples of the earcon are missing, and the thread was not late");
     // After the flush the earcon alone goes on to its end.
-    let end = mixed_from + earcon.len();
+    let end = mixed_from + earcon.len() - unheard;
     let tail = RATE / 8;
     assert_eq!(played[end - tail..end], earcon[earcon.len() - tail..]);
     assert!(played[end..].iter().all(|&sample| sample == 0));
