@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! capture    frames → downmix → resample → high_pass → gate → block      (written down in front_end.rs)
-//! playback   answer → resample → volume → fade → mix → limiter → frames  (put together by whoever plays)
+//! playback   answer → resample → duck → volume → fade → mix → limiter → frames  (put together by whoever plays)
 //! ```
 //!
 //! A stage is a struct with `new(settings)`, `process(…)` and `reset()`. Samples are `f32` with full scale at
@@ -15,6 +15,7 @@
 //! Start reading at [`FrontEnd`]. The crate has no clock, no thread and no idea of what a conversation is.
 
 mod downmix;
+mod duck;
 mod fade;
 mod front_end;
 mod gate;
@@ -34,6 +35,7 @@ mod volume;
 mod synth;
 
 pub use downmix::Downmix;
+pub use duck::{Duck, DuckSettings};
 pub use fade::Fade;
 pub use front_end::{FrontEnd, FrontEndSettings, SettingsError};
 pub use gate::{Gate, GateSettings, Reading};
