@@ -35,6 +35,7 @@ fn front_end(rate_hz: u32, channels: u32, high_pass_hz: f32) {
         channels,
         use_channels: vec![],
         high_pass_hz,
+        echo: EchoSettings::OFF,
         gate: GateSettings::default(),
     };
     let mut front_end = FrontEnd::new(settings).expect("a common rate");
@@ -42,7 +43,7 @@ fn front_end(rate_hz: u32, channels: u32, high_pass_hz: f32) {
     let mut block = [0.0; BLOCK];
     let high_pass = if high_pass_hz > 0.0 { "high-pass" } else { "no high-pass" };
     measure(&format!("front end {rate_hz} Hz, {channels} ch, {high_pass}"), || {
-        black_box(front_end.process(black_box(&frames), &mut block));
+        black_box(front_end.process(black_box(&frames), &[0.0; BLOCK], &mut block));
     });
 }
 

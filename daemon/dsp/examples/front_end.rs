@@ -9,7 +9,7 @@ use std::error::Error;
 use std::io::{Read, Write, stdin, stdout};
 use std::process::ExitCode;
 
-use pressel_dsp::{BLOCK, FrontEnd, FrontEndSettings, GateSettings, Meter, from_i16};
+use pressel_dsp::{BLOCK, EchoSettings, FrontEnd, FrontEndSettings, GateSettings, Meter, from_i16};
 
 fn main() -> ExitCode {
     match run() {
@@ -41,6 +41,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         channels,
         use_channels: Vec::new(),
         high_pass_hz: 80.0,
+        echo: EchoSettings::OFF,
         gate: GateSettings::default(),
     })?;
     let mut bytes = vec![0; front_end.frames_per_block() * channels as usize * 2];
@@ -53,7 +54,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         for (sample, pair) in frames.iter_mut().zip(bytes.chunks_exact(2)) {
             *sample = from_i16(i16::from_le_bytes([pair[0], pair[1]]));
         }
-        let reading = front_end.process(&frames, &mut block);
+        let reading = front_end.process(&frames, &[0.0; BLOCK], &mut block);
         meter.process(&block);
         at_ms += 10;
         (floor_dbfs, open) = (reading.floor_dbfs, reading.open);

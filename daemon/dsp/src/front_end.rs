@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use crate::{BLOCK_RATE, Block, Downmix, Gate, GateSettings, HighPass, RateError, Reading, Resampler};
+use crate::aec::Engine;
+use crate::{
+    BLOCK, BLOCK_RATE, Block, Downmix, EchoCanceller, EchoReading, EchoSettings, Gate, GateSettings,
+    HighPass, RateError, Reading, Resampler,
+};
 
 /// What the capture path is built from.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +19,8 @@ pub struct FrontEndSettings {
     pub use_channels: Vec<u32>,
     /// Corner of the high-pass in Hz; 0 switches it off.
     pub high_pass_hz: f32,
+    /// How the speaker's echo is cancelled.
+    pub echo: EchoSettings,
     /// When the gate takes something for speech.
     pub gate: GateSettings,
 }
@@ -65,15 +71,17 @@ pub struct FrontEnd {
     downmix: Downmix,
     resample: Resampler,
     high_pass: HighPass,
+    echo: Engine,
     gate: Gate,
     /// The next block is the first one, or the first after a loss.
     fresh: bool,
+    echo_reading: EchoReading,
 }
 
 impl FrontEnd {
     /// Builds the path; the error says which setting cannot be used.
     pub fn new(settings: FrontEndSettings) -> Result<Self, SettingsError> {
-        let FrontEndSettings { rate_hz, channels, use_channels, high_pass_hz, gate } = settings;
+        let FrontEndSettings { rate_hz, channels, use_channels, high_pass_hz, echo, gate } = settings;
         let resample = Resampler::new(rate_hz, BLOCK_RATE).map_err(SettingsError::Rate)?;
         if rate_hz % 100 != 0 {
             return Err(SettingsError::UnevenRate(rate_hz));
@@ -97,8 +105,10 @@ impl FrontEnd {
             downmix: Downmix::new(channels as usize, &chosen),
             resample,
             high_pass: HighPass::new(high_pass_hz, BLOCK_RATE),
+            echo: Engine::new(echo),
             gate: Gate::new(gate),
             fresh: true,
+            echo_reading: EchoReading::REST,
         })
     }
 
@@ -107,11 +117,12 @@ impl FrontEnd {
         self.frames_per_block
     }
 
-    /// Turns 10 ms of interleaved frames into a block and judges it.
+    /// Turns 10 ms of interleaved frames into a block and judges it. `far` is what the speaker played in the same
+    /// 10 ms, as well as the clocks tell: silence where nothing played or nobody knows.
     ///
     /// # Panics
     /// If `frames` is not `frames_per_block() * channels` long.
-    pub fn process(&mut self, frames: &[f32], out: &mut Block) -> Reading {
+    pub fn process(&mut self, frames: &[f32], far: &Block, out: &mut Block) -> Reading {
         assert_eq!(frames.len(), self.frames_per_block * self.channels, "not 10 ms of frames");
         self.downmix.process(frames, &mut self.mono);
         if std::mem::take(&mut self.fresh) {
@@ -119,14 +130,21 @@ impl FrontEnd {
             self.resample.prime(self.mono[0]);
             self.high_pass.prime(self.mono[0]);
         }
-        self.resample.process(&self.mono, out);
-        self.high_pass.process(out);
+        let mut mic = [0.0; BLOCK];
+        self.resample.process(&self.mono, &mut mic);
+        self.high_pass.process(&mut mic);
+        self.echo_reading = self.echo.process(far, &mic, out);
         self.gate.process(out)
+    }
+
+    /// What the canceller said of the newest block.
+    pub fn echo(&self) -> EchoReading {
+        self.echo_reading
     }
 
     /// What the path adds between a sound and its place in the block, in ms.
     pub fn delay_ms(&self) -> f32 {
-        self.resample.delay_ms()
+        self.resample.delay_ms() + self.echo.delay_ms()
     }
 
     /// Starts afresh after an overrun or a reopened card. The gate keeps its noise floor and stays open if it
@@ -134,6 +152,8 @@ impl FrontEnd {
     pub fn reset(&mut self) {
         // `process` then starts every filter from the next frames.
         self.fresh = true;
+        // Sound is missing: the echo may now come at another time.
+        self.echo.realign();
     }
 }
 

@@ -3,7 +3,7 @@
 //! Two paths, each a row of stages that do not know their neighbours:
 //!
 //! ```text
-//! capture    frames → downmix → resample → high_pass → gate → block      (written down in front_end.rs)
+//! capture    frames → downmix → resample → high_pass → aec → gate → block      (written down in front_end.rs)
 //! playback   answer → resample → duck → volume → fade → mix → limiter → frames  (put together by whoever plays)
 //! ```
 //!
@@ -14,6 +14,7 @@
 //!
 //! Start reading at [`FrontEnd`]. The crate has no clock, no thread and no idea of what a conversation is.
 
+mod aec;
 mod downmix;
 mod duck;
 mod fade;
@@ -34,6 +35,7 @@ mod volume;
 #[cfg(test)]
 mod synth;
 
+pub use aec::{EchoCanceller, EchoEngine, EchoReading, EchoSettings, Off};
 pub use downmix::Downmix;
 pub use duck::{Duck, DuckSettings};
 pub use fade::Fade;

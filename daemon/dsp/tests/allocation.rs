@@ -57,12 +57,20 @@ fn the_capture_path_allocates_nothing_at_any_rate() {
     for rate_hz in [8_000, 16_000, 44_100, 48_000, 192_000] {
         for use_channels in [vec![], vec![1]] {
             let gate = GateSettings::default();
-            let settings = FrontEndSettings { rate_hz, channels: 4, use_channels, high_pass_hz: 80.0, gate };
+            let settings = FrontEndSettings {
+                rate_hz,
+                channels: 4,
+                use_channels,
+                high_pass_hz: 80.0,
+                echo: EchoSettings::default(),
+                gate,
+            };
             let mut front_end = FrontEnd::new(settings).expect("a common rate");
             let mut pre_roll = PreRoll::new(30);
             let frames: Vec<f32> =
                 (0..front_end.frames_per_block() * 4).map(|n| (n % 97) as f32 / 97.0).collect();
             let silence = vec![0.0; frames.len()];
+            let far = [0.1; BLOCK];
             let mut block = [0.0; BLOCK];
             let mut pcm = [0i16; BLOCK];
             let mut meter = Meter::new();
@@ -70,7 +78,7 @@ fn the_capture_path_allocates_nothing_at_any_rate() {
             let calls = allocations(|| {
                 for n in 0..3_000 {
                     let loud = n % 200 < 100;
-                    let reading = front_end.process(if loud { &frames } else { &silence }, &mut block);
+                    let reading = front_end.process(if loud { &frames } else { &silence }, &far, &mut block);
                     pre_roll.push(&block, n);
                     if reading.opened {
                         while let Some((block, _)) = pre_roll.pop() {

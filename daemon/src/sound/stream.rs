@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use pressel_dsp::{BLOCK_RATE, Block, FrontEnd, FrontEndSettings, Reading};
+use pressel_dsp::{BLOCK, BLOCK_RATE, Block, EchoSettings, FrontEnd, FrontEndSettings, Reading};
 use pressel_hal::{Error, ErrorKind, Microphone};
 
 use super::SoundSettings;
@@ -35,6 +35,7 @@ impl Stream {
             channels: format.channels,
             use_channels: settings.capture.use_channels.clone(),
             high_pass_hz: settings.capture.high_pass_hz as f32,
+            echo: EchoSettings::OFF,
             gate: settings.gate,
         })
         .map_err(|error| Error::new(ErrorKind::Unsupported, error.to_string()))?;
@@ -84,7 +85,7 @@ impl Stream {
             self.filled += captured.frames;
             if self.filled == self.front_end.frames_per_block() {
                 self.filled = 0;
-                let reading = self.front_end.process(&self.frames, out);
+                let reading = self.front_end.process(&self.frames, &[0.0; BLOCK], out);
                 let lost = std::mem::take(&mut self.lost);
                 let stamp = Stamp { at: captured.at - self.delay, speech: reading.speech, lost };
                 return Ok(Some((stamp, reading)));

@@ -8,6 +8,7 @@ fn settings(rate_hz: u32, channels: u32) -> FrontEndSettings {
         channels,
         use_channels: Vec::new(),
         high_pass_hz: 0.0,
+        echo: EchoSettings::OFF,
         gate: GateSettings::default(),
     }
 }
@@ -17,7 +18,7 @@ fn run(front_end: &mut FrontEnd, frames: &[f32]) -> (Vec<f32>, Vec<Reading>) {
     let mut readings = Vec::new();
     let mut block = [0.0; BLOCK];
     for frames in frames.chunks_exact(front_end.frames_per_block() * front_end.channels) {
-        readings.push(front_end.process(frames, &mut block));
+        readings.push(front_end.process(frames, &[0.0; BLOCK], &mut block));
         sound.extend_from_slice(&block);
     }
     (sound, readings)
@@ -94,7 +95,7 @@ fn after_a_reset_nothing_of_the_old_sound_is_left_and_the_gate_goes_on() {
     run(&mut front_end, &[vec![0.0; 48_000], said].concat());
     front_end.reset();
     let mut block = [9.0; BLOCK];
-    let reading = front_end.process(&[0.0; 480], &mut block);
+    let reading = front_end.process(&[0.0; 480], &[0.0; BLOCK], &mut block);
     assert_eq!(block, [0.0; BLOCK]);
     assert!(reading.open && !reading.opened);
 }
@@ -153,5 +154,5 @@ fn settings_that_cannot_work_are_refused_with_a_reason() {
 #[test]
 #[should_panic(expected = "not 10 ms of frames")]
 fn frames_of_another_length_are_a_mistake_of_the_caller() {
-    FrontEnd::new(settings(16_000, 1)).unwrap().process(&[0.0; 100], &mut [0.0; BLOCK]);
+    FrontEnd::new(settings(16_000, 1)).unwrap().process(&[0.0; 100], &[0.0; BLOCK], &mut [0.0; BLOCK]);
 }

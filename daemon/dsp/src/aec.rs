@@ -1,0 +1,121 @@
+//! Takes the loudspeaker out of the microphone, so that a person can talk over an answer.
+//!
+//! An engine gets what the speaker plays (far) and what the microphone hears (mic), both in the same 10 ms, and
+//! returns the near end. The reference must be steered before it comes here: an engine follows a room, not a clock
+//! that drifts.
+
+mod off;
+
+pub use off::Off;
+
+use crate::{Block, SILENCE_DBFS};
+
+/// What every engine does.
+pub trait EchoCanceller {
+    /// Removes from `mic` what comes from `far`; `out` is never louder than `mic`.
+    fn process(&mut self, far: &Block, mic: &Block, out: &mut Block) -> EchoReading;
+
+    /// What the engine adds between a sound in `mic` and its place in `out`, in ms.
+    fn delay_ms(&self) -> f32;
+
+    /// The echo path has moved, or may have: a jump of the delay, an xrun, another card. What was learnt is a first
+    /// guess from now on.
+    fn realign(&mut self) {}
+
+    /// Whether the reference keeps step with the microphone (drift known and corrected). Until then an engine expects
+    /// the echo path to slide.
+    fn steady(&mut self, _steady: bool) {}
+
+    /// Forgets the room.
+    fn reset(&mut self);
+}
+
+/// What a canceller says of one block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EchoReading {
+    /// The far end sounds, or its tail may still be heard.
+    pub active: bool,
+    /// Echo removed, in dB, smoothed over the blocks in which only the far end spoke; 0 until there were some.
+    pub erle_db: f32,
+    /// Estimated echo in the microphone, in dBFS.
+    pub echo_dbfs: f32,
+    /// Estimated echo left in the output, in dBFS.
+    pub residual_dbfs: f32,
+    /// How much of the output is a near speaker and not what is left of the echo, 0 to 1; 1 while the far end rests.
+    pub near_end: f32,
+}
+
+impl EchoReading {
+    /// No far end: everything in the microphone is near.
+    pub(crate) const REST: Self = Self {
+        active: false,
+        erle_db: 0.0,
+        echo_dbfs: SILENCE_DBFS,
+        residual_dbfs: SILENCE_DBFS,
+        near_end: 1.0,
+    };
+}
+
+/// Which engine cancels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EchoEngine {
+    /// Partitioned-block frequency-domain Kalman filter and residual suppressor.
+    #[default]
+    Kalman,
+    /// None: for arrays that cancel in hardware, and for headsets.
+    Off,
+}
+
+/// How echo is cancelled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EchoSettings {
+    /// Which engine.
+    pub engine: EchoEngine,
+    /// Longest echo that is cancelled, in ms, 100 to 500: delay that is left after steering, and reverberation.
+    pub tail_ms: u32,
+    /// Suppress what the linear filter leaves.
+    pub suppress: bool,
+}
+
+impl Default for EchoSettings {
+    fn default() -> Self {
+        Self { engine: EchoEngine::Kalman, tail_ms: 250, suppress: true }
+    }
+}
+
+impl EchoSettings {
+    /// No canceller.
+    pub const OFF: Self = Self { engine: EchoEngine::Off, tail_ms: 250, suppress: false };
+}
+
+/// The engine that was chosen.
+#[derive(Clone, Debug)]
+pub(crate) enum Engine {
+    Off(Off),
+}
+
+impl Engine {
+    pub(crate) fn new(_settings: EchoSettings) -> Self {
+        Self::Off(Off)
+    }
+}
+
+impl EchoCanceller for Engine {
+    fn process(&mut self, far: &Block, mic: &Block, out: &mut Block) -> EchoReading {
+        match self {
+            Self::Off(off) => off.process(far, mic, out),
+        }
+    }
+
+    fn delay_ms(&self) -> f32 {
+        match self {
+            Self::Off(off) => off.delay_ms(),
+        }
+    }
+
+    fn reset(&mut self) {
+        match self {
+            Self::Off(off) => off.reset(),
+        }
+    }
+}
