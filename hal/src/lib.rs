@@ -21,14 +21,14 @@ pub mod sim;
 #[cfg_attr(not(feature = "gpio"), allow(dead_code))] // only lines need the level looked at
 mod clean;
 mod error;
-#[cfg(any(feature = "alsa", feature = "evdev", feature = "gpio"))]
 mod monotonic;
 mod os;
 mod sound;
 mod wake;
 
 pub use error::{Error, ErrorKind};
-pub use sound::{Format, SampleFormat, StreamRequest};
+pub use monotonic::monotonic_ns;
+pub use sound::{Format, SampleFormat, StreamRequest, Timing};
 pub use wake::Wake;
 
 /// Why a wait ended.
@@ -51,6 +51,8 @@ pub struct Captured {
     pub position: u64,
     /// When the last of them was captured, from the card's own timestamp and delay.
     pub at: Instant,
+    /// Whose word `at` is: `position + frames` with `at` is a point on the card's clock as good as that.
+    pub timing: Timing,
     /// An overrun came before the first of them; `position` has jumped.
     pub xrun: bool,
 }
@@ -81,6 +83,8 @@ pub struct Playhead {
     pub written: u64,
     /// When this was, or with a FIFO will be, true of the DAC.
     pub at: Instant,
+    /// Whose word `at` is: `played` with `at` is a point on the card's clock as good as that.
+    pub timing: Timing,
 }
 
 /// A sink of frames whose ring runs all the time: while nothing is written, the driver plays silence.

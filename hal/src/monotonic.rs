@@ -1,18 +1,34 @@
-//! Kernel timestamps as [`Instant`]s.
+//! Kernel timestamps as [`Instant`]s, and back.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Turns a kernel timestamp (CLOCK_MONOTONIC) into an [`Instant`], never one in the future.
+#[cfg(any(feature = "alsa", feature = "evdev", feature = "gpio"))]
 pub(crate) fn instant_of(kernel: Duration) -> Instant {
+    let now = Instant::now();
+    exact_instant_of(kernel).map_or(now, |at| at.min(now))
+}
+
+/// The same, wherever it lies; `None` for what no clock can show.
+#[cfg(any(feature = "alsa", feature = "evdev", feature = "gpio"))]
+pub(crate) fn exact_instant_of(kernel: Duration) -> Option<Instant> {
     let (instant, monotonic) = anchor();
-    let at = if kernel >= monotonic {
+    if kernel >= monotonic {
         instant.checked_add(kernel - monotonic)
     } else {
         instant.checked_sub(monotonic - kernel)
+    }
+}
+
+/// A time in nanoseconds of CLOCK_MONOTONIC: a number that threads may share, the same for all cards.
+pub fn monotonic_ns(at: Instant) -> u64 {
+    let (instant, monotonic) = anchor();
+    let kernel = match at.checked_duration_since(instant) {
+        Some(since) => monotonic + since,
+        None => monotonic.saturating_sub(instant.duration_since(at)),
     };
-    let now = Instant::now();
-    at.map_or(now, |at| at.min(now))
+    kernel.as_nanos() as u64
 }
 
 fn monotonic() -> Duration {
@@ -45,7 +61,7 @@ fn anchor() -> (Instant, Duration) {
     })
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "alsa", feature = "evdev", feature = "gpio")))]
 mod tests {
     use super::*;
 
@@ -58,5 +74,18 @@ mod tests {
         let age = earlier.elapsed();
         assert!(age >= Duration::from_millis(249) && age < Duration::from_millis(1250), "{age:?}");
         assert!(instant_of(monotonic() + Duration::from_secs(9)) <= Instant::now());
+    }
+
+    #[test]
+    fn a_time_becomes_the_kernel_s_and_back_to_the_nanosecond() {
+        let now = Instant::now();
+        for at in [now - Duration::from_millis(333), now, now + Duration::from_nanos(1_234_567)] {
+            let kernel = Duration::from_nanos(monotonic_ns(at));
+            assert_eq!(exact_instant_of(kernel), Some(at));
+        }
+        let (before, at, after) = (monotonic(), Instant::now(), monotonic());
+        let slack = Duration::from_micros(50); // of the pair that both clocks are compared by
+        let kernel = Duration::from_nanos(monotonic_ns(at));
+        assert!(kernel + slack >= before && kernel <= after + slack, "{before:?} {kernel:?} {after:?}");
     }
 }

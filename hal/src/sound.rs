@@ -43,6 +43,24 @@ pub struct Format {
     pub buffer_frames: usize,
 }
 
+/// Whose word a time is that belongs to a card's position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timing {
+    /// The driver's: taken together with the position, within microseconds.
+    Driver,
+    /// Ours, read beside the fill level, where a plugin gives no time: a busy machine shows in it.
+    Clock,
+}
+
+impl fmt::Display for Timing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Timing::Driver => "driver",
+            Timing::Clock => "clock",
+        })
+    }
+}
+
 impl fmt::Display for SampleFormat {
     /// As ALSA spells it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -128,7 +128,7 @@ fn judge(what: &str, heard: &Heard) -> Finding {
 mod tests {
     use super::super::Class;
     use super::*;
-    use pressel_hal::{Captured, Error, ErrorKind, Format, SampleFormat};
+    use pressel_hal::{Captured, Error, ErrorKind, Format, SampleFormat, Timing};
 
     /// Delivers one value, or nothing, or fails.
     struct Fixed(Result<Option<f32>, ErrorKind>);
@@ -152,7 +152,13 @@ mod tests {
         }
         fn read(&mut self, out: &mut [f32]) -> Result<Captured, Error> {
             out.fill(self.0.ok().flatten().unwrap());
-            Ok(Captured { frames: out.len() / 2, position: 0, at: Instant::now(), xrun: false })
+            Ok(Captured {
+                frames: out.len() / 2,
+                position: 0,
+                at: Instant::now(),
+                timing: Timing::Clock,
+                xrun: false,
+            })
         }
     }
 

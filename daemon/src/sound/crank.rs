@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use pressel_hal::{Captured, Error, Format, Microphone, Playhead, SampleFormat, Speaker, Wait, Wake};
+use pressel_hal::{Captured, Error, Format, Microphone, Playhead, SampleFormat, Speaker, Timing, Wait, Wake};
 
 fn format(rate_hz: u32, channels: u32, buffer_frames: usize) -> Format {
     let period_frames = rate_hz as usize / 100;
@@ -97,7 +97,7 @@ impl Speaker for CrankSpeaker {
         let mut dac = self.dac();
         dac.turn()?;
         let at = dac.start + duration(dac.played, dac.format.rate_hz);
-        Ok(Playhead { played: dac.played, written: dac.written.max(dac.played), at })
+        Ok(Playhead { played: dac.played, written: dac.written.max(dac.played), at, timing: Timing::Driver })
     }
 
     fn seek(&mut self, lead: usize) -> Result<u64, Error> {
@@ -205,6 +205,6 @@ impl Microphone for CrankMicrophone {
         adc.read += frames as u64;
         let at = adc.start + duration(adc.read, adc.format.rate_hz);
         let xrun = frames > 0 && std::mem::take(&mut adc.xrun);
-        Ok(Captured { frames, position, at, xrun })
+        Ok(Captured { frames, position, at, timing: Timing::Driver, xrun })
     }
 }

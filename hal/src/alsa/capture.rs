@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::cards::Direction;
 use super::convert::decode;
 use super::pcm::{Pcm, Thresholds, duration};
-use crate::{Captured, Error, Format, Microphone, StreamRequest, Wait, Wake};
+use crate::{Captured, Error, Format, Microphone, StreamRequest, Timing, Wait, Wake};
 
 /// A PCM that captures; running since it was opened.
 pub struct AlsaMicrophone {
@@ -50,7 +50,7 @@ impl AlsaMicrophone {
     }
 
     fn nothing(&self) -> Captured {
-        Captured { frames: 0, position: self.position, at: self.at, xrun: false }
+        Captured { frames: 0, position: self.position, at: self.at, timing: Timing::Clock, xrun: false }
     }
 }
 
@@ -96,7 +96,7 @@ impl Microphone for AlsaMicrophone {
             let passed = (passed + 500_000_000) / 1_000_000_000;
             self.position += (passed as u64).saturating_sub(frames as u64);
         }
-        let captured = Captured { frames, position: self.position, at, xrun };
+        let captured = Captured { frames, position: self.position, at, timing: status.timing, xrun };
         self.position += frames as u64;
         self.at = at;
         Ok(captured)

@@ -16,7 +16,7 @@ use super::cards::Direction;
 use super::error;
 use super::open::{Errno, check, opening};
 use super::params::{self, HwParams};
-use crate::{Error, Format, StreamRequest, monotonic};
+use crate::{Error, Format, StreamRequest, Timing, monotonic};
 
 /// An open PCM, not blocking.
 pub(super) struct Pcm {
@@ -49,9 +49,14 @@ pub(super) struct Status {
     pub(super) avail: i64,
     /// As `avail`, and what lies in the hardware's own buffers.
     pub(super) delay: i64,
-    /// When this was true, as far as the driver tells.
+    /// When this was true.
     pub(super) at: Instant,
+    /// Whether the driver said so.
+    pub(super) timing: Timing,
 }
+
+/// A driver's timestamp that is older than this was not taken with the position.
+const STALE: Duration = Duration::from_secs(1);
 
 /// The same for a count of frames.
 fn check_frames(result: sys::snd_pcm_sframes_t) -> Result<i64, Errno> {
@@ -213,7 +218,10 @@ impl Pcm {
             sys::SND_PCM_STATE_XRUN => Err(libc::EPIPE),
             sys::SND_PCM_STATE_SUSPENDED => Err(libc::ESTRPIPE),
             sys::SND_PCM_STATE_DISCONNECTED => Err(libc::ENODEV),
-            _ => Ok(Status { avail, delay, at: instant(&stamp) }),
+            _ => {
+                let (at, timing) = time_of(&stamp, Instant::now());
+                Ok(Status { avail, delay, at, timing })
+            }
         }
     }
 
@@ -294,11 +302,14 @@ pub(super) fn duration(frames: i64, rate_hz: u32) -> Duration {
     Duration::from_nanos(frames.saturating_mul(1_000_000_000) / u64::from(rate_hz))
 }
 
-/// The driver's time; now, where it is not of this clock.
-fn instant(stamp: &sys::timespec) -> Instant {
+/// The driver's time. Where it gives none (zero), or that of another clock (plugins that know the wall clock only,
+/// a driver that stamps its interrupts and had none for long), it is `now`, our own.
+fn time_of(stamp: &sys::timespec, now: Instant) -> (Instant, Timing) {
     let stamp = Duration::new(stamp.tv_sec.try_into().unwrap_or(0), stamp.tv_nsec.try_into().unwrap_or(0));
-    let at = monotonic::instant_of(stamp);
-    if at.elapsed() < Duration::from_secs(1) { at } else { Instant::now() }
+    match monotonic::exact_instant_of(stamp) {
+        Some(at) if !stamp.is_zero() && at <= now && now - at < STALE => (at, Timing::Driver),
+        _ => (now, Timing::Clock),
+    }
 }
 
 impl Drop for Pcm {
@@ -313,5 +324,31 @@ impl Drop for Pcm {
                 sys::snd_pcm_status_free(self.status);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(stamp: Duration, now: Instant, expected: (Instant, Timing)) {
+        // SAFETY: plain numbers; some targets have padding that cannot be named.
+        let mut time: sys::timespec = unsafe { std::mem::zeroed() };
+        time.tv_sec = stamp.as_secs() as _;
+        time.tv_nsec = stamp.subsec_nanos() as _;
+        assert_eq!(time_of(&time, now), expected, "{stamp:?}");
+    }
+
+    #[test]
+    fn a_driver_s_time_is_believed_and_what_is_none_is_told_from_it() {
+        let now = Instant::now();
+        let ns = Duration::from_nanos(monotonic::monotonic_ns(now));
+        let ms = Duration::from_millis;
+        check(ns, now, (now, Timing::Driver));
+        check(ns - ms(7), now, (now - ms(7), Timing::Driver));
+        check(Duration::ZERO, now, (now, Timing::Clock));
+        // The wall clock, and a stamp of long ago.
+        check(ns + ms(1_700_000_000_000), now, (now, Timing::Clock));
+        check(ns - ms(1_500), now, (now, Timing::Clock));
     }
 }

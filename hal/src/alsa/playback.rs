@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::cards::Direction;
 use super::convert::encode;
-use super::pcm::{Pcm, Thresholds, duration};
-use crate::{Error, Format, Playhead, Speaker, StreamRequest, Wait, Wake};
+use super::pcm::{Pcm, Status, Thresholds, duration};
+use crate::{Error, Format, Playhead, Speaker, StreamRequest, Timing, Wait, Wake};
 
 /// Layers of libasound that seem to take sound back, or to run freely, and do not: what they are called in a dump
 /// of the PCM. The mixers keep a copy of the ring, which would be heard again; sound servers have it already.
@@ -31,9 +31,10 @@ pub struct AlsaSpeaker {
     slack: i64,
     /// Index of the frame that the next write sets.
     appl: u64,
-    /// The last known position of the hardware, and when it was there.
+    /// The last known position of the hardware, and when it was there, in whose words.
     hw: u64,
     hw_at: Instant,
+    timing: Timing,
     xruns: u64,
     /// Frames as the card takes them.
     bytes: Box<[u8]>,
@@ -57,6 +58,7 @@ impl AlsaSpeaker {
             appl: 0,
             hw: 0,
             hw_at: Instant::now(),
+            timing: Timing::Clock,
             xruns: 0,
             bytes,
         };
@@ -141,7 +143,7 @@ impl AlsaSpeaker {
         let since = self.hw_at.elapsed().as_nanos() * u128::from(self.pcm.format.rate_hz) / 1_000_000_000;
         self.appl = self.hw.max(self.appl.min(self.hw + since as u64));
         self.hw = self.appl;
-        self.hw_at = Instant::now();
+        (self.hw_at, self.timing) = (Instant::now(), Timing::Clock);
         Ok(())
     }
 
@@ -151,13 +153,14 @@ impl AlsaSpeaker {
         if !self.free && !self.pcm.is_running() {
             // Stopped, because all was played: some plugins know no position then.
             self.hw = self.appl;
+            (self.hw_at, self.timing) = (Instant::now(), Timing::Clock);
             return Ok((0, 0));
         }
-        match self.pcm.avail_delay() {
-            Ok((avail, delay)) => {
+        match self.position() {
+            Ok(Status { avail, delay, at, timing }) => {
                 let queued = self.ring() - avail;
                 self.hw = self.appl.saturating_add_signed(-queued);
-                self.hw_at = Instant::now();
+                (self.hw_at, self.timing) = (at, timing);
                 Ok((queued, (delay - queued).clamp(0, i64::from(self.pcm.format.rate_hz))))
             }
             Err(errno) => {
@@ -165,6 +168,18 @@ impl AlsaSpeaker {
                 Ok((0, 0))
             }
         }
+    }
+
+    /// Where the stream stands. Only a ring of a card's own is asked for its time: what converts or mixes keeps a
+    /// fill level of its own, which its status leaves out.
+    fn position(&mut self) -> Result<Status, i32> {
+        if self.free {
+            return self.pcm.read_status();
+        }
+        let before = Instant::now();
+        let (avail, delay) = self.pcm.avail_delay()?;
+        // Halfway: the position was taken somewhere in between.
+        Ok(Status { avail, delay, at: before + before.elapsed() / 2, timing: Timing::Clock })
     }
 
     fn forward(&mut self, frames: i64) -> Result<(), Error> {
@@ -192,14 +207,13 @@ impl Speaker for AlsaSpeaker {
     }
 
     fn playhead(&mut self) -> Result<Playhead, Error> {
-        let at = Instant::now();
         let (queued, on_the_way) = self.queued()?;
         if queued < -16 * self.ring() {
             // Positions of libasound wrap (after hours, with 32 bits): never let the distance grow that far.
             self.forward(-queued)?;
         }
-        let at = at + duration(on_the_way, self.pcm.format.rate_hz);
-        Ok(Playhead { played: self.hw, written: self.appl.max(self.hw), at })
+        let at = self.hw_at + duration(on_the_way, self.pcm.format.rate_hz);
+        Ok(Playhead { played: self.hw, written: self.appl.max(self.hw), at, timing: self.timing })
     }
 
     fn seek(&mut self, lead: usize) -> Result<u64, Error> {

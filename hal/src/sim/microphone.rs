@@ -6,7 +6,7 @@ use super::fault::SoundFaults;
 use super::null::rest;
 use super::pace::Pace;
 use super::wav::Wav;
-use crate::{Captured, Error, Format, Microphone, SampleFormat, Wait, Wake};
+use crate::{Captured, Error, Format, Microphone, SampleFormat, Timing, Wait, Wake};
 
 /// A simulated capture card.
 #[derive(Clone, Debug)]
@@ -129,7 +129,8 @@ impl Microphone for SimMicrophone {
         let at = if frames == 0 { None } else { self.pace.instant(self.position) };
         // With no frames to mark, an overrun is told with the next ones.
         let xrun = frames > 0 && std::mem::take(&mut self.xrun);
-        Ok(Captured { frames, position, at: at.unwrap_or_else(Instant::now), xrun })
+        let at = at.unwrap_or_else(Instant::now);
+        Ok(Captured { frames, position, at, timing: Timing::Driver, xrun })
     }
 }
 

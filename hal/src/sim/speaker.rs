@@ -8,7 +8,7 @@ use super::fault::SoundFaults;
 use super::null::rest;
 use super::pace::Pace;
 use super::wav::Wav;
-use crate::{Error, Format, Playhead, SampleFormat, Speaker, Wait, Wake};
+use crate::{Error, Format, Playhead, SampleFormat, Speaker, Timing, Wait, Wake};
 
 /// A simulated playback card.
 #[derive(Clone, Debug)]
@@ -182,7 +182,7 @@ impl Speaker for SimSpeaker {
     fn playhead(&mut self) -> Result<Playhead, Error> {
         let played = self.played()?;
         let at = self.tape.pace.instant(played).unwrap_or_else(Instant::now);
-        Ok(Playhead { played, written: self.written.max(played), at })
+        Ok(Playhead { played, written: self.written.max(played), at, timing: Timing::Driver })
     }
 
     fn seek(&mut self, lead: usize) -> Result<u64, Error> {

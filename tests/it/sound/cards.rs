@@ -1,8 +1,12 @@
 //! What is agreed on with cards of all kinds, without the threads.
 
+use std::time::Duration;
+
 use pressel_hal::alsa::{AlsaMicrophone, AlsaSpeaker, Direction, probe};
-use pressel_hal::{ErrorKind, Format, Microphone, SampleFormat, Speaker, StreamRequest};
-use pressel_world::card::{Card, CardFormat, CardOptions, StreamOptions, TakeBack};
+use pressel_hal::{
+    ErrorKind, Format, Microphone, SampleFormat, Speaker, StreamRequest, Timing, Wake, monotonic_ns,
+};
+use pressel_world::card::{Card, CardFormat, CardOptions, Direction as Side, StreamOptions, TakeBack};
 use tempfile::TempDir;
 
 use super::with_card;
@@ -110,4 +114,52 @@ fn probing_tells_what_a_card_can_do_and_why_it_cannot_be_had() {
     card.set_busy(pressel_world::card::Direction::Capture, true);
     let error = with_card(&conf, || probe("pressel_mic", Direction::Capture)).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Busy);
+}
+
+/// Half of the distances between what a stream says of its clock and what the card's clock says are below this.
+fn check_half(mut off_ns: Vec<u64>, frame_ns: u64, what: &str) {
+    off_ns.sort_unstable();
+    let half = off_ns[off_ns.len() / 2];
+    assert!(half < frame_ns + 20_000, "{what}: half of the times are off by more than {half} ns: {off_ns:?}");
+}
+
+#[test]
+fn positions_and_their_times_lie_on_the_card_s_own_clock() {
+    let folder = TempDir::new().unwrap();
+    let options =
+        CardOptions { microphone: StreamOptions::new(16_000, 1), speaker: StreamOptions::new(48_000, 1) };
+    let card = Card::create(folder.path(), options).unwrap();
+    card.set_drift(Side::Capture, 250.0);
+    card.set_drift(Side::Playback, -250.0);
+    let conf = card.env().1;
+    let mut microphone =
+        with_card(&conf, || AlsaMicrophone::open(&request("pressel_mic", 16_000, 1))).unwrap();
+    let mut speaker = with_card(&conf, || AlsaSpeaker::open(&request("pressel_speaker", 48_000, 1))).unwrap();
+    // The card's files began before the streams did.
+    let (heard_from, played_from) = (card.report(Side::Capture).start, card.report(Side::Playback).start);
+    let (wake, mut frames) = (Wake::new(), [0.0; 480]);
+    let (mut heard, mut played) = (Vec::new(), Vec::new());
+    while heard.len() < 60 {
+        microphone.wait(160, &wake, Duration::from_secs(1)).unwrap();
+        let captured = microphone.read(&mut frames).unwrap();
+        if captured.frames > 0 {
+            assert_eq!(captured.timing, Timing::Driver);
+            let end = heard_from + captured.position + captured.frames as u64;
+            heard.push(monotonic_ns(captured.at).abs_diff(card.time_of(Side::Capture, end)));
+            let playhead = speaker.playhead().unwrap();
+            assert_eq!(playhead.timing, Timing::Driver);
+            let at = card.time_of(Side::Playback, played_from + playhead.played);
+            played.push(monotonic_ns(playhead.at).abs_diff(at));
+        }
+    }
+    check_half(heard, 62_500, "microphone");
+    check_half(played, 20_900, "speaker");
+}
+
+#[test]
+fn a_speaker_that_only_knows_its_fill_level_says_so() {
+    let mut stream = StreamOptions::new(48_000, 2);
+    stream.take_back = TakeBack::Refused;
+    let mut speaker = speaker(stream, &request("pressel_speaker", 48_000, 2));
+    assert_eq!(speaker.playhead().unwrap().timing, Timing::Clock);
 }
