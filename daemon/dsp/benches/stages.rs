@@ -56,6 +56,18 @@ fn resample(from_hz: u32, to_hz: u32) {
     });
 }
 
+/// Reads at a drift of 100 ppm.
+fn asynchronous(from_hz: u32) {
+    let read = Asynchronous::new(from_hz, BLOCK_RATE).expect("common rates");
+    let source = synth::white(6, from_hz as usize);
+    let (mut at, mut out) = (1_000.0, [0.0; BLOCK]);
+    measure(&format!("asynchronous {from_hz} to 16000 Hz"), || {
+        let next = read.read(black_box(&source), at, read.ratio() * 1.0001, &mut out);
+        at = if next > f64::from(from_hz) * 0.9 { 1_000.0 } else { next };
+        black_box(&mut out);
+    });
+}
+
 fn main() {
     writeln!(stdout(), "{:<44}{:>9}{:>9}{:>9}", "µs per 10 ms", "mean", "p50", "p99")
         .expect("stdout is open");
@@ -74,6 +86,9 @@ fn main() {
     measure("downmix 4 of 6 channels at 48000 Hz", || downmix.process(black_box(&frames), &mut mono));
     for from_hz in [32_000, 44_100, 48_000, 192_000] {
         resample(from_hz, 16_000);
+    }
+    for from_hz in [16_000, 44_100, 48_000] {
+        asynchronous(from_hz);
     }
     let mut high_pass = HighPass::new(80.0, BLOCK_RATE);
     measure("high-pass", || high_pass.process(black_box(&mut block)));

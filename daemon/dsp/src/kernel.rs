@@ -17,6 +17,42 @@ const LANES: usize = 16;
 /// Bound of the table in samples (1 MiB). All pairs of common rates stay below.
 const TABLE_MAX: usize = 1 << 18;
 
+/// Phases for reading at any position: the error of a straight line between them is 1 / PHASES² at worst.
+const PHASES_BETWEEN: f64 = 256.0;
+/// Half the kernel's length at rates that differ by clock drift only: nothing has to be kept from folding back,
+/// so the slope may lie across the edge of the band. 1.5 ms at 16 kHz; flat within 0.1 dB to 7 kHz.
+const HALF_LEVEL: f64 = 24.0;
+
+/// Length and corner of a kernel.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    /// Half the length in inputs.
+    width: f64,
+    /// Middle of the slope, in shares of half the input's rate.
+    corner: f64,
+}
+
+impl Shape {
+    fn steep(from_hz: u32, to_hz: u32) -> Self {
+        let (from, low) = (f64::from(from_hz), f64::from(from_hz.min(to_hz)));
+        let periods = (HALF_MS_MAX / 1000.0 * low).min(HALF_PERIODS_MAX);
+        Self { width: periods * from / low, corner: (1.0 - SLOPE / periods) * low / from }
+    }
+
+    /// At whole positions every input but one is met by a zero of the sinc: sound comes through bit for bit.
+    fn level() -> Self {
+        Self { width: HALF_LEVEL, corner: 1.0 }
+    }
+
+    fn half(self) -> usize {
+        self.width.ceil() as usize
+    }
+
+    fn taps(self) -> usize {
+        (2 * self.half()).next_multiple_of(LANES)
+    }
+}
+
 /// The kernels of a ratio, one per phase.
 #[derive(Clone, Debug)]
 pub(crate) struct Kernels {
@@ -28,18 +64,29 @@ pub(crate) struct Kernels {
 impl Kernels {
     /// Tabulates `phases` kernels; none if the ratio has so many that the table would pass its bound.
     pub(crate) fn new(from_hz: u32, to_hz: u32, phases: usize) -> Option<Self> {
-        let (from, low) = (f64::from(from_hz), f64::from(from_hz.min(to_hz)));
-        let periods = (HALF_MS_MAX / 1000.0 * low).min(HALF_PERIODS_MAX);
-        let width = periods * from / low;
-        let half = width.ceil() as usize;
-        let taps = (2 * half).next_multiple_of(LANES);
+        let shape = Shape::steep(from_hz, to_hz);
+        let taps = shape.taps();
         if phases * taps > TABLE_MAX {
             return None;
         }
-        let corner = (1.0 - SLOPE / periods) * low / from;
+        Some(Self::tabulate(shape, phases, phases))
+    }
+
+    /// Kernels to be mixed for any position between two inputs: `phases`, and one more that is the first again,
+    /// an input later. Between two of them lies a straight line, 96 dB from the sinc at the edge of the band.
+    pub(crate) fn between(from_hz: u32, to_hz: u32) -> (Self, usize) {
+        let shape = if from_hz == to_hz { Shape::level() } else { Shape::steep(from_hz, to_hz) };
+        // Sound that varies slowly in inputs, because its band ends lower, needs fewer.
+        let low = f64::from(from_hz.min(to_hz));
+        let phases = (PHASES_BETWEEN * low / f64::from(from_hz)).ceil() as usize;
+        (Self::tabulate(shape, phases, phases + 1), phases)
+    }
+
+    fn tabulate(shape: Shape, phases: usize, rows: usize) -> Self {
+        let (taps, half, width) = (shape.taps(), shape.half(), shape.width);
         let scale = bessel_i0(BETA);
-        let mut table = Vec::with_capacity(phases * taps);
-        for phase in 0..phases {
+        let mut table = Vec::with_capacity(rows * taps);
+        for phase in 0..rows {
             let kernel: Vec<f64> = (0..taps)
                 .map(|tap| {
                     // distance of this input from the output's place, in inputs
@@ -48,7 +95,7 @@ impl Kernels {
                     if inside < 0.0 {
                         0.0
                     } else {
-                        sinc(corner * x) * bessel_i0(BETA * inside.sqrt()) / scale
+                        sinc(shape.corner * x) * bessel_i0(BETA * inside.sqrt()) / scale
                     }
                 })
                 .collect();
@@ -56,7 +103,7 @@ impl Kernels {
             let sum: f64 = kernel.iter().sum();
             table.extend(kernel.iter().map(|value| (value / sum) as f32));
         }
-        Some(Self { taps, half, table: table.into_boxed_slice() })
+        Self { taps, half, table: table.into_boxed_slice() }
     }
 
     /// Inputs that make one output.
@@ -74,6 +121,19 @@ impl Kernels {
     pub(crate) fn at(&self, phase: usize) -> &[f32] {
         &self.table[phase * self.taps..][..self.taps]
     }
+}
+
+/// `dot` with a kernel that lies `share` of the way from `a` to `b`.
+#[inline]
+pub(crate) fn dot_between(a: &[f32], b: &[f32], share: f32, inputs: &[f32]) -> f32 {
+    let mut sums = [0.0f32; LANES];
+    let rows = a.chunks_exact(LANES).zip(b.chunks_exact(LANES));
+    for ((a, b), inputs) in rows.zip(inputs.chunks_exact(LANES)) {
+        for lane in 0..LANES {
+            sums[lane] += (a[lane] + share * (b[lane] - a[lane])) * inputs[lane];
+        }
+    }
+    sums.iter().sum()
 }
 
 /// Sum of products of two slices of the same length, a multiple of `LANES`.

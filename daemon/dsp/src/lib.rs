@@ -15,6 +15,8 @@
 //! Start reading at [`FrontEnd`]. The crate has no clock, no thread and no idea of what a conversation is.
 
 mod aec;
+mod asynchronous;
+
 mod downmix;
 mod duck;
 mod fade;
@@ -36,6 +38,8 @@ mod volume;
 mod synth;
 
 pub use aec::{EchoCanceller, EchoEngine, EchoReading, EchoSettings, Off};
+pub use asynchronous::Asynchronous;
+
 pub use downmix::Downmix;
 pub use duck::{Duck, DuckSettings};
 pub use fade::Fade;
