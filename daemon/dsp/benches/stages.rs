@@ -30,14 +30,7 @@ fn measure(name: &str, mut work: impl FnMut()) {
 }
 
 fn front_end(rate_hz: u32, channels: u32, high_pass_hz: f32) {
-    let settings = FrontEndSettings {
-        rate_hz,
-        channels,
-        use_channels: vec![],
-        high_pass_hz,
-        echo: EchoSettings::OFF,
-        gate: GateSettings::default(),
-    };
+    let settings = FrontEndSettings { high_pass_hz, ..FrontEndSettings::bare(rate_hz, channels) };
     let mut front_end = FrontEnd::new(settings).expect("a common rate");
     let frames = synth::white(1, front_end.frames_per_block() * channels as usize);
     let mut block = [0.0; BLOCK];

@@ -9,7 +9,7 @@ use std::error::Error;
 use std::io::{Read, Write, stdin, stdout};
 use std::process::ExitCode;
 
-use pressel_dsp::{BLOCK, EchoSettings, FrontEnd, FrontEndSettings, GateSettings, Meter, from_i16};
+use pressel_dsp::{BLOCK, FrontEnd, FrontEndSettings, Meter, from_i16};
 
 fn main() -> ExitCode {
     match run() {
@@ -36,14 +36,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
     let mut sound: Box<dyn Read> = if wav { Box::new(sound) } else { Box::new(start.chain(sound)) };
 
-    let mut front_end = FrontEnd::new(FrontEndSettings {
-        rate_hz,
-        channels,
-        use_channels: Vec::new(),
-        high_pass_hz: 80.0,
-        echo: EchoSettings::OFF,
-        gate: GateSettings::default(),
-    })?;
+    let mut front_end = FrontEnd::new(FrontEndSettings::new(rate_hz, channels))?;
     let mut bytes = vec![0; front_end.frames_per_block() * channels as usize * 2];
     let mut frames = vec![0.0; bytes.len() / 2];
     let mut block = [0.0; BLOCK];

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::aec::Engine;
 use crate::{
     BLOCK, BLOCK_RATE, Block, Downmix, EchoCanceller, EchoReading, EchoSettings, Gate, GateSettings,
-    HighPass, RateError, Reading, Resampler,
+    HighPass, NearEnd, NearEndSettings, RateError, Reading, Resampler,
 };
 
 /// What the capture path is built from.
@@ -23,6 +23,33 @@ pub struct FrontEndSettings {
     pub echo: EchoSettings,
     /// When the gate takes something for speech.
     pub gate: GateSettings,
+    /// When sound over an answer is taken for a person.
+    pub near_end: NearEndSettings,
+}
+
+impl FrontEndSettings {
+    /// Everything as it should be on a device with a bare microphone and a loudspeaker.
+    pub fn new(rate_hz: u32, channels: u32) -> Self {
+        Self {
+            high_pass_hz: 80.0,
+            echo: EchoSettings::default(),
+            near_end: NearEndSettings::default(),
+            ..Self::bare(rate_hz, channels)
+        }
+    }
+
+    /// Nothing but the gate: every stage that could change a sample is off.
+    pub fn bare(rate_hz: u32, channels: u32) -> Self {
+        Self {
+            rate_hz,
+            channels,
+            use_channels: Vec::new(),
+            high_pass_hz: 0.0,
+            echo: EchoSettings::OFF,
+            gate: GateSettings::default(),
+            near_end: NearEndSettings::OFF,
+        }
+    }
 }
 
 /// Why settings cannot be used.
@@ -73,6 +100,7 @@ pub struct FrontEnd {
     high_pass: HighPass,
     echo: Engine,
     gate: Gate,
+    near_end: NearEnd,
     /// The next block is the first one, or the first after a loss.
     fresh: bool,
     echo_reading: EchoReading,
@@ -81,7 +109,8 @@ pub struct FrontEnd {
 impl FrontEnd {
     /// Builds the path; the error says which setting cannot be used.
     pub fn new(settings: FrontEndSettings) -> Result<Self, SettingsError> {
-        let FrontEndSettings { rate_hz, channels, use_channels, high_pass_hz, echo, gate } = settings;
+        let FrontEndSettings { rate_hz, channels, use_channels, high_pass_hz, echo, gate, near_end } =
+            settings;
         let resample = Resampler::new(rate_hz, BLOCK_RATE).map_err(SettingsError::Rate)?;
         if rate_hz % 100 != 0 {
             return Err(SettingsError::UnevenRate(rate_hz));
@@ -107,6 +136,7 @@ impl FrontEnd {
             high_pass: HighPass::new(high_pass_hz, BLOCK_RATE),
             echo: Engine::new(echo),
             gate: Gate::new(gate),
+            near_end: NearEnd::new(near_end),
             fresh: true,
             echo_reading: EchoReading::REST,
         })
@@ -134,7 +164,15 @@ impl FrontEnd {
         self.resample.process(&self.mono, &mut mic);
         self.high_pass.process(&mut mic);
         self.echo_reading = self.echo.process(far, &mic, out);
-        self.gate.process(out)
+        let mut reading = self.gate.process(out);
+        reading.barge_in = self.near_end.process(far, &self.echo_reading, &reading);
+        reading
+    }
+
+    /// Tells that an answer is heard although `far` does not carry it, as with an array that cancels in hardware:
+    /// barge-in is watched for then, too.
+    pub fn set_answering(&mut self, answering: bool) {
+        self.near_end.set_answering(answering);
     }
 
     /// What the canceller said of the newest block.

@@ -1,7 +1,7 @@
 //! Decides when somebody speaks.
 
 use crate::level::{mean_square, power_dbfs};
-use crate::{Block, NoiseFloor, blocks_of_ms};
+use crate::{BargeIn, Block, NoiseFloor, blocks_of_ms};
 
 /// When the gate takes something for speech.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +22,7 @@ impl Default for GateSettings {
     }
 }
 
-/// What the gate says of one block.
+/// What the capture path says of one block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reading {
     /// This block alone is loud enough to be speech.
@@ -37,6 +37,8 @@ pub struct Reading {
     pub level_dbfs: f32,
     /// Noise floor in dBFS.
     pub floor_dbfs: f32,
+    /// What the near-end detector has to say; never anything from the gate alone.
+    pub barge_in: Option<BargeIn>,
 }
 
 /// RMS gate over an adaptive noise floor, with minimum burst and hangover.
@@ -101,6 +103,7 @@ impl Gate {
             closed: was_open && !self.open,
             level_dbfs,
             floor_dbfs,
+            barge_in: None,
         }
     }
 

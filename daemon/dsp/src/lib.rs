@@ -3,7 +3,7 @@
 //! Two paths, each a row of stages that do not know their neighbours:
 //!
 //! ```text
-//! capture    frames → downmix → resample → high_pass → aec → gate → block      (written down in front_end.rs)
+//! capture    frames → downmix → resample → high_pass → aec → gate, near_end → block  (written down in front_end.rs)
 //! playback   answer → resample → duck → volume → fade → mix → limiter → frames  (put together by whoever plays)
 //! ```
 //!
@@ -28,6 +28,7 @@ mod level;
 mod limiter;
 mod meter;
 mod mix;
+mod near_end;
 mod noise_floor;
 mod pcm;
 mod pre_roll;
@@ -50,6 +51,7 @@ pub use level::{SILENCE_DBFS, block_level_dbfs, dbfs, from_db};
 pub use limiter::Limiter;
 pub use meter::{Levels, Meter};
 pub use mix::{mix, mix_saturating};
+pub use near_end::{BargeIn, NearEnd, NearEndSettings};
 pub use noise_floor::NoiseFloor;
 pub use pcm::{from_i16, from_i16s, to_i16, to_i16s};
 pub use pre_roll::PreRoll;

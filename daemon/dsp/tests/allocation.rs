@@ -56,15 +56,7 @@ fn the_guard_sees_an_allocation_and_its_end() {
 fn the_capture_path_allocates_nothing_at_any_rate() {
     for rate_hz in [8_000, 16_000, 44_100, 48_000, 192_000] {
         for use_channels in [vec![], vec![1]] {
-            let gate = GateSettings::default();
-            let settings = FrontEndSettings {
-                rate_hz,
-                channels: 4,
-                use_channels,
-                high_pass_hz: 80.0,
-                echo: EchoSettings::default(),
-                gate,
-            };
+            let settings = FrontEndSettings { use_channels, ..FrontEndSettings::new(rate_hz, 4) };
             let mut front_end = FrontEnd::new(settings).expect("a common rate");
             let mut pre_roll = PreRoll::new(30);
             let frames: Vec<f32> =

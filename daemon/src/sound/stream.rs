@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use pressel_dsp::{BLOCK, BLOCK_RATE, Block, EchoSettings, FrontEnd, FrontEndSettings, Reading};
+use pressel_dsp::{BLOCK, BLOCK_RATE, Block, FrontEnd, FrontEndSettings, Reading};
 use pressel_hal::{Error, ErrorKind, Microphone};
 
 use super::SoundSettings;
@@ -31,12 +31,10 @@ impl Stream {
     pub(super) fn new(microphone: Box<dyn Microphone>, settings: &SoundSettings) -> Result<Self, Error> {
         let format = microphone.format();
         let front_end = FrontEnd::new(FrontEndSettings {
-            rate_hz: format.rate_hz,
-            channels: format.channels,
             use_channels: settings.capture.use_channels.clone(),
             high_pass_hz: settings.capture.high_pass_hz as f32,
-            echo: EchoSettings::OFF,
             gate: settings.gate,
+            ..FrontEndSettings::bare(format.rate_hz, format.channels)
         })
         .map_err(|error| Error::new(ErrorKind::Unsupported, error.to_string()))?;
         let channels = format.channels as usize;

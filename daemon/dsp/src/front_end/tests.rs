@@ -3,14 +3,7 @@ use crate::synth::{Random, at_level, pink, rms, speech, to_db, tone, tone_in};
 use crate::{BLOCK, from_i16, from_i16s, to_i16s};
 
 fn settings(rate_hz: u32, channels: u32) -> FrontEndSettings {
-    FrontEndSettings {
-        rate_hz,
-        channels,
-        use_channels: Vec::new(),
-        high_pass_hz: 0.0,
-        echo: EchoSettings::OFF,
-        gate: GateSettings::default(),
-    }
+    FrontEndSettings::bare(rate_hz, channels)
 }
 
 fn run(front_end: &mut FrontEnd, frames: &[f32]) -> (Vec<f32>, Vec<Reading>) {
