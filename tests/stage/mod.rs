@@ -25,13 +25,16 @@ pub use remote::{Happened, Remote};
 /// The key that the stage gives the daemon; checkers look for it in logs.
 pub const KEY: &str = "AIzaStageKey-not-a-real-one-0123456789";
 
+/// Every stage that changes the microphone's samples is off, so that what was said can be compared with what arrived.
+pub const STAGES_OFF: &str = "[echo]\nengine = \"off\"\n";
+
 /// How a stage is set.
 pub struct Setting {
     /// The sound card.
     pub card: CardOptions,
     /// The server.
     pub server: Options,
-    /// TOML that is added to the stage's own; tables `capture`, `playback`, `control` and `live` are taken.
+    /// TOML that is added to the stage's own; tables `capture`, `playback`, `control` and `live` are taken, and those of `stages`.
     pub config: String,
     /// Keys added to `[live]`.
     pub live: String,
@@ -39,6 +42,8 @@ pub struct Setting {
     pub capture: String,
     /// Keys added to `[playback]`.
     pub playback: String,
+    /// Tables of the stages between microphone and network: as a product has them where this is empty.
+    pub stages: &'static str,
     /// The key; absent = none.
     pub key: Option<String>,
     /// More environment for the daemon.
@@ -63,6 +68,7 @@ impl Default for Setting {
             live: String::new(),
             capture: "high_pass_hz = 0".into(),
             playback: String::new(),
+            stages: STAGES_OFF,
             key: Some(KEY.into()),
             env: Vec::new(),
             endpoint: None,
@@ -122,7 +128,7 @@ impl Stage {
             "[live]\nendpoint = \"{url}\"\nca_file = \"{ca}\"\n{live}\n\
              [capture]\ndevice = \"{microphone}\"\nrate_hz = {mic_rate}\nchannels = {mic_channels}\n{capture}\n\
              [playback]\ndevice = \"{speaker}\"\nrate_hz = {spk_rate}\nchannels = {spk_channels}\n{playback}\n\
-             [control]\npath = \"{control}\"\n{config}",
+             [control]\npath = \"{control}\"\n{stages}\n{config}",
             url = setting.endpoint.unwrap_or_else(|| server.url()),
             ca = ca.display(),
             live = setting.live,
@@ -133,6 +139,7 @@ impl Stage {
             spk_channels = channels.1,
             playback = playback.to_owned() + &setting.playback,
             control = folder.join("control").display(),
+            stages = setting.stages,
             config = setting.config,
         );
         let path = folder.join("pressel.toml");

@@ -1,6 +1,6 @@
 //! Settings: typed, with units in key names, an error for everything that is not understood.
 //!
-//! A table and its keys are declared once, in `talk` and `hardware`: type, default, rule. From that come reading
+//! A table and its keys are declared once, in `talk`, `hardware` and `stages`: type, default, rule. From that come reading
 //! ([`load`]), showing ([`Config::show`]) and the checks against config.example.toml. Rules that span keys are in
 //! `across`.
 
@@ -13,6 +13,7 @@ mod rule;
 mod settings;
 mod show;
 mod sound;
+mod stages;
 mod table;
 mod talk;
 mod value;
@@ -23,6 +24,7 @@ pub use load::{FOLDER, Loaded, load, load_from};
 pub use mistake::{Mistake, Mistakes, Place};
 pub use nearest::nearest;
 pub use rule::{Rule, Special};
+pub use stages::*;
 pub use table::{Key, Table};
 pub use talk::*;
 pub use value::{Found, Refused};
@@ -80,6 +82,7 @@ config! {
     open: Open,
     capture: Capture,
     playback: Playback,
+    echo: Echo,
     gate: Gate,
     button: Button,
     light: Light,

@@ -1,8 +1,8 @@
 //! The configuration as the sound threads want it.
 
-use pressel_dsp::GateSettings;
+use pressel_dsp::{EchoSettings, GateSettings};
 
-use super::{Config, Rewind};
+use super::{Config, EchoEngine, Rewind};
 use crate::sound::{CaptureSettings, PlaybackSettings, SoundSettings};
 
 impl Config {
@@ -34,6 +34,14 @@ impl Config {
                 volume_percent: playback.volume_percent,
                 queue_max_s: playback.queue_max_s,
             },
+            echo: EchoSettings {
+                engine: match self.echo.engine {
+                    EchoEngine::Kalman => pressel_dsp::EchoEngine::Kalman,
+                    EchoEngine::Off => pressel_dsp::EchoEngine::Off,
+                },
+                tail_ms: self.echo.tail_ms,
+                suppress: self.echo.suppress,
+            },
             gate: GateSettings {
                 above_floor_db: gate.above_floor_db,
                 min_level_dbfs: gate.min_level_dbfs,
@@ -55,6 +63,7 @@ mod tests {
         let sound = Config::default().sound();
         assert_eq!(sound.capture, CaptureSettings::default());
         assert_eq!(sound.playback, PlaybackSettings::default());
+        assert_eq!(sound.echo, EchoSettings::default());
         assert_eq!(sound.gate, GateSettings::default());
         assert_eq!((sound.pre_roll_ms, sound.realtime_priority), (300, 60));
     }

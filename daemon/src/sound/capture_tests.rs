@@ -48,8 +48,7 @@ fn ramp(frame: u64) -> f32 {
 
 impl Rig {
     fn new(sound: fn(u64) -> f32) -> Rig {
-        let mut settings = SoundSettings { pre_roll_ms: 300, ..SoundSettings::default() };
-        settings.capture.high_pass_hz = 0;
+        let mut settings = SoundSettings { pre_roll_ms: 300, ..SoundSettings::bare() };
         settings.capture.chunk_ms = 20;
         settings.capture.rest_ms = 60;
         let card = CrankMicrophone::new(RATE as u32, sound);

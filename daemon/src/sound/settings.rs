@@ -1,6 +1,6 @@
 //! What the sound threads are told once. Field names are those of the configuration.
 
-use pressel_dsp::GateSettings;
+use pressel_dsp::{EchoSettings, GateSettings};
 use pressel_hal::StreamRequest;
 
 /// Everything about sound.
@@ -10,12 +10,24 @@ pub struct SoundSettings {
     pub capture: CaptureSettings,
     /// The speaker.
     pub playback: PlaybackSettings,
+    /// How the speaker is taken out of the microphone.
+    pub echo: EchoSettings,
     /// When something is speech.
     pub gate: GateSettings,
     /// Kept from before the press or the gate opening, in ms.
     pub pre_roll_ms: u32,
     /// SCHED_FIFO priority of both threads; 0 = off.
     pub realtime_priority: u8,
+}
+
+impl SoundSettings {
+    /// Every stage that could change a sample of the microphone is off, so that what was said can be compared with
+    /// what is delivered.
+    pub fn bare() -> Self {
+        let mut settings = SoundSettings { echo: EchoSettings::OFF, ..SoundSettings::default() };
+        settings.capture.high_pass_hz = 0;
+        settings
+    }
 }
 
 /// `[capture]`.

@@ -33,6 +33,7 @@ impl Stream {
         let front_end = FrontEnd::new(FrontEndSettings {
             use_channels: settings.capture.use_channels.clone(),
             high_pass_hz: settings.capture.high_pass_hz as f32,
+            echo: settings.echo,
             gate: settings.gate,
             ..FrontEndSettings::bare(format.rate_hz, format.channels)
         })

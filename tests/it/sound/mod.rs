@@ -125,9 +125,8 @@ fn ns_of(at: Instant) -> u64 {
 }
 
 fn settings() -> SoundSettings {
-    let mut settings = SoundSettings { pre_roll_ms: 300, realtime_priority: 60, ..SoundSettings::default() };
+    let mut settings = SoundSettings { pre_roll_ms: 300, realtime_priority: 60, ..SoundSettings::bare() };
     settings.capture.device = "pressel_mic".into();
-    settings.capture.high_pass_hz = 0;
     settings.playback.device = "pressel_speaker".into();
     settings.playback.rate_hz = 24_000;
     settings
