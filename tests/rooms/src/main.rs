@@ -1,0 +1,47 @@
+//! `pressel-rooms`: one scene, one row per engine.
+
+use std::process::ExitCode;
+
+use pressel_rooms::{Kind, Scene, Speex, judge, run};
+
+const USAGE: &str = "\
+pressel-rooms [SCENE…] [--seed N]… [--wav DIR]
+
+  SCENE     clean40 room40 room120 drift3 drift30 loud hard    (all by default)
+  --seed N  may be given several times; 1 by default";
+
+fn main() -> ExitCode {
+    let (mut kinds, mut seeds) = (Vec::new(), Vec::new());
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        if argument == "--seed" {
+            seeds.extend(arguments.next().and_then(|seed| seed.parse::<u64>().ok()));
+        } else {
+            match argument.parse::<Kind>() {
+                Ok(kind) => kinds.push(kind),
+                Err(error) => {
+                    eprintln!("pressel-rooms: {error}\n\n{USAGE}");
+                    return ExitCode::from(2);
+                }
+            }
+        }
+    }
+    if kinds.is_empty() {
+        kinds.extend(Kind::ALL);
+    }
+    if seeds.is_empty() {
+        seeds.push(1);
+    }
+    for kind in kinds {
+        for &seed in &seeds {
+            let scene = Scene::new(kind, seed);
+            let name = kind.name();
+            println!("{name:8} {seed:4} raw    {}", judge(&scene, &scene.mic));
+            if let Some(mut speex) = Speex::new(400) {
+                let out = run(&scene, |far, mic, out| speex.process(far, mic, out));
+                println!("{name:8} {seed:4} speex  {}", judge(&scene, &out));
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
