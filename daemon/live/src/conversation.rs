@@ -232,7 +232,7 @@ impl Conversation {
     pub(crate) fn is_heard(&self, listen: u32) -> bool {
         match self.listening {
             Listen::Rest => false,
-            Listen::All { number, .. } | Listen::Gated { number } => number == listen,
+            Listen::All { number, .. } | Listen::Gated { number, .. } => number == listen,
         }
     }
 
@@ -253,7 +253,7 @@ impl Conversation {
     pub(crate) fn listen_gated(&mut self) {
         if !self.is_gated() {
             self.listen_number += 1;
-            self.listen(Listen::Gated { number: self.listen_number });
+            self.listen(Listen::Gated { number: self.listen_number, watch: false });
         }
     }
 

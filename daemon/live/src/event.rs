@@ -60,6 +60,22 @@ pub enum MicrophoneInput {
         /// Number of the [`Action::Listen`].
         listen: u32,
     },
+    /// While [`Listen::Gated`] watches: somebody may be speaking over the answer. The gate opens with it, if it was not
+    /// open: [`MicrophoneInput::Opened`] and the pre-roll come first. Followed by `Confirmed` or `Dismissed`.
+    Suspected {
+        /// Number of the [`Action::Listen`].
+        listen: u32,
+    },
+    /// It lasts: a person speaks. Told once for a suspicion.
+    Confirmed {
+        /// Number of the [`Action::Listen`].
+        listen: u32,
+    },
+    /// It was a cough, a door, a "mm-hm". The gate closes as it would without.
+    Dismissed {
+        /// Number of the [`Action::Listen`].
+        listen: u32,
+    },
     /// Samples of an utterance were lost (an overrun, a full queue): told so that it can be counted and said.
     Gap {
         /// Number of the [`Action::Listen`].
@@ -167,6 +183,12 @@ pub enum Action {
         /// The last turn to discard.
         turn: u32,
     },
+    /// Turn the answer that is being heard down so far that a person hears themselves, or let it come back. Told only
+    /// when it changes; never `true` while nothing is being heard.
+    Duck {
+        /// Down, at once; otherwise up again.
+        ducked: bool,
+    },
     /// Show this phase.
     Show(Phase),
     /// Run this tool; answer with [`Input::ToolResult`].
@@ -193,16 +215,22 @@ pub enum Listen {
     /// Nothing. The capture thread keeps its pre-roll and sleeps as long as it can.
     Rest,
     /// Everything: from `since` less the pre-roll, with no gap, until told otherwise.
+    ///
+    /// With the number of the gated listening in hand it goes on with that one: what its gate let through was
+    /// delivered and is not again, and what was captured since comes without a gap.
     All {
-        /// Counts up with every change.
+        /// Counts up with every change, except from `Gated` when it goes on.
         number: u32,
         /// When the utterance began (the press).
         since: Instant,
     },
     /// Only what the gate lets through, with pre-roll and hangover, marked by `Opened` and `Closed`.
     Gated {
-        /// Counts up with every change.
+        /// Counts up with every change, except when only `watch` changes: then nothing of it is torn.
         number: u32,
+        /// An answer is being heard: look for speech over it and tell [`MicrophoneInput::Suspected`] and what becomes
+        /// of it within a block. Off: no detector runs, and a suspicion in hand is forgotten without a word.
+        watch: bool,
     },
 }
 

@@ -37,6 +37,20 @@ pub enum OpenStart {
     Always,
 }
 
+/// Who decides that speech over an answer ends it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BargeIn {
+    /// The server. The microphone's sound goes up during an answer; the device only ducks.
+    Server,
+    /// The device. The wire carries silence during an answer until it is sure.
+    Local,
+    /// The device as in `Local`, and the server's `interrupted` counts too.
+    #[default]
+    Both,
+    /// Nobody (half duplex): what is said during an answer is not heard.
+    Off,
+}
+
 /// Everything a conversation must know.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -58,6 +72,8 @@ pub struct Settings {
     pub compression: Option<(u64, u64)>,
     /// Open mode: does speech cut the answer?
     pub speech_interrupts: bool,
+    /// Open and tap mode: who decides that speech over an answer ends it.
+    pub barge_in: BargeIn,
     /// Open mode: does the server begin a turn at the slightest sound? `None` = its default.
     pub start_eager: Option<bool>,
     /// Open mode: does the server end a turn at the first pause? `None` = its default.

@@ -276,6 +276,8 @@ fn deeds(rig: &Rig) -> String {
             Action::Play { .. } => "play".to_owned(),
             Action::EndOfTurn { .. } => "end of sound".to_owned(),
             Action::Flush { .. } => "flush".to_owned(),
+            Action::Duck { ducked: true } => "duck".to_owned(),
+            Action::Duck { ducked: false } => "unduck".to_owned(),
             Action::CallTool { .. } => "call".to_owned(),
             Action::CancelTools { .. } => "stop tools".to_owned(),
             Action::Show(_) | Action::Note(_) => continue,

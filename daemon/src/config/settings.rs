@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pressel_live::settings::{OpenStart as Start, Settings, TalkMode};
+use pressel_live::settings::{BargeIn, OpenStart as Start, Settings, TalkMode};
 
 use super::{Config, Mode, OpenEnd, OpenStart};
 
@@ -24,6 +24,8 @@ impl Config {
             compression: (live.compress_above_tokens > 0)
                 .then(|| (u64::from(live.compress_above_tokens), u64::from(live.compress_to_tokens))),
             speech_interrupts: self.open.speech_interrupts,
+            // Nothing looks for speech over the answer yet.
+            barge_in: BargeIn::Server,
             start_eager: self.open.start_eager.choice(),
             end_eager: self.open.end_eager.choice(),
             start_after: millis_or_own(self.open.start_after_ms),

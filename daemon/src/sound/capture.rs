@@ -159,13 +159,17 @@ impl Capture {
             newest = Some(command);
         }
         let Some(command) = newest else { return false };
+        let goes_on = number_of(command).is_some_and(|number| number_of(self.listen) == Some(number));
         self.listen = command;
-        self.in_chunk = 0;
-        self.passing = false;
-        self.outlet.begin();
+        if !goes_on {
+            self.in_chunk = 0;
+            self.passing = false;
+            self.outlet.begin();
+        }
         match command {
             Listen::Rest => false,
             Listen::All { number, since } => {
+                self.passing = false; // what the gate let through is not in the ring
                 let pre_roll = Duration::from_millis(u64::from(self.settings.pre_roll_ms));
                 while self.ring.oldest().is_some_and(|stamp| stamp.at + pre_roll <= since) {
                     self.ring.pop();
@@ -173,7 +177,7 @@ impl Capture {
                 self.deliver_ring(number)
             }
             // Somebody is speaking already: as if the gate had opened now.
-            Listen::Gated { number } => self.gate_open && self.pass(number),
+            Listen::Gated { number, .. } => !self.passing && self.gate_open && self.pass(number),
         }
     }
 
@@ -187,7 +191,7 @@ impl Capture {
                 false
             }
             Listen::All { number, .. } => self.deliver(number, block, stamp, false),
-            Listen::Gated { number } if self.passing => {
+            Listen::Gated { number, .. } if self.passing => {
                 let told = self.deliver(number, block, stamp, reading.closed);
                 if reading.closed {
                     self.passing = false;
@@ -195,7 +199,7 @@ impl Capture {
                 }
                 told
             }
-            Listen::Gated { number } => {
+            Listen::Gated { number, .. } => {
                 self.ring.push(block, stamp);
                 reading.open && self.pass(number)
             }
@@ -234,6 +238,13 @@ impl Capture {
         }
         self.outlet.sound(number, block, stamp, ends_chunk);
         ends_chunk
+    }
+}
+
+fn number_of(listen: Listen) -> Option<u32> {
+    match listen {
+        Listen::Rest => None,
+        Listen::All { number, .. } | Listen::Gated { number, .. } => Some(number),
     }
 }
 

@@ -265,7 +265,7 @@ fn speech(frame: u64) -> f32 {
 #[test]
 fn the_gate_s_segments_begin_with_their_pre_roll_and_end_with_a_chunk() {
     let mut rig = Rig::new(speech);
-    rig.listen(Listen::Gated { number: 9 });
+    rig.listen(Listen::Gated { number: 9, watch: false });
     rig.pass(0);
     for _ in 0..150 {
         rig.pass(2 * TEN_MS);
@@ -274,7 +274,7 @@ fn the_gate_s_segments_begin_with_their_pre_roll_and_end_with_a_chunk() {
     assert_eq!(heard.marks, ["opened", "closed", "opened"]);
     assert_eq!(heard.speech, 80);
     let mut rig = Rig::new(speech);
-    rig.listen(Listen::Gated { number: 9 });
+    rig.listen(Listen::Gated { number: 9, watch: false });
     rig.pass(0);
     for _ in 0..100 {
         rig.pass(2 * TEN_MS);
@@ -292,7 +292,7 @@ fn the_gate_s_segments_begin_with_their_pre_roll_and_end_with_a_chunk() {
 fn somebody_who_speaks_already_is_heard_when_gated_listening_begins() {
     let mut rig = Rig::new(speech);
     rig.pass(RATE * 7 / 10);
-    rig.listen(Listen::Gated { number: 2 });
+    rig.listen(Listen::Gated { number: 2, watch: false });
     rig.pass(0);
     let heard = rig.heard(2);
     assert_eq!(heard.marks, ["opened"]);
@@ -300,9 +300,45 @@ fn somebody_who_speaks_already_is_heard_when_gated_listening_begins() {
 }
 
 #[test]
+fn a_gated_listening_that_is_watched_or_goes_on_as_another_is_not_torn() {
+    let mut rig = Rig::new(speech);
+    rig.listen(Listen::Gated { number: 4, watch: false });
+    rig.pass(0);
+    rig.pass(RATE * 7 / 10 + TEN_MS); // in the middle of the word and of a chunk
+    rig.listen(Listen::Gated { number: 4, watch: true });
+    rig.pass(TEN_MS);
+    rig.listen(Listen::All { number: 4, since: rig.card.at(RATE * 7 / 10) });
+    for _ in 0..100 {
+        rig.pass(2 * TEN_MS);
+    }
+    let heard = rig.heard(4);
+    assert_eq!(heard.marks, ["opened"], "everything is heard: no gate closes it");
+    let first = RATE / 2 + 5 * TEN_MS - 3 * RATE / 10;
+    let meant: Vec<i16> = (first..RATE * 7 / 10 + 202 * TEN_MS).map(|frame| to_i16(speech(frame))).collect();
+    assert_eq!(heard.samples, meant);
+}
+
+#[test]
+fn what_follows_a_gate_that_has_closed_again_comes_without_a_gap() {
+    let mut rig = Rig::new(speech);
+    rig.listen(Listen::Gated { number: 6, watch: true });
+    rig.pass(0);
+    let tapped = RATE * 17 / 10 + 5 * TEN_MS; // 150 ms after it closed
+    rig.pass(tapped);
+    rig.listen(Listen::All { number: 6, since: rig.card.at(tapped) });
+    rig.pass(0);
+    rig.pass(2 * TEN_MS);
+    let heard = rig.heard(6);
+    assert_eq!(heard.marks, ["opened", "closed"]);
+    let first = RATE / 2 + 5 * TEN_MS - 3 * RATE / 10;
+    let meant: Vec<i16> = (first..RATE * 17 / 10 + 7 * TEN_MS).map(|frame| to_i16(speech(frame))).collect();
+    assert!(heard.samples == meant, "{} of {} samples", heard.samples.len(), meant.len());
+}
+
+#[test]
 fn a_card_that_goes_while_somebody_speaks_leaves_no_segment_open() {
     let mut rig = Rig::new(speech);
-    rig.listen(Listen::Gated { number: 3 });
+    rig.listen(Listen::Gated { number: 3, watch: false });
     rig.pass(0);
     rig.pass(RATE * 7 / 10);
     assert_eq!(rig.heard(3).marks, ["opened"]);

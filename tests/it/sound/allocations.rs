@@ -93,7 +93,7 @@ async fn the_sound_threads_neither_allocate_nor_free() {
             bench.event(chunk).await;
         }
         bench.sound.set_volume(30.0 * turn as f32);
-        bench.sound.listen(Listen::Gated { number: turn });
+        bench.sound.listen(Listen::Gated { number: turn, watch: false });
         tokio::time::sleep(Duration::from_millis(150)).await;
         bench.sound.flush(turn);
         bench.sound.listen(Listen::Rest);

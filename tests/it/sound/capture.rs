@@ -172,7 +172,7 @@ async fn the_gate_lets_speech_through_with_what_came_before() {
     bench.until_open().await;
     let at = bench.mic_now() + RATE;
     bench.card.say(at, &said).unwrap();
-    bench.sound.listen(Listen::Gated { number: 5 });
+    bench.sound.listen(Listen::Gated { number: 5, watch: false });
     let microphone = |event: &SoundEvent| match event {
         SoundEvent::Microphone(input) => Some(input.clone()),
         _ => None,

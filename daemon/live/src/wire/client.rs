@@ -251,7 +251,7 @@ pub fn context_update(profile: &Profile, instruction: Option<&str>, tools: Optio
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::settings::OpenStart;
+    use crate::settings::{BargeIn, OpenStart};
 
     /// Nothing asked for beyond what must be.
     pub(crate) fn settings() -> Settings {
@@ -264,6 +264,7 @@ pub(crate) mod tests {
             transcribe_input: false,
             transcribe_output: false,
             compression: None,
+            barge_in: BargeIn::default(),
             speech_interrupts: true,
             start_eager: None,
             end_eager: None,

@@ -8,7 +8,7 @@ use pressel_live::Conversation;
 use pressel_live::event::{
     Action, ButtonInput, Input, LinkInput, Listen, MicrophoneInput, Note, Phase, SpeakerInput, ToolResult,
 };
-use pressel_live::settings::{Settings, TalkMode};
+use pressel_live::settings::{BargeIn, Settings, TalkMode};
 use serde_json::{Map, Value};
 
 /// A timer may have to be served so often at one time.
@@ -28,6 +28,7 @@ pub fn settings(talk: TalkMode) -> Settings {
         transcribe_output: true,
         compression: None,
         speech_interrupts: true,
+        barge_in: BargeIn::Server,
         start_eager: None,
         end_eager: None,
         start_after: None,
@@ -216,7 +217,7 @@ impl Rig {
                 assert!(!self.over && !self.closing, "closed a link that is not open");
                 self.closing = true;
             }
-            Action::Listen(Listen::All { number, .. } | Listen::Gated { number }) => {
+            Action::Listen(Listen::All { number, .. } | Listen::Gated { number, .. }) => {
                 assert!(*number > self.listen);
                 self.listen = *number;
             }
@@ -229,6 +230,7 @@ impl Rig {
             Action::Note(_)
             | Action::Listen(Listen::Rest)
             | Action::EndOfTurn { .. }
+            | Action::Duck { .. }
             | Action::Flush { .. } => {}
         }
     }

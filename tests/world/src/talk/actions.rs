@@ -73,6 +73,7 @@ impl Simulation {
                 self.speaker.flush(now, turn);
                 self.see(Seen::Flush);
             }
+            Action::Duck { .. } => {}
             Action::Show(phase) => {
                 self.law.show(now, phase);
                 self.phase = phase;

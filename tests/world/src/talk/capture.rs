@@ -84,7 +84,7 @@ impl Capture {
                 }
                 self.deliver_ring(number, now)
             }
-            Listen::Gated { number } if self.gate_open => self.pass(number, now),
+            Listen::Gated { number, .. } if self.gate_open => self.pass(number, now),
             Listen::Gated { .. } | Listen::Rest => Vec::new(),
         }
     }
@@ -132,7 +132,7 @@ impl Capture {
         }
         match self.listen {
             Listen::All { number, .. } => vec![self.chunk(number, tick, now)],
-            Listen::Gated { number } if self.passing => {
+            Listen::Gated { number, .. } if self.passing => {
                 let mut told = vec![self.chunk(number, tick, now)];
                 if !self.gate_open {
                     self.passing = false;
@@ -140,7 +140,7 @@ impl Capture {
                 }
                 told
             }
-            Listen::Gated { number } => {
+            Listen::Gated { number, .. } => {
                 self.keep(tick);
                 if self.gate_open { self.pass(number, now) } else { Vec::new() }
             }
@@ -269,7 +269,7 @@ mod tests {
     fn the_gate_opens_with_speech_and_closes_after_its_hangover() {
         let now = Instant::now();
         let mut capture = Capture::new(&room());
-        capture.obey(Listen::Gated { number: 7 }, now);
+        capture.obey(Listen::Gated { number: 7, watch: false }, now);
         for _ in 0..10 {
             assert!(capture.tick(now).is_empty());
         }

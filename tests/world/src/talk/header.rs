@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pressel_live::settings::{OpenStart, Settings, TalkMode};
+use pressel_live::settings::{BargeIn, OpenStart, Settings, TalkMode};
 use serde_json::json;
 
 use super::line::Line;
@@ -35,6 +35,7 @@ impl Default for Header {
                 transcribe_output: true,
                 compression: None,
                 speech_interrupts: true,
+                barge_in: BargeIn::Server,
                 start_eager: None,
                 end_eager: None,
                 start_after: None,

@@ -118,7 +118,7 @@ impl Law {
     pub(super) fn listen(&mut self, now: Duration, listen: Listen) {
         self.holds(now, listen != self.listening, || format!("told the microphone {listen:?} again"));
         self.listening = listen;
-        if let Listen::All { number, .. } | Listen::Gated { number } = listen {
+        if let Listen::All { number, .. } | Listen::Gated { number, .. } = listen {
             let before = std::mem::replace(&mut self.listen_number, number);
             self.holds(now, number > before, || format!("listening {number} after {before}"));
         }
