@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::aec::Engine;
 use crate::{
-    BLOCK, BLOCK_RATE, Block, Downmix, EchoCanceller, EchoReading, EchoSettings, Gate, GateSettings,
-    HighPass, NearEnd, NearEndSettings, RateError, Reading, Resampler,
+    BLOCK, BLOCK_RATE, Block, Downmix, EchoCanceller, EchoReading, EchoSettings, Gain, GainSettings, Gate,
+    GateSettings, HighPass, NearEnd, NearEndSettings, RateError, Reading, Resampler,
 };
 
 /// What the capture path is built from.
@@ -25,6 +25,8 @@ pub struct FrontEndSettings {
     pub gate: GateSettings,
     /// When sound over an answer is taken for a person.
     pub near_end: NearEndSettings,
+    /// How speech is brought to its level.
+    pub gain: GainSettings,
 }
 
 impl FrontEndSettings {
@@ -34,6 +36,7 @@ impl FrontEndSettings {
             high_pass_hz: 80.0,
             echo: EchoSettings::default(),
             near_end: NearEndSettings::default(),
+            gain: GainSettings::default(),
             ..Self::bare(rate_hz, channels)
         }
     }
@@ -48,6 +51,7 @@ impl FrontEndSettings {
             echo: EchoSettings::OFF,
             gate: GateSettings::default(),
             near_end: NearEndSettings::OFF,
+            gain: GainSettings::OFF,
         }
     }
 }
@@ -101,6 +105,7 @@ pub struct FrontEnd {
     echo: Engine,
     gate: Gate,
     near_end: NearEnd,
+    gain: Gain,
     /// The next block is the first one, or the first after a loss.
     fresh: bool,
     echo_reading: EchoReading,
@@ -109,7 +114,7 @@ pub struct FrontEnd {
 impl FrontEnd {
     /// Builds the path; the error says which setting cannot be used.
     pub fn new(settings: FrontEndSettings) -> Result<Self, SettingsError> {
-        let FrontEndSettings { rate_hz, channels, use_channels, high_pass_hz, echo, gate, near_end } =
+        let FrontEndSettings { rate_hz, channels, use_channels, high_pass_hz, echo, gate, near_end, gain } =
             settings;
         let resample = Resampler::new(rate_hz, BLOCK_RATE).map_err(SettingsError::Rate)?;
         if rate_hz % 100 != 0 {
@@ -137,6 +142,7 @@ impl FrontEnd {
             echo: Engine::new(echo),
             gate: Gate::new(gate),
             near_end: NearEnd::new(near_end),
+            gain: Gain::new(gain),
             fresh: true,
             echo_reading: EchoReading::REST,
         })
@@ -166,6 +172,8 @@ impl FrontEnd {
         self.echo_reading = self.echo.process(far, &mic, out);
         let mut reading = self.gate.process(out);
         reading.barge_in = self.near_end.process(far, &self.echo_reading, &reading);
+        self.gain.process(&reading, !self.echo_reading.active || self.echo_reading.near_end > 0.5, out);
+        reading.gain_db = self.gain.gain_db();
         reading
     }
 

@@ -39,6 +39,8 @@ pub struct Reading {
     pub floor_dbfs: f32,
     /// What the near-end detector has to say; never anything from the gate alone.
     pub barge_in: Option<BargeIn>,
+    /// What the automatic gain does to the block, in dB; 0 from the gate alone, whose levels are those before it.
+    pub gain_db: f32,
 }
 
 /// RMS gate over an adaptive noise floor, with minimum burst and hangover.
@@ -104,6 +106,7 @@ impl Gate {
             level_dbfs,
             floor_dbfs,
             barge_in: None,
+            gain_db: 0.0,
         }
     }
 

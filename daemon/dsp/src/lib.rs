@@ -3,7 +3,7 @@
 //! Two paths, each a row of stages that do not know their neighbours:
 //!
 //! ```text
-//! capture    frames → downmix → resample → high_pass → aec → gate, near_end → block  (written down in front_end.rs)
+//! capture    frames → downmix → resample → high_pass → aec → gate, near_end → gain → block  (written down in front_end.rs)
 //! playback   answer → resample → duck → volume → fade → mix → limiter → frames  (put together by whoever plays)
 //! ```
 //!
@@ -21,6 +21,7 @@ mod downmix;
 mod duck;
 mod fade;
 mod front_end;
+mod gain;
 mod gate;
 mod high_pass;
 mod kernel;
@@ -45,6 +46,7 @@ pub use downmix::Downmix;
 pub use duck::{Duck, DuckSettings};
 pub use fade::Fade;
 pub use front_end::{FrontEnd, FrontEndSettings, SettingsError};
+pub use gain::{Gain, GainSettings};
 pub use gate::{Gate, GateSettings, Reading};
 pub use high_pass::HighPass;
 pub use level::{SILENCE_DBFS, block_level_dbfs, dbfs, from_db};
