@@ -16,6 +16,7 @@
 
 mod aec;
 mod asynchronous;
+mod clock;
 
 mod downmix;
 mod duck;
@@ -41,6 +42,7 @@ mod synth;
 
 pub use aec::{EchoCanceller, EchoEngine, EchoReading, EchoSettings, Off};
 pub use asynchronous::Asynchronous;
+pub use clock::ClockModel;
 
 pub use downmix::Downmix;
 pub use duck::{Duck, DuckSettings};
