@@ -26,7 +26,8 @@ pub use remote::{Happened, Remote};
 pub const KEY: &str = "AIzaStageKey-not-a-real-one-0123456789";
 
 /// Every stage that changes the microphone's samples is off, so that what was said can be compared with what arrived.
-pub const STAGES_OFF: &str = "[echo]\nengine = \"off\"\n";
+pub const STAGES_OFF: &str =
+    "[echo]\nengine = \"off\"\n[gain]\non = false\n[barge_in]\npolicy = \"server\"\n";
 
 /// How a stage is set.
 pub struct Setting {

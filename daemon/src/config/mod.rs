@@ -83,6 +83,8 @@ config! {
     capture: Capture,
     playback: Playback,
     echo: Echo,
+    gain: Gain,
+    barge_in: BargeIn,
     gate: Gate,
     button: Button,
     light: Light,

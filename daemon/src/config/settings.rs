@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pressel_live::settings::{BargeIn, OpenStart as Start, Settings, TalkMode};
 
-use super::{Config, Mode, OpenEnd, OpenStart};
+use super::{BargeInPolicy, Config, Mode, OpenEnd, OpenStart};
 
 /// A healthy server answers `setup` in well under a second; resumed sessions take longer.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,8 +24,12 @@ impl Config {
             compression: (live.compress_above_tokens > 0)
                 .then(|| (u64::from(live.compress_above_tokens), u64::from(live.compress_to_tokens))),
             speech_interrupts: self.open.speech_interrupts,
-            // Nothing looks for speech over the answer yet.
-            barge_in: BargeIn::Server,
+            barge_in: match self.barge_in.policy {
+                BargeInPolicy::Both => BargeIn::Both,
+                BargeInPolicy::Server => BargeIn::Server,
+                BargeInPolicy::Local => BargeIn::Local,
+                BargeInPolicy::Off => BargeIn::Off,
+            },
             start_eager: self.open.start_eager.choice(),
             end_eager: self.open.end_eager.choice(),
             start_after: millis_or_own(self.open.start_after_ms),

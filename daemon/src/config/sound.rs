@@ -1,8 +1,8 @@
 //! The configuration as the sound threads want it.
 
-use pressel_dsp::{EchoSettings, GateSettings};
+use pressel_dsp::{EchoSettings, GainSettings, GateSettings, NearEndSettings};
 
-use super::{Config, EchoEngine, Rewind};
+use super::{BargeInPolicy, Config, EchoEngine, Rewind};
 use crate::sound::{CaptureSettings, PlaybackSettings, SoundSettings};
 
 impl Config {
@@ -42,6 +42,15 @@ impl Config {
                 tail_ms: self.echo.tail_ms,
                 suppress: self.echo.suppress,
             },
+            gain: GainSettings {
+                on: self.gain.on,
+                target_dbfs: self.gain.target_dbfs,
+                max_boost_db: self.gain.max_boost_db,
+            },
+            near_end: NearEndSettings {
+                on: self.barge_in.policy != BargeInPolicy::Off,
+                confirm_ms: self.barge_in.confirm_ms,
+            },
             gate: GateSettings {
                 above_floor_db: gate.above_floor_db,
                 min_level_dbfs: gate.min_level_dbfs,
@@ -64,6 +73,8 @@ mod tests {
         assert_eq!(sound.capture, CaptureSettings::default());
         assert_eq!(sound.playback, PlaybackSettings::default());
         assert_eq!(sound.echo, EchoSettings::default());
+        assert_eq!(sound.gain, GainSettings::default());
+        assert_eq!(sound.near_end, NearEndSettings::default());
         assert_eq!(sound.gate, GateSettings::default());
         assert_eq!((sound.pre_roll_ms, sound.realtime_priority), (300, 60));
     }

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use heapless::spsc::{Consumer, Producer, Queue};
+use pressel_dsp::BargeIn;
 use pressel_hal::Wake;
 use pressel_hal::realtime::{self, Locking};
 use pressel_live::event::{Listen, MicrophoneInput, SpeakerInput};
@@ -293,6 +294,11 @@ impl Sound {
                 Captured::Gap { listen, samples } => MicrophoneInput::Gap { listen, samples },
                 Captured::Opened { listen } => MicrophoneInput::Opened { listen },
                 Captured::Closed { listen } => MicrophoneInput::Closed { listen },
+                Captured::BargeIn { listen, said } => match said {
+                    BargeIn::Suspected => MicrophoneInput::Suspected { listen },
+                    BargeIn::Confirmed => MicrophoneInput::Confirmed { listen },
+                    BargeIn::Dismissed => MicrophoneInput::Dismissed { listen },
+                },
                 Captured::Lost => {
                     self.chunk = Chunk::default(); // its last block has no neighbour any more
                     MicrophoneInput::Lost

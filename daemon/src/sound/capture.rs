@@ -18,6 +18,7 @@ use super::device::{Ended, OpenMicrophone, Thread, Work};
 use super::facts::Facts;
 use super::outlet::{Captured, Outlet, QUEUE, Stamp};
 use super::stream::Stream;
+use super::suspicion::Suspicion;
 
 /// Commands that may wait for the thread: far more than a person can press while it is opening a card.
 pub(super) const COMMANDS: usize = 32;
@@ -52,6 +53,8 @@ pub(super) struct Capture {
     passing: bool,
     /// The gate's state at the last block.
     gate_open: bool,
+    /// Speech over the answer.
+    suspicion: Suspicion,
     /// `Lost` was told and `Back` is due.
     away: bool,
 }
@@ -81,6 +84,7 @@ impl Capture {
             in_chunk: 0,
             passing: false,
             gate_open: false,
+            suspicion: Suspicion::new(blocks_of_ms(settings.gate.hangover_ms)),
             away: false,
             settings,
         }
@@ -124,6 +128,7 @@ impl Capture {
         // Only now: what the card held belongs to the listening that ends, or into the ring that a new one begins
         // with.
         tell |= self.obey();
+        stream.watch(is_watched(self.listen));
         if tell {
             main.signal();
         }
@@ -134,6 +139,8 @@ impl Capture {
     pub(super) fn blocks_wanted(&self) -> usize {
         match self.listen {
             Listen::Rest => self.rest_blocks,
+            // Whoever talks over an answer is to hear at once that it gives way.
+            Listen::Gated { watch: true, .. } => 1,
             Listen::All { .. } | Listen::Gated { .. } => self.chunk_blocks - self.in_chunk,
         }
     }
@@ -146,6 +153,7 @@ impl Capture {
             self.ring.clear();
             self.gate_open = false;
             self.passing = false;
+            self.suspicion.forget();
             self.in_chunk = 0;
             self.outlet.mark(Captured::Lost);
         }
@@ -165,6 +173,9 @@ impl Capture {
             self.in_chunk = 0;
             self.passing = false;
             self.outlet.begin();
+        }
+        if !is_watched(command) {
+            self.suspicion.forget();
         }
         match command {
             Listen::Rest => false,
@@ -191,19 +202,30 @@ impl Capture {
                 false
             }
             Listen::All { number, .. } => self.deliver(number, block, stamp, false),
-            Listen::Gated { number, .. } if self.passing => {
-                let told = self.deliver(number, block, stamp, reading.closed);
-                if reading.closed {
-                    self.passing = false;
-                    self.outlet.mark(Captured::Closed { listen: number });
-                }
-                told
-            }
-            Listen::Gated { number, .. } => {
-                self.ring.push(block, stamp);
-                reading.open && self.pass(number)
-            }
+            Listen::Gated { number, .. } => self.take_gated(number, block, stamp, reading),
         }
+    }
+
+    /// The same where only speech passes: what opens the gate, or is suspected over an answer.
+    fn take_gated(&mut self, number: u32, block: &Block, stamp: Stamp, reading: Reading) -> bool {
+        let said = self.suspicion.take(&reading, is_watched(self.listen));
+        let open = reading.open || self.suspicion.holds();
+        let mut told = match self.passing {
+            true => self.deliver(number, block, stamp, !open),
+            false => {
+                self.ring.push(block, stamp);
+                open && self.pass(number)
+            }
+        };
+        if let Some(said) = said {
+            self.outlet.mark(Captured::BargeIn { listen: number, said });
+            told = true;
+        }
+        if self.passing && !open {
+            self.passing = false;
+            self.outlet.mark(Captured::Closed { listen: number });
+        }
+        told
     }
 
     /// Begins a segment: the gate's pre-roll and the block that opened it.
@@ -239,6 +261,10 @@ impl Capture {
         self.outlet.sound(number, block, stamp, ends_chunk);
         ends_chunk
     }
+}
+
+fn is_watched(listen: Listen) -> bool {
+    matches!(listen, Listen::Gated { watch: true, .. })
 }
 
 fn number_of(listen: Listen) -> Option<u32> {

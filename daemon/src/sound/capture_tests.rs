@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use heapless::spsc::{Consumer, Producer, Queue};
-use pressel_dsp::{BLOCK, from_i16, to_i16};
+use pressel_dsp::{BLOCK, BargeIn, NearEndSettings, from_i16, to_i16};
 use pressel_hal::Wake;
 use pressel_live::event::Listen;
 
@@ -48,7 +48,11 @@ fn ramp(frame: u64) -> f32 {
 
 impl Rig {
     fn new(sound: fn(u64) -> f32) -> Rig {
-        let mut settings = SoundSettings { pre_roll_ms: 300, ..SoundSettings::bare() };
+        Rig::with(NearEndSettings::OFF, sound)
+    }
+
+    fn with(near_end: NearEndSettings, sound: fn(u64) -> f32) -> Rig {
+        let mut settings = SoundSettings { pre_roll_ms: 300, near_end, ..SoundSettings::bare() };
         settings.capture.chunk_ms = 20;
         settings.capture.rest_ms = 60;
         let card = CrankMicrophone::new(RATE as u32, sound);
@@ -88,6 +92,11 @@ impl Rig {
                 Captured::Gap { samples, .. } => heard.gaps.push((heard.samples.len(), samples)),
                 Captured::Opened { .. } => heard.marks.push("opened"),
                 Captured::Closed { .. } => heard.marks.push("closed"),
+                Captured::BargeIn { said, .. } => heard.marks.push(match said {
+                    BargeIn::Suspected => "suspected",
+                    BargeIn::Confirmed => "confirmed",
+                    BargeIn::Dismissed => "dismissed",
+                }),
                 Captured::Lost => heard.marks.push("lost"),
                 Captured::Back => heard.marks.push("back"),
             }
@@ -286,6 +295,45 @@ fn the_gate_s_segments_begin_with_their_pre_roll_and_end_with_a_chunk() {
     let meant: Vec<i16> = (first..end).map(|frame| to_i16(speech(frame))).collect();
     assert_eq!(heard.samples, meant);
     assert_eq!(heard.chunk_ends.last(), Some(&heard.samples.len()));
+}
+
+#[test]
+fn speech_over_an_answer_is_told_within_a_block_and_its_beginning_is_delivered() {
+    let mut rig = Rig::with(NearEndSettings::default(), speech);
+    rig.pass(RATE * 4 / 10);
+    rig.listen(Listen::Gated { number: 5, watch: true });
+    rig.pass(0);
+    let mut told = None;
+    for block in 0..300 {
+        assert_eq!(rig.stream.frames_for(rig.capture.blocks_wanted()), TEN_MS as usize);
+        rig.pass(TEN_MS);
+        if rig.queue.peek().is_some() {
+            told = Some(block);
+            break;
+        }
+    }
+    // The word begins 100 ms after the listening.
+    assert!((10..16).contains(&told.unwrap()), "told with block {told:?}");
+    let heard = rig.heard(5);
+    assert_eq!(heard.marks, ["opened", "suspected"]);
+    assert!(heard.samples.len() as u64 > 29 * TEN_MS, "with what came before it");
+    for _ in 0..150 {
+        rig.pass(TEN_MS);
+    }
+    let heard = rig.heard(5);
+    assert!(matches!(heard.marks[..], ["confirmed" | "dismissed", "closed"]), "{:?}", heard.marks);
+    assert_eq!(heard.chunk_ends.last(), Some(&heard.samples.len()));
+}
+
+#[test]
+fn nobody_is_told_of_speech_over_an_answer_who_does_not_ask() {
+    let mut rig = Rig::with(NearEndSettings::default(), speech);
+    rig.listen(Listen::Gated { number: 5, watch: false });
+    rig.pass(0);
+    for _ in 0..150 {
+        rig.pass(2 * TEN_MS);
+    }
+    assert_eq!(rig.heard(5).marks, ["opened", "closed", "opened"]);
 }
 
 #[test]

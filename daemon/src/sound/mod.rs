@@ -30,6 +30,7 @@ mod rate;
 mod settings;
 mod source;
 mod stream;
+mod suspicion;
 mod track;
 
 pub use bridge::{Sound, SoundEvent};

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use heapless::spsc::Producer;
-use pressel_dsp::{BLOCK, Block, to_i16s};
+use pressel_dsp::{BLOCK, BargeIn, Block, to_i16s};
 
 use super::facts::Facts;
 
@@ -30,6 +30,8 @@ pub(super) enum Captured {
     Opened { listen: u32 },
     /// The gate closed.
     Closed { listen: u32 },
+    /// What the near-end detector says while an answer is heard.
+    BargeIn { listen: u32, said: BargeIn },
     /// The card is gone.
     Lost,
     /// It is back.

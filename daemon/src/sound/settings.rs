@@ -1,6 +1,6 @@
 //! What the sound threads are told once. Field names are those of the configuration.
 
-use pressel_dsp::{EchoSettings, GateSettings};
+use pressel_dsp::{EchoSettings, GainSettings, GateSettings, NearEndSettings};
 use pressel_hal::StreamRequest;
 
 /// Everything about sound.
@@ -12,6 +12,10 @@ pub struct SoundSettings {
     pub playback: PlaybackSettings,
     /// How the speaker is taken out of the microphone.
     pub echo: EchoSettings,
+    /// How speech is brought to one level.
+    pub gain: GainSettings,
+    /// When sound over an answer is taken for a person.
+    pub near_end: NearEndSettings,
     /// When something is speech.
     pub gate: GateSettings,
     /// Kept from before the press or the gate opening, in ms.
@@ -22,9 +26,10 @@ pub struct SoundSettings {
 
 impl SoundSettings {
     /// Every stage that could change a sample of the microphone is off, so that what was said can be compared with
-    /// what is delivered.
+    /// what is delivered; and nobody listens for speech over an answer.
     pub fn bare() -> Self {
-        let mut settings = SoundSettings { echo: EchoSettings::OFF, ..SoundSettings::default() };
+        let (echo, gain, near_end) = (EchoSettings::OFF, GainSettings::OFF, NearEndSettings::OFF);
+        let mut settings = SoundSettings { echo, gain, near_end, ..SoundSettings::default() };
         settings.capture.high_pass_hz = 0;
         settings
     }

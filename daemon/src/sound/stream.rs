@@ -35,6 +35,8 @@ impl Stream {
             high_pass_hz: settings.capture.high_pass_hz as f32,
             echo: settings.echo,
             gate: settings.gate,
+            near_end: settings.near_end,
+            gain: settings.gain,
             ..FrontEndSettings::bare(format.rate_hz, format.channels)
         })
         .map_err(|error| Error::new(ErrorKind::Unsupported, error.to_string()))?;
@@ -50,6 +52,11 @@ impl Stream {
             lost: 0,
             microphone,
         })
+    }
+
+    /// Whether an answer is heard, over which somebody might speak.
+    pub(super) fn watch(&mut self, watched: bool) {
+        self.front_end.set_answering(watched);
     }
 
     /// Frames still missing for so many blocks.
