@@ -21,6 +21,7 @@ use super::capture::{COMMANDS, Capture};
 use super::chunk::Chunk;
 use super::device::{DeviceNews, OpenMicrophone, OpenSpeaker, Side, Thread};
 use super::facts::Facts;
+use super::far::{self, FarReader};
 use super::feed::{Fed, Feed};
 use super::outlet::{Captured, QUEUE};
 use super::playback::{NOTES, Note, Orders, Playback};
@@ -54,6 +55,7 @@ pub enum SoundEvent {
 /// Both sound threads, seen from the main loop.
 pub struct Sound {
     facts: Arc<Facts>,
+    far: FarReader,
     orders: Arc<Orders>,
     stop: Arc<AtomicBool>,
     from_threads: AsyncFd<Wake>,
@@ -128,12 +130,14 @@ impl Sound {
         let (answer, answer_feed, answer_spent) = feed(slots, &facts);
         let (local, local_feed, local_spent) = feed(2 * LOCAL, &facts);
         let (notes_in, notes) = queue();
+        let (far_in, far) = far::mirror();
         let mut playback = Playback::new(
             speaker,
             settings.playback.clone(),
             facts.clone(),
             orders.clone(),
             (answer_feed, local_feed),
+            far_in,
             notes_in,
         );
 
@@ -162,6 +166,7 @@ impl Sound {
             chunk: Chunk::default(),
             spent: [answer_spent, local_spent],
             facts,
+            far,
             orders,
             stop,
             news,
@@ -180,6 +185,11 @@ impl Sound {
     /// Counters and levels, readable at any time.
     pub fn facts(&self) -> Arc<Facts> {
         self.facts.clone()
+    }
+
+    /// What the speaker plays, readable at any time.
+    pub fn far_end(&self) -> FarReader {
+        self.far.clone()
     }
 
     /// What the microphone is to deliver from now on.

@@ -73,6 +73,15 @@ impl CrankSpeaker {
     }
 }
 
+impl CrankSpeaker {
+    /// What was played of these frames.
+    pub(super) fn heard_from(&self, from: u64, to: u64) -> Vec<f32> {
+        let dac = self.dac();
+        let sample = |at: u64| dac.ring.get(at as usize).copied().unwrap_or(0.0);
+        (from..to).map(sample).collect()
+    }
+}
+
 impl Dac {
     fn turn(&mut self) -> Result<(), Error> {
         self.played += self.per_call;

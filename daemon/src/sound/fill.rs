@@ -27,11 +27,12 @@ impl Player {
 
     /// Fills the ring with what there is to say.
     pub(super) fn fill(&mut self, with: &mut Playback) -> Result<Playhead, Error> {
-        let playhead = self.speaker.playhead()?;
+        let playhead = self.playhead(with)?;
         self.check_movement(playhead)?;
         if playhead.written < self.written {
             // The card broke down and has lost its ring. The tracks still know what was in it.
             self.written = playhead.written;
+            with.far.lose(self.written);
             self.more = false;
             with.facts.playback.xruns.fetch_add(1, Ordering::Relaxed);
         }
@@ -74,7 +75,7 @@ impl Player {
         if !self.compose(playhead.played + self.depth, with)? {
             return Ok(playhead);
         }
-        let playhead = self.speaker.playhead()?;
+        let playhead = self.playhead(with)?;
         if (answer || local) && playhead.played > first {
             with.facts.playback.late.fetch_add(1, Ordering::Relaxed);
         }
@@ -108,12 +109,11 @@ impl Player {
             self.answer.track.add_to(self.written, mono);
             self.local.track.add_to(self.written, mono);
             self.volume.process(mono);
-            // Here the far end is known: `mono` is what the DAC plays from frame `self.written` on, unless the
-            // position is sought back and written again.
             for (frame, &sample) in self.frames.chunks_exact_mut(self.channels).zip(&*mono) {
                 frame.fill(sample);
             }
             let taken = self.speaker.write(&self.frames[..n * self.channels])?;
+            with.far.write(self.written, &mono[..taken]);
             self.written += taken as u64;
             if taken < n {
                 self.more = true;

@@ -17,6 +17,7 @@ use pressel_hal::{Playhead, Wake, realtime};
 
 use super::device::{Ended, OpenSpeaker, Thread, Work};
 use super::facts::Facts;
+use super::far::FarWriter;
 use super::feed::Feed;
 use super::player::{Player, push};
 use super::settings::PlaybackSettings;
@@ -58,6 +59,7 @@ pub(super) struct Playback {
     pub(super) orders: Arc<Orders>,
     pub(super) answer: Feed,
     pub(super) local: Feed,
+    pub(super) far: FarWriter,
     notes: Producer<'static, Note, NOTES>,
     /// Marks not told yet, in order.
     pub(super) marks: Deque<Mark, MARKS>,
@@ -72,9 +74,21 @@ impl Playback {
         facts: Arc<Facts>,
         orders: Arc<Orders>,
         (answer, local): (Feed, Feed),
+        far: FarWriter,
         notes: Producer<'static, Note, NOTES>,
     ) -> Self {
-        Playback { open, settings, facts, orders, answer, local, notes, marks: Deque::new(), away: false }
+        Playback {
+            open,
+            settings,
+            facts,
+            orders,
+            answer,
+            local,
+            far,
+            notes,
+            marks: Deque::new(),
+            away: false,
+        }
     }
 
     /// Tells the marks that the DAC has reached, a start also when it is due within `early`.
@@ -117,6 +131,7 @@ impl Work for Playback {
             Err(error) => return Ended::Failed(error),
         };
         let format = player.speaker.format();
+        self.far.open(format.rate_hz);
         let facts = &self.facts.playback;
         facts.thread.store(realtime::thread_id(), Ordering::Relaxed);
         facts.rate_hz.store(format.rate_hz, Ordering::Relaxed);
@@ -127,7 +142,9 @@ impl Work for Playback {
             self.away = true;
         }
         thread.opened(format, player.rewinds);
-        match player.play(self, thread) {
+        let ended = player.play(self, thread);
+        self.far.close();
+        match ended {
             Err(error) => {
                 if let Some(turn) = player.answer.ending() {
                     push(&mut self.marks, Mark { position: 0, turn, kind: MarkKind::Drained });

@@ -16,8 +16,9 @@ use super::source::{Mark, MarkKind, Source};
 pub(super) const PIECE: usize = 256;
 /// A quiet stream is looked at this often: the thread shows that it lives, and that the card does.
 const LOOK_UP: Duration = Duration::from_secs(2);
-/// The ring is filled up again when it has so much room, at most.
-const STEP_MS: u32 = 100;
+/// The ring is filled up again when it has so much room, at most. As often the far end learns where the DAC is: no
+/// longer than 100 ms ago, while something sounds.
+const STEP_MS: u32 = 90;
 
 /// An open speaker.
 pub(super) struct Player {
@@ -136,12 +137,23 @@ impl Player {
         self.answer.has_more(&mut with.answer) || self.local.has_more(&mut with.local)
     }
 
-    /// How long to wait at most: until the next mark is due.
+    /// Where the card stands; the far end learns it too.
+    pub(super) fn playhead(&mut self, with: &mut Playback) -> Result<Playhead, Error> {
+        let playhead = self.speaker.playhead()?;
+        with.far.stamp(playhead);
+        Ok(playhead)
+    }
+
+    /// How long to wait at most: until the next mark is due, and while something sounds not so long that nobody
+    /// knows where the DAC is.
     fn patience(&self, playhead: Playhead, with: &Playback) -> Duration {
-        let Some(mark) = with.marks.front() else { return LOOK_UP };
+        // While there is more to write, the ring's room wakes the thread.
+        let ends = !self.more && self.written > playhead.played;
+        let look_up = if ends { Duration::from_millis(STEP_MS.into()) } else { LOOK_UP };
+        let Some(mark) = with.marks.front() else { return look_up };
         let left = when(mark.position, playhead, self.rate_hz).saturating_duration_since(Instant::now());
         // A card whose position moves in steps may need another look.
-        left.clamp(Duration::from_millis(1), LOOK_UP)
+        left.clamp(Duration::from_millis(1), look_up)
     }
 
     /// Does at once what does not wait in a queue.
@@ -162,7 +174,7 @@ impl Player {
     /// Cuts all turns below `cut_below`, beginning just ahead of the DAC.
     fn flush(&mut self, with: &mut Playback, cut_below: u64) -> Result<(), Error> {
         let is_cut = |turn: u32| u64::from(turn) < cut_below;
-        let playhead = self.speaker.playhead()?;
+        let playhead = self.playhead(with)?;
         // A ring that has run dry is silent already, and what was to come next is not to be heard.
         let dry = self.is_dry(playhead);
         if !dry {

@@ -10,6 +10,7 @@ use pressel_hal::Wake;
 
 use super::crank::CrankSpeaker;
 use super::facts::Facts;
+use super::far::{self, FarReader};
 use super::feed::{Fed, Feed};
 use super::playback::{NOTES, Note, Orders, Playback};
 use super::player::Player;
@@ -32,6 +33,9 @@ struct Rig {
     local: rtrb::Producer<Fed>,
     notes: Consumer<'static, Note, NOTES>,
     facts: Arc<Facts>,
+    far: FarReader,
+    /// Up to here the far end was compared with the card.
+    compared: u64,
 }
 
 impl Rig {
@@ -55,8 +59,10 @@ impl Rig {
         let player = Player::new(Box::new(card.clone()), &settings, &orders).unwrap();
         let open = Box::new(|| unreachable!("the test opens the card"));
         let feeds = (answer_feed, local_feed);
-        let with = Playback::new(open, settings, facts.clone(), orders, feeds, notes_in);
-        Rig { card, player, with, answer, local, notes, facts }
+        let (mut far_in, far) = far::mirror();
+        far_in.open(RATE);
+        let with = Playback::new(open, settings, facts.clone(), orders, feeds, far_in, notes_in);
+        Rig { card, player, with, answer, local, notes, facts, far, compared: 0 }
     }
 
     fn say(&mut self, turn: u32, samples: &[i16]) {
@@ -73,9 +79,18 @@ impl Rig {
         self.turn();
     }
 
-    /// One turn of the thread's loop.
+    /// One turn of the thread's loop. After it the far end is, up to the DAC, what the card has played.
     fn turn(&mut self) {
         self.player.turn(&mut self.with, &Wake::new()).unwrap();
+        let clock = self.far.clock().unwrap();
+        let played = self.card.heard_from(self.compared, clock.position);
+        let mut far = vec![9.0; played.len()];
+        assert!(self.far.read(clock.generation, self.compared, &mut far));
+        assert!(far == played, "far end from frame {} on", self.compared);
+        let dac = self.card.dac();
+        assert!(dac.played - clock.position <= 4 * dac.per_call, "a stale clock");
+        drop(dac);
+        self.compared = clock.position;
     }
 
     /// Time passes, in steps after each of which the thread turns.
@@ -133,7 +148,7 @@ fn the_ring_is_filled_and_then_kept_full_in_large_steps() {
     rig.say(1, &answer);
     rig.end(1);
     rig.turn();
-    assert_eq!(rig.player.refill(), Some(RING / 2));
+    assert_eq!(rig.player.refill(), Some(RATE as usize * 90 / 1_000));
     rig.pass(31_000, RING as u64 / 2);
     assert_eq!(rig.sounding(), floats(&answer));
     assert_eq!(rig.player.refill(), None);
