@@ -11,10 +11,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
 use std::time::{Duration, Instant};
 
-use pressel_hal::Playhead;
+use pressel_hal::{Playhead, Timing};
 
 /// More than a second at 192 kHz. Memory that is never touched costs nothing.
 const SLOTS: usize = 1 << 18;
@@ -33,6 +33,8 @@ pub struct FarClock {
     pub position: u64,
     /// The time, as the card tells it; with a FIFO behind the ring it may lie ahead.
     pub at: Instant,
+    /// Whose time that is.
+    pub timing: Timing,
 }
 
 #[derive(Default)]
@@ -42,6 +44,7 @@ struct Stamp {
     position: AtomicU64,
     /// After `Mirror::epoch`.
     at_ns: AtomicU64,
+    by_driver: AtomicBool,
 }
 
 struct Mirror {
@@ -147,6 +150,7 @@ impl FarWriter {
         clock.rate_hz.store(self.rate_hz, Relaxed);
         clock.position.store(playhead.played, Relaxed);
         clock.at_ns.store(playhead.at.saturating_duration_since(*epoch).as_nanos() as u64, Relaxed);
+        clock.by_driver.store(playhead.timing == Timing::Driver, Relaxed);
         stamped.store(count + 1, Release);
     }
 }
@@ -163,6 +167,7 @@ impl FarReader {
             rate_hz: clock.rate_hz.load(Relaxed),
             position: clock.position.load(Relaxed),
             at: *epoch + Duration::from_nanos(clock.at_ns.load(Relaxed)),
+            timing: if clock.by_driver.load(Relaxed) { Timing::Driver } else { Timing::Clock },
         };
         fence(Acquire);
         // The slot is written again for pair `newest + CLOCKS`, which begins once the one before it is stored.
@@ -212,7 +217,7 @@ mod tests {
     }
 
     fn at(played: u64) -> Playhead {
-        Playhead { played, written: played, at: Instant::now() }
+        Playhead { played, written: played, at: Instant::now(), timing: Timing::Driver }
     }
 
     fn heard(reader: &FarReader, position: u64, frames: usize) -> Vec<f32> {
@@ -304,7 +309,7 @@ mod tests {
             let clock = reader.clock().unwrap();
             assert_eq!(clock.position, played);
             // The epoch is subtracted and added again.
-            assert_eq!(clock.at, playhead.at);
+            assert_eq!((clock.at, clock.timing), (playhead.at, Timing::Driver));
         }
     }
 
@@ -317,7 +322,7 @@ mod tests {
         let position_of = |sample: f32| (sample as u64) / 8;
         let (mut writer, reader) = mirror();
         writer.open(48_000);
-        writer.stamp(Playhead { played: 0, written: 0, at: writer.mirror.epoch });
+        writer.stamp(Playhead { played: 0, written: 0, at: writer.mirror.epoch, timing: Timing::Clock });
         let done = std::sync::atomic::AtomicBool::new(false);
         let (mut seen, mut clocks) = (0_u64, 0_u64);
         std::thread::scope(|scope| {
@@ -332,7 +337,7 @@ mod tests {
                     written += n;
                     dac = written.saturating_sub(9_600).max(dac);
                     let at = writer.mirror.epoch + Duration::from_nanos(dac * 1_000);
-                    writer.stamp(Playhead { played: dac, written, at });
+                    writer.stamp(Playhead { played: dac, written, at, timing: Timing::Clock });
                     if random.u8(..) < 20 {
                         written = written.min(dac + 96).max(dac); // taken back
                     } else if random.u8(..) < 5 {
