@@ -11,9 +11,10 @@ use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
 use pressel::config::{self, Config, Loaded};
-use pressel::control;
+use pressel::control::{self, AskError};
 use pressel::devices;
 use pressel::doctor::{self, Class};
+use pressel::levels::{self, Levels};
 use pressel::secret::{self, Key, NoKey};
 use pressel::status::Status;
 use serde_json::{Value, json};
@@ -54,6 +55,8 @@ enum Command {
     Config(ConfigCommand),
     /// Show what the running daemon is doing
     Status(Format),
+    /// Show a live meter: level, noise floor, gate, echo; from the running daemon, or of the microphone itself
+    Levels(Format),
     /// Follow what happens in the running daemon: phases, captions, latencies
     Watch(Format),
     /// Press the running daemon's button
@@ -133,6 +136,7 @@ pub fn main() -> Result<(), Failure> {
         Command::Config(ConfigCommand::Show { default: true }) => print(config::EXAMPLE),
         Command::Config(ConfigCommand::Show { default: false }) => print(&load(file)?.show()),
         Command::Status(format) => status(file, format.json),
+        Command::Levels(format) => levels(file, format.json),
         Command::Watch(format) => watch(file, format.json),
         Command::Press => gesture(file, "press"),
         Command::Release => gesture(file, "release"),
@@ -258,6 +262,34 @@ fn watch(file: Option<&Path>, json: bool) -> Result<(), Failure> {
         show(&event)?;
     }
     Err(Failure::failed("the daemon has ended, or we read too slowly"))
+}
+
+fn levels(file: Option<&Path>, json: bool) -> Result<(), Failure> {
+    let config = load(file)?.config;
+    let live = io::stdout().is_terminal() && !json;
+    let show = |levels: &Levels| {
+        print(&match (json, live) {
+            (true, _) => format!("{}\n", json!(levels)),
+            // Over the line before.
+            (false, true) => format!("\r\x1b[K{}", levels.meter()),
+            (false, false) => format!("{}\n", levels.meter()),
+        })
+    };
+    let asker = Some(&config.control.path)
+        .filter(|path| !path.is_empty())
+        .map(|path| control::connect(path.as_ref()));
+    match asker {
+        Some(Ok(mut asker)) => loop {
+            let answer = asker.ask(&json!({ "op": "levels" })).map_err(Failure::failed)?;
+            show(&serde_json::from_value(answer).map_err(Failure::failed)?)?;
+            std::thread::sleep(levels::EVERY);
+        },
+        None | Some(Err(AskError::NotRunning(_))) => {
+            eprintln!("pressel: no daemon runs; listening to {}", config.capture.device);
+            levels::listen(&config, show).map_err(Failure::failed)?
+        }
+        Some(Err(error)) => Err(Failure::failed(error)),
+    }
 }
 
 /// An event as a line for a person: time, what, and its members in order of their names.

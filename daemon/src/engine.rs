@@ -14,6 +14,7 @@ use crate::button::{ButtonNews, ButtonThread};
 use crate::config::Config;
 use crate::control::{Control, Event, Op};
 use crate::earcons::Earcons;
+use crate::levels::Levels;
 use crate::notify::{Notify, Watch};
 use crate::panel::Panel;
 use crate::report::Report;
@@ -106,6 +107,7 @@ impl Engine {
                 news = self.edges.wire.next() => self.on_wire(news),
                 request = self.edges.control.next() => match request.op {
                     Op::Status => request.reply.answer(&self.status()),
+                    Op::Levels => request.reply.answer(&Levels::of(&self.edges.sound.facts())),
                     Op::Button(gesture) => {
                         request.reply.done();
                         self.press_or_release(gesture, Instant::now());

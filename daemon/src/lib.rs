@@ -11,6 +11,7 @@ pub mod devices;
 pub mod doctor;
 pub mod earcons;
 pub mod engine;
+pub mod levels;
 pub mod log;
 pub mod notify;
 pub mod panel;

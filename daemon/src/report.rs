@@ -10,6 +10,7 @@ use pressel_live::settings::TalkMode;
 use tracing::{debug, info, warn};
 
 use crate::config::Config;
+use crate::levels::Levels;
 use crate::notify::{Pulse, Watch};
 use crate::secret::Key;
 use crate::sound::{DeviceNews, Facts, Side, Sound};
@@ -217,8 +218,8 @@ impl Report {
         microphone.xruns = facts.capture.xruns.load(Relaxed);
         speaker.xruns = facts.playback.xruns.load(Relaxed);
         if facts.capture.running.load(Relaxed) {
-            microphone.level_dbfs = Some(facts.capture.level_dbfs());
-            microphone.floor_dbfs = Some(facts.capture.floor_dbfs());
+            microphone.level_dbfs = facts.capture.level_dbfs.value();
+            microphone.floor_dbfs = facts.capture.floor_dbfs.value();
         }
         let mut counters = stats.counters.clone();
         counters.bytes_up = traffic.bytes_up.load(Relaxed);
@@ -238,6 +239,7 @@ impl Report {
             link,
             microphone,
             speaker,
+            levels: Levels::of(&facts),
             button: self.button.clone(),
             light: None,
             latencies: stats.latencies(),

@@ -6,6 +6,7 @@ use std::fmt::{self, Write};
 use pressel_live::event::{Listen, Phase};
 use serde::{Deserialize, Serialize};
 
+use crate::levels::Levels;
 use crate::stats::{Counters, LatencySummary};
 
 /// The whole state. Members that an older or newer daemon does not send keep their default.
@@ -32,6 +33,8 @@ pub struct Status {
     pub microphone: DeviceStatus,
     /// The speaker.
     pub speaker: DeviceStatus,
+    /// What the sound path measures.
+    pub levels: Levels,
     /// What the button is, when there is one.
     pub button: Option<String>,
     /// What the light is, when there is one.
@@ -130,6 +133,10 @@ impl fmt::Display for Status {
         line(f, "link", &self.link.to_string())?;
         line(f, "microphone", &self.microphone.to_string())?;
         line(f, "speaker", &self.speaker.to_string())?;
+        let more = self.levels.more();
+        if !more.is_empty() {
+            line(f, "sound", &more)?;
+        }
         line(f, "button", self.button.as_deref().unwrap_or("none"))?;
         line(f, "light", self.light.as_deref().unwrap_or("none"))?;
         for (name, latency) in &self.latencies {
@@ -269,6 +276,7 @@ mod tests {
                 problem: Some("busy (held by pid 7, aplay)".into()),
                 ..DeviceStatus::default()
             },
+            levels: Levels { speech_dbfs: Some(-31.2), erle_db: Some(29.6), ..Levels::default() },
             latencies: BTreeMap::from([(
                 "press_to_light".to_owned(),
                 LatencySummary { count: 3, last_ms: 2.04, p50_ms: 2.0, p95_ms: 2.5, max_ms: 3.0 },
@@ -292,6 +300,7 @@ mod tests {
         check("link", "down for 0 s, gemini-3.8-live at wss://example.org; last ended: 1008 model not found");
         check("microphone", "hw:CARD=Array, 16000 Hz, 6 ch, nothing is passed on, level -55 dBFS, 0 xruns");
         check("speaker", "default, busy (held by pid 7, aplay)");
+        check("sound", "speech -31 dBFS, 30 dB of echo removed");
         check("press to light", "last 2.0 ms, half below 2.0, 95 % below 2.5, longest 3.0, of 3");
         check("dropped", "1.5 s of speech");
     }

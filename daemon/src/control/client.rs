@@ -60,7 +60,7 @@ impl std::error::Error for AskError {
 /// # Errors
 /// [`AskError`].
 pub fn ask(path: &Path, request: &Value) -> Result<Value, AskError> {
-    connect(path)?.ask(request)
+    open(path)?.ask(request)
 }
 
 /// A client that follows what happens.
@@ -71,7 +71,7 @@ pub struct Watcher(Client);
 /// # Errors
 /// [`AskError`].
 pub fn watch(path: &Path) -> Result<Watcher, AskError> {
-    let mut client = connect(path)?;
+    let mut client = open(path)?;
     client.ask(&json!({ "op": "watch" }))?;
     // Hours may pass between two events.
     client.reader.get_ref().set_read_timeout(None).map_err(|e| client.failed(e))?;
@@ -88,12 +88,33 @@ impl Watcher {
     }
 }
 
+/// A client that asks again and again over one connection.
+pub struct Asker(Client);
+
+/// Connects to the daemon.
+///
+/// # Errors
+/// [`AskError`].
+pub fn connect(path: &Path) -> Result<Asker, AskError> {
+    open(path).map(Asker)
+}
+
+impl Asker {
+    /// Sends a request and returns what the daemon answers under `ok`.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub fn ask(&mut self, request: &Value) -> Result<Value, AskError> {
+        self.0.ask(request)
+    }
+}
+
 struct Client {
     path: PathBuf,
     reader: BufReader<UnixStream>,
 }
 
-fn connect(path: &Path) -> Result<Client, AskError> {
+fn open(path: &Path) -> Result<Client, AskError> {
     let stream = UnixStream::connect(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::NotRunning(path.to_owned()),
         io::ErrorKind::PermissionDenied => AskError::Denied(path.to_owned()),

@@ -50,6 +50,8 @@ impl std::error::Error for BindError {
 pub enum Op {
     /// The state, as [`crate::status::Status`].
     Status,
+    /// What the sound path measures, as [`crate::levels::Levels`].
+    Levels,
     /// A press or a release.
     Button(ButtonInput),
 }

@@ -195,7 +195,6 @@ impl Capture {
     /// Takes a block as the listening wants it. True if there is something for the main loop.
     fn take(&mut self, block: &Block, stamp: Stamp, reading: Reading) -> bool {
         self.gate_open = reading.open;
-        self.facts.capture.set_levels(reading.level_dbfs, reading.floor_dbfs);
         match self.listen {
             Listen::Rest => {
                 self.ring.push(block, stamp);

@@ -1,6 +1,27 @@
 //! What anybody may know about the sound threads at any time: counters and levels, read without stopping them.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// A number that one thread sets and anybody reads; unknown until it is set.
+#[derive(Debug)]
+pub struct Figure(AtomicU32);
+
+impl Default for Figure {
+    fn default() -> Self {
+        Figure(AtomicU32::new(f32::NAN.to_bits()))
+    }
+}
+
+impl Figure {
+    /// The number, if it is known.
+    pub fn value(&self) -> Option<f32> {
+        Some(f32::from_bits(self.0.load(Relaxed))).filter(|value| value.is_finite())
+    }
+
+    pub(super) fn set(&self, value: impl Into<Option<f32>>) {
+        self.0.store(value.into().unwrap_or(f32::NAN).to_bits(), Relaxed);
+    }
+}
 
 /// Both directions.
 #[derive(Debug, Default)]
@@ -36,25 +57,30 @@ pub struct CaptureFacts {
     pub dropped_samples: AtomicU64,
     /// Times the thread woke up.
     pub wakes: AtomicU64,
-    level_centi_db: AtomicI32,
-    floor_centi_db: AtomicI32,
-}
-
-impl CaptureFacts {
-    /// Level of the last block in dBFS.
-    pub fn level_dbfs(&self) -> f32 {
-        self.level_centi_db.load(Relaxed) as f32 / 100.0
-    }
-
+    /// RMS of the last block in dBFS, after the front end and before its gain.
+    pub level_dbfs: Figure,
     /// Noise floor in dBFS.
-    pub fn floor_dbfs(&self) -> f32 {
-        self.floor_centi_db.load(Relaxed) as f32 / 100.0
-    }
-
-    pub(super) fn set_levels(&self, level_dbfs: f32, floor_dbfs: f32) {
-        self.level_centi_db.store((level_dbfs * 100.0) as i32, Relaxed);
-        self.floor_centi_db.store((floor_dbfs * 100.0) as i32, Relaxed);
-    }
+    pub floor_dbfs: Figure,
+    /// Level of speech lately in dBFS.
+    pub speech_dbfs: Figure,
+    /// Somebody speaks, or did within the hangover.
+    pub gate_open: AtomicBool,
+    /// Samples at full scale as the card delivered them.
+    pub clipped_samples: AtomicU64,
+    /// What the automatic gain adds, in dB.
+    pub gain_db: Figure,
+    /// The speaker sounds, or its echo may still be heard.
+    pub far_end: AtomicBool,
+    /// Echo removed, in dB.
+    pub erle_db: Figure,
+    /// From the DAC's clock to the echo in the microphone, in ms.
+    pub echo_delay_ms: Figure,
+    /// How much faster than the microphone the speaker runs, in ppm.
+    pub drift_ppm: Figure,
+    /// Where speech comes from, in degrees.
+    pub direction_deg: Figure,
+    /// Channels that are dead or stuck, a bit each.
+    pub dead_channels: AtomicU32,
 }
 
 /// Facts of the speaker's thread.

@@ -36,6 +36,6 @@ mod track;
 
 pub use bridge::{Sound, SoundEvent};
 pub use device::{DeviceNews, OpenMicrophone, OpenSpeaker, Side};
-pub use facts::{CaptureFacts, Facts, PlaybackFacts};
+pub use facts::{CaptureFacts, Facts, Figure, PlaybackFacts};
 pub use far::{FarClock, FarReader};
 pub use settings::{CaptureSettings, PlaybackSettings, SoundSettings};

@@ -10,6 +10,11 @@ use super::SoundSettings;
 use super::facts::Facts;
 use super::outlet::Stamp;
 
+/// Where a 16-bit card ends, less a step.
+const FULL_SCALE: f32 = 0.999_9;
+/// The level of speech is that of the last so many blocks of it.
+const SPEECH_BLOCKS: f32 = 100.0;
+
 /// An open microphone and what its frames go through.
 pub(super) struct Stream {
     pub(super) microphone: Box<dyn Microphone>,
@@ -25,6 +30,11 @@ pub(super) struct Stream {
     expected: u64,
     /// 16 kHz samples lost since the last block.
     lost: u64,
+    /// The gain is on.
+    gain: bool,
+    /// Mean square of speech, and how many blocks it is of.
+    speech_power: f32,
+    speech_blocks: f32,
 }
 
 impl Stream {
@@ -50,6 +60,9 @@ impl Stream {
             filled: 0,
             expected: 0,
             lost: 0,
+            gain: settings.gain.on,
+            speech_power: 0.0,
+            speech_blocks: 0.0,
             microphone,
         })
     }
@@ -91,11 +104,36 @@ impl Stream {
             self.filled += captured.frames;
             if self.filled == self.front_end.frames_per_block() {
                 self.filled = 0;
+                facts.capture.clipped_samples.fetch_add(clipped(&self.frames), Relaxed);
                 let reading = self.front_end.process(&self.frames, &[0.0; BLOCK], out);
+                self.tell(&reading, facts);
                 let lost = std::mem::take(&mut self.lost);
                 let stamp = Stamp { at: captured.at - self.delay, speech: reading.speech, lost };
                 return Ok(Some((stamp, reading)));
             }
         }
     }
+
+    /// Tells the world what was measured.
+    fn tell(&mut self, reading: &Reading, facts: &Facts) {
+        let facts = &facts.capture;
+        facts.level_dbfs.set(reading.level_dbfs);
+        facts.floor_dbfs.set(reading.floor_dbfs);
+        facts.gate_open.store(reading.open, Relaxed);
+        if reading.speech && reading.open {
+            let power = 10_f32.powf(reading.level_dbfs / 10.0);
+            self.speech_power += (power - self.speech_power) / SPEECH_BLOCKS.min(self.speech_blocks + 1.0);
+            self.speech_blocks = SPEECH_BLOCKS.min(self.speech_blocks + 1.0);
+            facts.speech_dbfs.set(10.0 * self.speech_power.log10());
+        }
+        facts.gain_db.set(self.gain.then_some(reading.gain_db));
+        let echo = self.front_end.echo();
+        facts.far_end.store(echo.active, Relaxed);
+        facts.erle_db.set((echo.erle_db > 0.0).then_some(echo.erle_db));
+    }
+}
+
+/// Samples at full scale.
+fn clipped(frames: &[f32]) -> u64 {
+    frames.iter().filter(|sample| sample.abs() >= FULL_SCALE).count() as u64
 }
