@@ -191,8 +191,7 @@ impl Engine {
                 self.edges.sound.flush(turn);
                 self.stats.forget(Latency::MessageToSound);
             }
-            // The speaker cannot be turned down yet, and nobody asks for it.
-            Action::Duck { .. } => {}
+            Action::Duck { ducked } => self.edges.sound.duck(ducked),
             Action::Show(phase) => self.show(phase, now),
             Action::CallTool { name, .. } => warn!(name, "a tool was called and none is configured"),
             Action::CancelTools { .. } => {}

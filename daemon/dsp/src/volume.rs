@@ -63,6 +63,13 @@ impl Volume {
         }
     }
 
+    /// Walks over `frames` without samples: driver silence, or sound that is written already.
+    pub fn skip(&mut self, frames: usize) {
+        let passed = frames.min(self.left as usize) as u32;
+        self.left -= passed;
+        self.gain = if self.left == 0 { self.target } else { self.gain + self.step * passed as f32 };
+    }
+
     /// Ends a ramp at once: for when the stream was cut anyway.
     pub fn reset(&mut self) {
         self.gain = self.target;
@@ -115,6 +122,24 @@ mod tests {
         volume.process(&mut samples[480..]);
         assert!((middle - 0.5).abs() < 0.01);
         assert!((samples[480] - middle).abs() < 0.002 && samples[1_439] == 0.0);
+    }
+
+    #[test]
+    fn walking_over_frames_is_the_same_ramp() {
+        let mut volume = Volume::new(20.0, 48_000);
+        volume.set_percent(90.0);
+        let mut whole = vec![1.0; 1_200];
+        let mut skipping = volume.clone();
+        volume.process(&mut whole);
+        for at in [0, 1, 300, 958, 959, 960, 1_100] {
+            let mut part = [1.0];
+            let mut volume = skipping.clone();
+            volume.skip(at);
+            volume.process(&mut part);
+            assert!((part[0] - whole[at]).abs() < 1e-5, "{at}");
+        }
+        skipping.skip(usize::MAX);
+        assert_eq!(skipping.gain(), gain_of_percent(90.0));
     }
 
     #[test]

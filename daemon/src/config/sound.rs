@@ -31,6 +31,7 @@ impl Config {
                 rewind: playback.rewind == Rewind::Auto,
                 shallow_ms: playback.shallow_ms,
                 fade_ms: playback.fade_ms,
+                soft_start: true,
                 volume_percent: playback.volume_percent,
                 queue_max_s: playback.queue_max_s,
             },

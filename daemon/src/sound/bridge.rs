@@ -105,6 +105,7 @@ impl Sound {
         let orders = Arc::new(Orders {
             cut_below: AtomicU64::new(0),
             volume: AtomicU32::new((settings.playback.volume_percent as f32).to_bits()),
+            ducked: AtomicBool::new(false),
             hungry: AtomicBool::new(true),
         });
         let stop = Arc::new(AtomicBool::new(false));
@@ -227,6 +228,13 @@ impl Sound {
     /// Silences all turns up to this one, at once.
     pub fn flush(&mut self, turn: u32) {
         self.orders.cut_below.fetch_max(u64::from(turn) + 1, Ordering::AcqRel);
+        self.playback_wake.signal();
+    }
+
+    /// Turns the answer down at once, or lets the same sentence come back; sounds of the device's own stay as loud
+    /// as they are.
+    pub fn duck(&mut self, ducked: bool) {
+        self.orders.ducked.store(ducked, Ordering::Release);
         self.playback_wake.signal();
     }
 

@@ -107,8 +107,9 @@ impl Player {
             let mut mono = [0.0; PIECE];
             let mono = &mut mono[..n];
             self.answer.track.add_to(self.written, mono);
+            self.loudness.duck(self.written, mono);
             self.local.track.add_to(self.written, mono);
-            self.volume.process(mono);
+            self.loudness.volume(self.written, mono);
             for (frame, &sample) in self.frames.chunks_exact_mut(self.channels).zip(&*mono) {
                 frame.fill(sample);
             }

@@ -22,6 +22,7 @@ mod facts;
 mod far;
 mod feed;
 mod fill;
+mod loudness;
 mod outlet;
 mod playback;
 mod player;

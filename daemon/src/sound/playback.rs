@@ -34,6 +34,8 @@ pub(super) struct Orders {
     pub(super) cut_below: AtomicU64,
     /// Volume in percent, the bits of an `f32`.
     pub(super) volume: AtomicU32,
+    /// The answer is turned down.
+    pub(super) ducked: AtomicBool,
     /// From the thread: it has no more of the answer, new sound must wake it.
     pub(super) hungry: AtomicBool,
 }

@@ -4,10 +4,11 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use heapless::Deque;
-use pressel_dsp::{Fade, Volume};
+use pressel_dsp::Fade;
 use pressel_hal::{Error, ErrorKind, Playhead, Speaker, Wake};
 
 use super::device::Thread;
+use super::loudness::Loudness;
 use super::playback::{MARKS, Orders, Playback, duration, when};
 use super::settings::PlaybackSettings;
 use super::source::{Mark, MarkKind, Source};
@@ -17,8 +18,8 @@ pub(super) const PIECE: usize = 256;
 /// A quiet stream is looked at this often: the thread shows that it lives, and that the card does.
 const LOOK_UP: Duration = Duration::from_secs(2);
 /// The ring is filled up again when it has so much room, at most. As often the far end learns where the DAC is: no
-/// longer than 100 ms ago, while something sounds.
-const STEP_MS: u32 = 90;
+/// longer than 100 ms ago while something sounds, a period that the card lets pass included.
+const STEP_MS: u32 = 85;
 
 /// An open speaker.
 pub(super) struct Player {
@@ -33,9 +34,11 @@ pub(super) struct Player {
     /// Room in the ring that is worth a wake-up.
     pub(super) refill_at: usize,
     pub(super) fade: Fade,
-    pub(super) volume: Volume,
+    pub(super) loudness: Loudness,
     /// The volume that was ordered, as in [`Orders`].
     pub(super) ordered: u32,
+    /// The answer is turned down, as in [`Orders`].
+    pub(super) ducked: bool,
     pub(super) answer: Source,
     pub(super) local: Source,
     /// Frame that the next write sets.
@@ -83,8 +86,9 @@ impl Player {
             depth: depth as u64,
             refill_at: ring - depth + step,
             fade,
-            volume: Volume::new(f32::from_bits(ordered), rate_hz),
+            loudness: Loudness::new(f32::from_bits(ordered), settings.soft_start, playhead.written, rate_hz),
             ordered,
+            ducked: false,
             answer: source()?,
             local: source()?,
             written: playhead.written,
@@ -166,7 +170,13 @@ impl Player {
         if ordered != self.ordered {
             self.ordered = ordered;
             self.seek()?;
-            self.volume.set_percent(f32::from_bits(ordered));
+            self.loudness.set_percent(f32::from_bits(ordered), self.written);
+        }
+        let ducked = with.orders.ducked.load(Ordering::Acquire);
+        if ducked != self.ducked {
+            self.ducked = ducked;
+            self.seek()?;
+            self.loudness.set_ducked(ducked, self.written);
         }
         Ok(())
     }

@@ -109,6 +109,8 @@ pub struct PlaybackSettings {
     pub shallow_ms: u32,
     /// A flush fades out over this, in ms.
     pub fade_ms: u32,
+    /// Whether the first sound after the card was opened may only rise from silence.
+    pub soft_start: bool,
     /// 0 to 100.
     pub volume_percent: u32,
     /// Answer sound kept, in s.
@@ -127,6 +129,7 @@ impl Default for PlaybackSettings {
             rewind: true,
             shallow_ms: 40,
             fade_ms: 3,
+            soft_start: true,
             volume_percent: 100,
             queue_max_s: 120,
         }
