@@ -26,6 +26,7 @@ use super::feed::{Fed, Feed};
 use super::outlet::{Captured, QUEUE};
 use super::playback::{NOTES, Note, Orders, Playback};
 use super::rate::{self, AnswerRate};
+use super::reference::{Converters, Reference};
 use super::settings::SoundSettings;
 use super::source::QUEUE_RATE;
 
@@ -124,14 +125,22 @@ impl Sound {
 
         let (commands, for_capture) = queue();
         let (from_capture, captured) = queue();
-        let mut capture =
-            Capture::new(microphone, settings.clone(), facts.clone(), for_capture, from_capture);
+        let (far_in, far) = far::mirror();
+        let converters = Arc::new(Converters::default());
+        let speaker = converters.at_opening(speaker);
+        let mut capture = Capture::new(
+            microphone,
+            settings.clone(),
+            facts.clone(),
+            Reference::new(far.clone(), converters),
+            for_capture,
+            from_capture,
+        );
 
         let slots = settings.playback.queue_max_s as usize * 1000 / MESSAGE_MS + ENDS;
         let (answer, answer_feed, answer_spent) = feed(slots, &facts);
         let (local, local_feed, local_spent) = feed(2 * LOCAL, &facts);
         let (notes_in, notes) = queue();
-        let (far_in, far) = far::mirror();
         let mut playback = Playback::new(
             speaker,
             settings.playback.clone(),

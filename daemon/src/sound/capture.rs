@@ -17,6 +17,7 @@ use super::SoundSettings;
 use super::device::{Ended, OpenMicrophone, Thread, Work};
 use super::facts::Facts;
 use super::outlet::{Captured, Outlet, QUEUE, Stamp};
+use super::reference::Reference;
 use super::stream::Stream;
 use super::suspicion::Suspicion;
 
@@ -41,6 +42,8 @@ pub(super) struct Capture {
     facts: Arc<Facts>,
     commands: Consumer<'static, Listen, COMMANDS>,
     outlet: Outlet,
+    /// What the speaker plays.
+    reference: Reference,
     listen: Listen,
     /// Blocks not delivered to anybody: the pre-roll, and what a late wake-up may add to it.
     ring: PreRoll<Stamp>,
@@ -64,6 +67,7 @@ impl Capture {
         open: OpenMicrophone,
         settings: SoundSettings,
         facts: Arc<Facts>,
+        reference: Reference,
         commands: Consumer<'static, Listen, COMMANDS>,
         queue: Producer<'static, Captured, QUEUE>,
     ) -> Self {
@@ -75,6 +79,7 @@ impl Capture {
             open,
             outlet: Outlet::new(queue, facts.clone()),
             facts,
+            reference,
             commands,
             listen: Listen::Rest,
             ring,
@@ -118,7 +123,7 @@ impl Capture {
     pub(super) fn fetch(&mut self, stream: &mut Stream, main: &Wake) -> Result<u64, Error> {
         let mut block = [0.0; BLOCK];
         let (mut blocks, mut tell) = (0, false);
-        while let Some((stamp, reading)) = stream.next_block(&mut block, &self.facts)? {
+        while let Some((stamp, reading)) = stream.next_block(&mut block, &self.facts, &mut self.reference)? {
             blocks += 1;
             tell |= self.take(&block, stamp, reading);
             if blocks == AT_ONCE {
@@ -286,6 +291,7 @@ impl Work for Capture {
         facts.rate_hz.store(format.rate_hz, Relaxed);
         facts.channels.store(format.channels, Relaxed);
         facts.running.store(true, Relaxed);
+        self.reference.opened(format.rate_hz);
         thread.opened(format, false);
         if std::mem::take(&mut self.away) {
             self.outlet.mark(Captured::Back);

@@ -13,7 +13,9 @@ use super::SoundSettings;
 use super::capture::{COMMANDS, Capture};
 use super::crank::CrankMicrophone;
 use super::facts::Facts;
+use super::far;
 use super::outlet::{Captured, QUEUE};
+use super::reference::Reference;
 use super::stream::Stream;
 
 const RATE: u64 = 16_000;
@@ -61,7 +63,14 @@ impl Rig {
         let (outlet, queue) = Box::leak(Box::new(Queue::new())).split();
         let open = Box::new(|| unreachable!("the test opens the card"));
         let stream = Stream::new(Box::new(card.clone()), &settings).unwrap();
-        let capture = Capture::new(open, settings.clone(), facts.clone(), for_capture, outlet);
+        let capture = Capture::new(
+            open,
+            settings.clone(),
+            facts.clone(),
+            Reference::new(far::mirror().1, Arc::default()),
+            for_capture,
+            outlet,
+        );
         Rig { settings, card, capture, stream, commands, queue, facts }
     }
 

@@ -29,6 +29,7 @@ mod player;
 #[cfg(test)]
 mod player_tests;
 mod rate;
+mod reference;
 mod settings;
 mod source;
 mod stream;

@@ -3,12 +3,13 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use pressel_dsp::{BLOCK, BLOCK_RATE, Block, FrontEnd, FrontEndSettings, Reading};
+use pressel_dsp::{BLOCK, BLOCK_RATE, Block, EchoEngine, FrontEnd, FrontEndSettings, Reading};
 use pressel_hal::{Error, ErrorKind, Microphone};
 
 use super::SoundSettings;
 use super::facts::Facts;
 use super::outlet::Stamp;
+use super::reference::Reference;
 
 /// Where a 16-bit card ends, less a step.
 const FULL_SCALE: f32 = 0.999_9;
@@ -30,6 +31,8 @@ pub(super) struct Stream {
     expected: u64,
     /// 16 kHz samples lost since the last block.
     lost: u64,
+    /// Somebody asks what the speaker plays.
+    wants_far: bool,
     /// The gain is on.
     gain: bool,
     /// Mean square of speech, and how many blocks it is of.
@@ -60,6 +63,7 @@ impl Stream {
             filled: 0,
             expected: 0,
             lost: 0,
+            wants_far: settings.echo.engine != EchoEngine::Off || settings.near_end.on,
             gain: settings.gain.on,
             speech_power: 0.0,
             speech_blocks: 0.0,
@@ -82,6 +86,7 @@ impl Stream {
         &mut self,
         out: &mut Block,
         facts: &Facts,
+        reference: &mut Reference,
     ) -> Result<Option<(Stamp, Reading)>, Error> {
         loop {
             let start = self.filled * self.channels;
@@ -89,6 +94,7 @@ impl Stream {
             if captured.frames == 0 {
                 return Ok(None);
             }
+            reference.heard(&captured);
             facts.capture.frames.fetch_add(captured.frames as u64, Relaxed);
             if captured.xrun || captured.position != self.expected {
                 // The frames before the break make no whole block any more.
@@ -105,7 +111,12 @@ impl Stream {
             if self.filled == self.front_end.frames_per_block() {
                 self.filled = 0;
                 facts.capture.clipped_samples.fetch_add(clipped(&self.frames), Relaxed);
-                let reading = self.front_end.process(&self.frames, &[0.0; BLOCK], out);
+                let mut far = [0.0; BLOCK];
+                if self.wants_far {
+                    reference.read(self.expected - self.front_end.frames_per_block() as u64, &mut far);
+                    facts.capture.drift_ppm.set(reference.drift_ppm().map(|ppm| ppm as f32));
+                }
+                let reading = self.front_end.process(&self.frames, &far, out);
                 self.tell(&reading, facts);
                 let lost = std::mem::take(&mut self.lost);
                 let stamp = Stamp { at: captured.at - self.delay, speech: reading.speech, lost };
