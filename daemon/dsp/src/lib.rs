@@ -17,6 +17,7 @@
 mod aec;
 mod asynchronous;
 mod clock;
+mod delay;
 
 mod downmix;
 mod duck;
@@ -35,6 +36,7 @@ mod noise_floor;
 mod pcm;
 mod pre_roll;
 mod resample;
+mod steer;
 mod volume;
 
 #[cfg(test)]
@@ -43,6 +45,7 @@ mod synth;
 pub use aec::{EchoCanceller, EchoEngine, EchoReading, EchoSettings, Off};
 pub use asynchronous::Asynchronous;
 pub use clock::ClockModel;
+pub use delay::{DelayFinder, Found};
 
 pub use downmix::Downmix;
 pub use duck::{Duck, DuckSettings};
@@ -60,6 +63,7 @@ pub use noise_floor::NoiseFloor;
 pub use pcm::{from_i16, from_i16s, to_i16, to_i16s};
 pub use pre_roll::PreRoll;
 pub use resample::{RateError, Resampler};
+pub use steer::{Steer, SteerReading};
 pub use volume::{Volume, gain_of_percent};
 
 /// Samples of a block.

@@ -1,0 +1,412 @@
+//! Brings the far end to where the microphone hears it, so that the echo canceller has only the room to learn.
+//!
+//! ```text
+//! far → history → read at a lag that moves with the drift → far as the canceller gets it
+//!          │                      ↑ place, rate
+//!          └→ delay finder → tracker ← microphone
+//! ```
+//!
+//! The finder says where the echo begins, 0 to 500 ms back, and whether it jumped. From there the tracker measures
+//! four times a second how far the echo moves, to a fraction of a sample, and a Kalman filter turns that into the
+//! drift of the two clocks. The direct sound is kept 4 ms inside the canceller's tail, so that the filter is causal
+//! and short. Where the delay fits into the tail and the clocks agree, nothing happens: the far end comes through
+//! bit for bit.
+//!
+//! It works while the far end sounds, and holds what it knows while it does not.
+
+mod drift;
+mod fourier;
+mod track;
+
+use drift::Drift;
+pub(crate) use fourier::Fourier;
+use track::{Shift, Track};
+
+use crate::delay::{DelayFinder, Found};
+use crate::level::sane;
+use crate::{Asynchronous, BLOCK, BLOCK_RATE, Block};
+
+/// The direct sound lies this far behind the steered reference: 4 ms. Estimates are a ms wrong at worst, and a
+/// band-limited room answers a little before its direct sound.
+const LEAD: usize = 64;
+/// A delay up to this fits into any canceller's tail and is left alone: 20 ms.
+const SMALL: usize = 320;
+/// Longest lag in samples, with room for drift beyond the 500 ms that are found.
+const LAG_MAX: usize = 9_600;
+/// Samples of the far end that are kept, and moved at once when their place is used up.
+const KEPT: usize = LAG_MAX + 64;
+const ROOM: usize = 32 * BLOCK;
+/// Findings this close together are the same delay: 1 ms.
+const SAME: usize = 16;
+/// A finding this far from where the echo should be is a jump: 4 ms. The tracker sees what is less.
+const APART: f64 = 64.0;
+/// If the correlation is still this high where the echo should be, it has not gone.
+const STILL_THERE: f32 = 0.5;
+/// Phases that agree less than this say nothing; more than that, that the echo is where it was.
+const AGREES: f32 = 0.2;
+/// Measurements in vain before the template is given up, if the finder says that the echo is there: 1.5 s.
+const IN_VAIN: u32 = 6;
+/// Surprises beyond this many deviations are no noise.
+const SURPRISING: f64 = 4.0;
+/// No measurement is better than this, in samples: the template is not perfect either.
+const DEVIATION_LEAST: f64 = 0.05;
+/// So many in a row that do not agree with each other mean that the rate is wrong.
+const SURPRISES: u32 = 4;
+/// A rate this well known counts as known; a smaller rate is none: 4 and 1.5 ppm.
+const RATE_KNOWN: f64 = 4e-6;
+const RATE_NONE: f64 = 1.5e-6;
+/// An offset of the reference is worked off with at most 2 ppm, in about 4 s.
+const SLEW_MAX: f64 = 2e-6;
+const SLEW_SAMPLES: f64 = 64_000.0;
+/// An offset beyond this is made good at once: 0.2 ms.
+const STEP: f64 = 3.0;
+/// A move of at least this is told to the canceller: 1 ms.
+const TOLD: f64 = 16.0;
+
+/// What is known of the echo's place in time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SteerReading {
+    /// From the far end as it came to the direct sound in the microphone, in ms; 0 until it is found.
+    pub delay_ms: f32,
+    /// How much faster the speaker's clock runs than the microphone's, in ppm; 0 until there is an idea.
+    pub drift_ppm: f32,
+    /// What the drift is probably wrong by, in ppm: one standard deviation.
+    pub uncertainty_ppm: f32,
+    /// The delay is found and the drift is known: the reference keeps step with the microphone.
+    pub locked: bool,
+    /// With this block the reference moved by more than 1 ms, because the echo was found or had jumped.
+    pub jumped: bool,
+}
+
+/// Finds delay and drift between far end and microphone, and corrects the far end.
+#[derive(Clone, Debug)]
+pub struct Steer {
+    enabled: bool,
+    history: Box<[f32]>,
+    /// Samples in `history`; the newest is the last of them.
+    filled: usize,
+    /// Blocks since a far end that was not digital silence.
+    silent: usize,
+    read: Asynchronous,
+    /// How far back the reference is read, in samples; whole while no drift is corrected.
+    lag: f64,
+    /// What the lag changes by per sample.
+    slope: f64,
+    correcting: bool,
+    finder: DelayFinder,
+    /// The last finding, and blocks since.
+    found: Option<Found>,
+    since_found: u32,
+    /// Where the direct sound lies behind the reference, in samples, once the echo has been found.
+    direct: Option<f64>,
+    track: Track,
+    drift: Drift,
+    /// Sums over the windows of a measurement, by what they weigh: lag and blocks ago.
+    windows: f64,
+    lags: f64,
+    ages: f64,
+    in_vain: u32,
+    /// A surprise that may be the first of a new place.
+    surprise: Option<f64>,
+    surprises: u32,
+    known: bool,
+    moved: f64,
+}
+
+impl Steer {
+    /// Has heard nothing yet. Switched off, the far end comes through bit for bit and nothing is measured.
+    pub fn new(enabled: bool) -> Self {
+        Self {
+            enabled,
+            history: vec![0.0; KEPT + ROOM].into_boxed_slice(),
+            filled: KEPT,
+            silent: KEPT,
+            read: Asynchronous::new(BLOCK_RATE, BLOCK_RATE).expect("the block's rate is a common one"),
+            lag: 0.0,
+            slope: 0.0,
+            correcting: false,
+            finder: DelayFinder::new(),
+            found: None,
+            since_found: 0,
+            direct: None,
+            track: Track::new(),
+            drift: Drift::new(),
+            windows: 0.0,
+            lags: 0.0,
+            ages: 0.0,
+            in_vain: 0,
+            surprise: None,
+            surprises: 0,
+            known: false,
+            moved: 0.0,
+        }
+    }
+
+    /// Turns 10 ms of the far end into what the microphone hears of it in the same 10 ms, give or take the room.
+    pub fn process(&mut self, far: &Block, mic: &Block, out: &mut Block) -> SteerReading {
+        if !self.enabled {
+            *out = *far;
+            return self.reading();
+        }
+        self.moved = 0.0;
+        self.push(far);
+        self.pull(out);
+        self.drift.pass(BLOCK as f64);
+        self.since_found = self.since_found.saturating_add(1);
+        let expected = self.direct.map(|direct| (self.lag + direct).max(0.0) as usize);
+        let busy = self.finder.is_busy();
+        if let Some(found) = self.finder.process(far, mic, expected) {
+            self.find(found);
+        }
+        self.ages += self.windows;
+        if self.direct.is_some() && self.silent < KEPT / BLOCK {
+            self.track.hear(out, mic);
+            // Never two long transforms in one block.
+            if !busy && self.track.is_due() {
+                self.follow();
+            }
+        }
+        self.reading()
+    }
+
+    /// Sound was lost on either side: what is known of the place is a first guess from now on. The drift stays.
+    pub fn reset(&mut self) {
+        self.finder.reset();
+        self.found = None;
+        self.finder.alert(true);
+        self.restart_measurement();
+        self.track.moved();
+        self.drift.put(self.drift.place(), 0.0, 50.0);
+    }
+
+    fn reading(&self) -> SteerReading {
+        SteerReading {
+            delay_ms: self.direct.map_or(0.0, |direct| ((self.lag + direct) / 16.0) as f32),
+            drift_ppm: (-self.drift.rate() * 1e6) as f32,
+            uncertainty_ppm: (self.drift.rate_deviation() * 1e6) as f32,
+            locked: self.known,
+            jumped: self.moved.abs() >= TOLD,
+        }
+    }
+
+    fn push(&mut self, far: &Block) {
+        if self.filled + BLOCK > self.history.len() {
+            self.history.copy_within(self.filled - KEPT..self.filled, 0);
+            self.filled = KEPT;
+        }
+        let mut any = false;
+        for (slot, &sample) in self.history[self.filled..].iter_mut().zip(far) {
+            *slot = sane(sample);
+            any |= *slot != 0.0;
+        }
+        self.filled += BLOCK;
+        self.silent = if any { 0 } else { self.silent.saturating_add(1) };
+    }
+
+    fn pull(&mut self, out: &mut Block) {
+        let start = (self.filled - BLOCK) as f64 - self.lag;
+        if self.correcting {
+            let least = self.read.after() as f64 + 1.0;
+            let end = (self.lag + self.slope * BLOCK as f64).clamp(least, LAG_MAX as f64);
+            let step = 1.0 - (end - self.lag) / BLOCK as f64;
+            if self.silent >= KEPT / BLOCK {
+                out.fill(0.0);
+            } else {
+                self.read.read(&self.history[..self.filled], start, step, out);
+            }
+            self.lag = end;
+        } else {
+            out.copy_from_slice(&self.history[start as usize..][..BLOCK]);
+        }
+    }
+
+    /// The finder saw an echo.
+    fn find(&mut self, found: Found) {
+        let before = self.found.replace(found);
+        let fresh = std::mem::take(&mut self.since_found) < 150;
+        let same = before.is_some_and(|before| fresh && before.delay.abs_diff(found.delay) <= SAME);
+        let Some(direct) = self.direct else {
+            if same {
+                let lag = if found.delay <= SMALL { 0 } else { found.delay - LEAD };
+                self.place(lag as f64, found.delay as f64);
+            }
+            return;
+        };
+        let off = found.delay as f64 - (self.lag + direct);
+        let gone = found.expected < STILL_THERE;
+        if off.abs() <= APART || !gone {
+            self.finder.alert(self.in_vain > 0);
+            return;
+        }
+        self.finder.alert(true);
+        if same {
+            let lag = (self.lag + off).clamp(self.least_lag(), LAG_MAX as f64);
+            self.drift.put(self.drift.place() + off, 0.0, 30.0);
+            let lag = if self.correcting { lag } else { lag.round() };
+            self.place(lag, found.delay as f64);
+        }
+    }
+
+    /// Moves the reference because of what the finder said.
+    fn place(&mut self, lag: f64, delay: f64) {
+        self.moved = lag - self.lag;
+        self.lag = lag;
+        self.direct = Some(delay - lag);
+        self.finder.alert(false);
+        self.restart_measurement();
+        self.track.moved();
+    }
+
+    fn least_lag(&self) -> f64 {
+        if self.correcting { self.read.after() as f64 + 1.0 } else { 0.0 }
+    }
+
+    fn restart_measurement(&mut self) {
+        (self.windows, self.lags, self.ages) = (0.0, 0.0, 0.0);
+        self.surprise = None;
+        self.surprises = 0;
+        self.in_vain = 0;
+    }
+
+    /// Lets the tracker do its next piece of work.
+    fn follow(&mut self) {
+        let before = self.track.windows();
+        let shift = self.track.work();
+        let windows = self.track.windows();
+        if windows == 1 && before != 1 {
+            (self.windows, self.lags, self.ages) = (0.0, 0.0, 0.0);
+        }
+        if windows > before || (windows == 1 && before != 1) {
+            // The middle of the window is 64 ms back.
+            let half = 0.5 * track::WINDOW as f64;
+            let weight = self.track.weight();
+            self.windows += weight;
+            self.lags += weight * (self.lag - self.slope * half);
+            self.ages += weight * half / BLOCK as f64;
+        }
+        if self.track.is_first() {
+            // The first template defines where the echo is.
+            let (lag, age) = self.middle();
+            self.drift.put(lag, age, 0.05);
+        }
+        if let Some(shift) = shift {
+            self.measured(shift);
+        }
+    }
+
+    /// Mean lag of the windows, and how long ago they were, in samples.
+    fn middle(&self) -> (f64, f64) {
+        let windows = self.windows.max(f64::MIN_POSITIVE);
+        (self.lags / windows, self.ages / windows * BLOCK as f64)
+    }
+
+    fn measured(&mut self, shift: Shift) {
+        let (lag, age) = self.middle();
+        if shift.agreement < AGREES {
+            self.track.refuse();
+            self.in_vain += 1;
+            self.finder.alert(true);
+            let there = self.since_found < 60
+                && self
+                    .found
+                    .zip(self.direct)
+                    .is_some_and(|(found, direct)| (found.delay as f64 - self.lag - direct).abs() <= APART);
+            if self.in_vain >= IN_VAIN && there {
+                // The room has changed so much that nothing agrees: begin anew, from the same place.
+                self.track.forget();
+                self.in_vain = 0;
+            }
+            return;
+        }
+        let place = lag + f64::from(shift.samples);
+        // A window counts by its sound, so when a measurement was is known to about 45 ms only.
+        let slide = (self.drift.rate() - self.slope).abs() + self.drift.rate_deviation();
+        let deviation = f64::from(shift.deviation).hypot(DEVIATION_LEAST).hypot(slide * 700.0);
+        let (surprise, spread) = self.drift.surprise(place, age, deviation);
+        if surprise.abs() > SURPRISING * spread + 0.3 {
+            let again = self.surprise.is_some_and(|before| (before - surprise).abs() < 1.0);
+            self.surprise = Some(surprise);
+            self.surprises += 1;
+            if self.surprises >= SURPRISES {
+                self.drift.doubt_rate();
+            } else if !again {
+                self.track.refuse();
+                return;
+            }
+            self.drift.put(place, age, 2.0 * deviation);
+        } else {
+            self.drift.update(place, age, deviation);
+        }
+        self.surprise = None;
+        self.surprises = 0;
+        self.in_vain = 0;
+        self.finder.alert(false);
+        if let Some(absorbed) = self.correct() {
+            // As measured, not as believed: a belief would pull the next measurements after it.
+            self.track.accept(shift.samples - absorbed, shift.agreement * shift.agreement);
+        }
+    }
+
+    /// Decides how the lag goes on from here. Returns by how much what is late now counts as in time; none if the
+    /// reference was moved, which ends the measurement.
+    fn correct(&mut self) -> Option<f32> {
+        let (rate, deviation) = (self.drift.rate(), self.drift.rate_deviation());
+        let known = deviation < RATE_KNOWN;
+        let before = self.lag;
+        let mut absorbed = 0.0;
+        let mut off = self.drift.place() - self.lag;
+        if known && !self.known && off.abs() < TOLD {
+            // While the drift was unknown the echo slid away from where it was found. There is nothing better about
+            // the old place: the canceller has followed.
+            self.track.shift_template(off as f32);
+            self.drift.shift(-off);
+            self.direct = self.direct.map(|direct| direct + off);
+            absorbed = off as f32;
+            off = 0.0;
+        }
+        self.known = known;
+        let drifts = rate.abs() > RATE_NONE.max(4.0 * deviation);
+        if !self.correcting && (drifts || (known && off.abs() > STEP / 2.0)) {
+            self.begin_to_correct();
+            off = self.drift.place() - self.lag;
+        }
+        if off.abs() > STEP && self.drift.place_deviation() < STEP / 2.0 && known {
+            let lag = (self.lag + off).clamp(self.least_lag(), LAG_MAX as f64);
+            let lag = if self.correcting { lag } else { lag.round() };
+            self.moved += lag - self.lag;
+            self.lag = lag;
+            self.track.moved();
+            self.restart_measurement();
+            off = 0.0;
+        }
+        if self.correcting {
+            let slew = if known { (off / SLEW_SAMPLES).clamp(-SLEW_MAX, SLEW_MAX) } else { 0.0 };
+            self.slope = rate + slew;
+        }
+        (self.lag == before).then_some(absorbed)
+    }
+
+    /// From now on the reference is read between samples, for which it must lie far enough back.
+    fn begin_to_correct(&mut self) {
+        let (least, Some(direct)) = (self.read.after() as f64 + 1.0, self.direct) else { return };
+        let push = (least - self.lag).max(0.0);
+        if direct - push < 8.0 {
+            // The echo is too early: what would have to be read has not come yet.
+            return;
+        }
+        if push > 0.0 {
+            // The echo moves toward the reference, and nothing else changes.
+            self.lag += push;
+            self.moved += push;
+            self.direct = Some(direct - push);
+            self.drift.shift(push);
+            self.track.shift_template(-push as f32);
+            self.track.moved();
+            self.restart_measurement();
+        }
+        self.correcting = true;
+    }
+}
+
+#[cfg(test)]
+mod tests;
