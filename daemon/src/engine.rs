@@ -191,7 +191,10 @@ impl Engine {
                 self.edges.sound.flush(turn);
                 self.stats.forget(Latency::MessageToSound);
             }
-            Action::Duck { ducked } => self.edges.sound.duck(ducked),
+            Action::Duck { ducked } => {
+                self.edges.sound.duck(ducked);
+                self.edges.control.publish(&Event::Duck { ducked }, now);
+            }
             Action::Show(phase) => self.show(phase, now),
             Action::CallTool { name, .. } => warn!(name, "a tool was called and none is configured"),
             Action::CancelTools { .. } => {}

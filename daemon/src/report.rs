@@ -157,6 +157,7 @@ impl Report {
                 debug!(tokens_in = usage.prompt, tokens_out = usage.response + usage.thoughts, "usage");
             }
             Note::Interrupted => debug!("interrupted"),
+            Note::BargeIn => debug!("spoken over: answer cut"),
             Note::TurnComplete => debug!("turn complete"),
             _ => {}
         }

@@ -67,8 +67,10 @@ pub struct Counters {
     pub utterances: u64,
     /// Turns of the assistant that ended.
     pub turns: u64,
-    /// Of these, cut by the person.
+    /// Of these, cut by the server because a person spoke.
     pub interruptions: u64,
+    /// Answers cut by the device because a person spoke.
+    pub barge_ins: u64,
     /// Links that were accepted.
     pub links_up: u64,
     /// Of these, resumed with a handle.
@@ -181,6 +183,7 @@ impl Stats {
             Note::LinkDown { .. } => counters.links_down += 1,
             Note::UtteranceEnded => counters.utterances += 1,
             Note::Interrupted => counters.interruptions += 1,
+            Note::BargeIn => counters.barge_ins += 1,
             Note::TurnComplete => counters.turns += 1,
             Note::Usage(usage) => {
                 counters.tokens_in += usage.prompt + usage.tool_use;

@@ -107,7 +107,8 @@ pub fn listen_word(listen: Listen) -> &'static str {
     match listen {
         Listen::Rest => "rest",
         Listen::All { .. } => "all",
-        Listen::Gated { .. } => "gated",
+        Listen::Gated { watch: false, .. } => "gated",
+        Listen::Gated { watch: true, .. } => "watched",
     }
 }
 
@@ -172,7 +173,7 @@ impl fmt::Display for DeviceStatus {
         match self.listens.as_deref() {
             Some("rest") => f.write_str(", nothing is passed on")?,
             Some("all") => f.write_str(", everything is passed on")?,
-            Some("gated") => f.write_str(", speech is passed on")?,
+            Some("gated" | "watched") => f.write_str(", speech is passed on")?,
             _ => {}
         }
         if let Some(level) = self.level_dbfs {
@@ -194,8 +195,8 @@ impl fmt::Display for DeviceStatus {
 impl Counters {
     fn fmt_lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let talk = format!(
-            "{} presses, {} utterances, {} turns, {} interruptions",
-            self.presses, self.utterances, self.turns, self.interruptions
+            "{} presses, {} utterances, {} turns, {} interruptions, {} barge-ins",
+            self.presses, self.utterances, self.turns, self.interruptions, self.barge_ins
         );
         line(f, "talk", &talk)?;
         let links =

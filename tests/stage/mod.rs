@@ -44,7 +44,7 @@ pub struct Setting {
     /// Keys added to `[playback]`.
     pub playback: String,
     /// Tables of the stages between microphone and network: as a product has them where this is empty.
-    pub stages: &'static str,
+    pub stages: String,
     /// The key; absent = none.
     pub key: Option<String>,
     /// More environment for the daemon.
@@ -69,7 +69,7 @@ impl Default for Setting {
             live: String::new(),
             capture: "high_pass_hz = 0".into(),
             playback: String::new(),
-            stages: STAGES_OFF,
+            stages: STAGES_OFF.into(),
             key: Some(KEY.into()),
             env: Vec::new(),
             endpoint: None,

@@ -252,6 +252,10 @@ impl World for RealWorld {
         }
     }
 
+    fn hush(&self) -> Duration {
+        self.uplink.hush()
+    }
+
     fn heard(&self) -> Duration {
         self.ear.newest()
     }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
+use crate::barge_in::Watch;
 use crate::event::{Action, Input, Listen, Note, Phase};
 use crate::link::Link;
 use crate::profile::Profile;
@@ -33,6 +34,7 @@ pub struct Conversation {
     pub(crate) mute: Mute,
     pub(crate) utterance: Option<Utterance>,
     pub(crate) open: Option<OpenTalk>,
+    pub(crate) watch: Watch,
     /// Calls not yet answered: id and name.
     pub(crate) calls: BTreeMap<String, String>,
     /// A tool was answered and the model has not spoken since: an empty turn does not end the wait.
@@ -68,6 +70,7 @@ impl Conversation {
             mute: Mute::default(),
             utterance: None,
             open: None,
+            watch: Watch::default(),
             calls: BTreeMap::new(),
             tool_answered: false,
             in_progress: false,
@@ -133,6 +136,7 @@ impl Conversation {
         due(self.link.deadline(&self.settings));
         due(self.turn.deadline());
         due(self.listening_deadline());
+        due(self.suspicion_deadline());
         due(self.leave_at());
         due(self.quiet_at());
         due(self.keep_alive_at());
@@ -245,6 +249,8 @@ impl Conversation {
         let gated = matches!(self.settings.talk, TalkMode::Open { start: OpenStart::Speech, .. });
         if gated {
             self.listen_gated();
+        } else if self.is_manual() && self.withholds() {
+            // An answer is still being heard, and looked over.
         } else {
             self.listen(Listen::Rest);
         }
@@ -288,6 +294,10 @@ impl Conversation {
         }
         self.pump(now);
         self.open = None;
+        self.forget_suspicion();
+        if !matches!(self.settings.talk, TalkMode::Open { .. }) {
+            self.listen(Listen::Rest); // in tap mode it may be watching an answer
+        }
         self.settings.talk = talk;
         self.rest_listening();
         // The VAD setting is fixed per link: another one needs another link, which continues the session.

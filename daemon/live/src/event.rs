@@ -290,6 +290,8 @@ pub enum Note {
     UtteranceEnded,
     /// The model was interrupted.
     Interrupted,
+    /// The device heard a person speak over the answer and cut it.
+    BargeIn,
     /// A turn ended.
     TurnComplete,
     /// Tokens of one turn.

@@ -23,6 +23,9 @@ impl Conversation {
     }
 
     pub(crate) fn on_gate_opened(&mut self, now: Instant) {
+        if self.is_manual() {
+            return; // tap mode looks for speech over an answer, and only what is suspected counts
+        }
         if self.open.is_none() {
             if self.link.is_refused() {
                 return; // a person must press: any noise may open the gate
@@ -32,6 +35,13 @@ impl Conversation {
         let Some(talk) = &mut self.open else { return };
         talk.gate_open = true;
         talk.active = now;
+        if !self.withholds() {
+            self.begin_segment(now);
+        }
+    }
+
+    /// What the gate lets through from now on goes up.
+    pub(crate) fn begin_segment(&mut self, now: Instant) {
         let waiting = self.utterance.as_ref().is_some_and(|u| !u.is_sent());
         if !waiting {
             self.utterance = Some(Utterance::new(now, self.utterance_samples_max()));
@@ -48,11 +58,15 @@ impl Conversation {
         let Some(talk) = self.open.as_mut().filter(|talk| talk.gate_open) else { return };
         talk.gate_open = false;
         talk.active = now;
+        self.forget_suspicion();
         if let Some(utterance) = &mut self.utterance {
             utterance.ended = true;
         }
         if self.utterance.as_ref().is_some_and(Utterance::is_empty) {
             self.utterance = None;
+        }
+        if self.utterance.as_ref().is_none_or(Utterance::is_sent) {
+            self.end_hush(now); // otherwise the utterance says so itself
         }
     }
 

@@ -13,6 +13,7 @@
 // A test takes one instant to count from.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+mod barge_in;
 mod conversation;
 pub mod event;
 mod kiosk;

@@ -68,6 +68,7 @@ impl Conversation {
     /// What a lost link takes with it.
     pub(crate) fn lose_link(&mut self, now: Instant) {
         self.mute.stop();
+        self.watch.end_stream();
         self.in_progress = false;
         self.tool_answered = false;
         self.turn_open = false;

@@ -31,10 +31,10 @@ impl Conversation {
         }
         match (self.settings.talk, button) {
             (TalkMode::Hold { .. }, Press) if self.turn.is_listening() => self.go_on(),
-            (TalkMode::Hold { .. }, Press) => self.begin_utterance(now),
+            (TalkMode::Hold { .. }, Press) => self.begin_utterance(now, now),
             (TalkMode::Hold { tail }, Release) => self.end_at(now + tail),
             (TalkMode::Tap { .. }, Press) if self.turn.is_listening() => self.end_at(now),
-            (TalkMode::Tap { .. }, Press) => self.begin_utterance(now),
+            (TalkMode::Tap { .. }, Press) => self.begin_utterance(now, now),
             (TalkMode::Open { start, .. }, Press) => {
                 if self.turn.is_speaking() {
                     self.silence(now);
@@ -48,20 +48,19 @@ impl Conversation {
         }
     }
 
-    /// A press in hold or tap mode: silence the answer, listen from now.
-    fn begin_utterance(&mut self, now: Instant) {
+    /// A press in hold or tap mode, or a voice over the answer: silence the answer, listen from then.
+    pub(crate) fn begin_utterance(&mut self, now: Instant, since: Instant) {
         self.silence(now);
         if self.microphone_lost {
             return; // the light says so
         }
         let kept = self.utterance.take().filter(|u| u.ended && !u.is_sent() && !self.link.is_up());
         // Said while there was no link: what is said now goes on from there, as one utterance.
-        let mut utterance = kept.unwrap_or_else(|| Utterance::new(now, self.utterance_samples_max()));
+        let mut utterance = kept.unwrap_or_else(|| Utterance::new(since, self.utterance_samples_max()));
         utterance.ended = false;
         self.utterance = Some(utterance);
-        self.turn = Turn::Listening { since: now, ending: None, last_chunk: now };
-        self.listen_number += 1;
-        self.listen(Listen::All { number: self.listen_number, since: now });
+        self.turn = Turn::Listening { since, ending: None, last_chunk: now };
+        self.go_on_listening(since);
     }
 
     /// A press within the tail: the utterance is not over after all.
@@ -88,7 +87,7 @@ impl Conversation {
             Turn::Speaking { ended, .. } => {
                 self.act(Action::Flush { turn: self.answer_number });
                 if !ended {
-                    self.mute.start(now);
+                    self.mute_cut(now);
                 }
                 self.cut_turn();
                 self.become_idle(now);
@@ -97,12 +96,21 @@ impl Conversation {
             Turn::Thinking { .. } => {
                 if self.utterance.as_ref().is_none_or(Utterance::is_sent) {
                     self.utterance = None;
-                    self.mute.start(now);
+                    self.mute_cut(now);
                     self.cut_turn();
                 }
                 self.become_idle(now);
             }
             _ => {}
+        }
+    }
+
+    /// What still comes of the answer is not heard. With marks of ours the server learns of it at once.
+    fn mute_cut(&mut self, now: Instant) {
+        if self.is_manual() {
+            self.mute.start(now);
+        } else {
+            self.mute.start_unknown(now);
         }
     }
 
@@ -112,15 +120,22 @@ impl Conversation {
                 self.on_chunk(now, samples, speech, at);
             }
             MicrophoneInput::Opened { listen } if self.is_heard(listen) && self.is_gated() => {
-                self.on_gate_opened(now)
+                self.on_gate_opened(now);
             }
-            MicrophoneInput::Closed { listen } if self.is_heard(listen) => self.on_gate_closed(now),
+            MicrophoneInput::Closed { listen } if self.is_heard(listen) && self.is_gated() => {
+                self.forget_suspicion();
+                self.on_gate_closed(now);
+            }
+            MicrophoneInput::Suspected { listen } if self.is_heard(listen) => self.on_suspected(now),
+            MicrophoneInput::Confirmed { listen } if self.is_heard(listen) => self.on_confirmed(now),
+            MicrophoneInput::Dismissed { listen } if self.is_heard(listen) => self.on_dismissed(),
             MicrophoneInput::Gap { listen, samples } if self.is_heard(listen) => {
                 self.note(Note::SpeechDropped { samples });
             }
             MicrophoneInput::Lost => {
                 self.microphone_lost = true;
                 self.end_utterance(now);
+                self.forget_suspicion();
                 self.on_gate_closed(now);
             }
             MicrophoneInput::Back => self.microphone_lost = false,
@@ -131,6 +146,12 @@ impl Conversation {
 
     fn on_chunk(&mut self, now: Instant, samples: Vec<i16>, speech: bool, at: Instant) {
         let in_talk = self.open.as_ref().is_some_and(|talk| talk.gate_open);
+        if self.withholds() {
+            if in_talk || self.is_manual() {
+                self.withhold(now, samples, speech, at);
+            }
+            return;
+        }
         if !in_talk && !self.turn.is_listening() {
             return;
         }
@@ -201,6 +222,7 @@ impl Conversation {
             self.send(now, message);
         }
         if sent {
+            self.watch.end_stream();
             self.note(Note::UtteranceEnded);
             let due = if !said && manual {
                 NOTHING_SAID
@@ -212,7 +234,7 @@ impl Conversation {
             if let Turn::Thinking { until: until @ None } = &mut self.turn {
                 *until = Some(now + due);
             }
-            if manual || self.settings.speech_interrupts {
+            if manual || (self.settings.speech_interrupts && !self.mute.is_unknown()) {
                 self.mute.expire(now); // the server has stopped saying what was cut
             }
         }

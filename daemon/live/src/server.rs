@@ -175,7 +175,11 @@ impl Conversation {
 
     fn on_interrupted(&mut self, now: Instant) {
         self.note(Note::Interrupted);
+        self.mute.interrupted(now);
         let Turn::Speaking { ended, .. } = self.turn else { return };
+        if !self.heeds_interruption() {
+            return; // nothing was sent that could be speech; what came of the answer is heard
+        }
         self.act(Action::Flush { turn: self.answer_number });
         if !ended {
             self.mute.start(now); // a few stale parts may follow

@@ -61,12 +61,31 @@ impl Turn {
 pub(crate) struct Mute {
     last_stale: Option<Instant>,
     until: Option<Instant>,
+    /// The server has not shown that it knows of the cut: it may go on with that answer for long.
+    unknown: bool,
 }
 
 impl Mute {
     /// The answer was cut while the server may still be sending it.
     pub(crate) fn start(&mut self, now: Instant) {
-        *self = Mute { last_stale: Some(now), until: None };
+        *self = Mute { last_stale: Some(now), ..Mute::default() };
+    }
+
+    /// The same where the server is told of it by sound alone, and decides by itself what that is.
+    pub(crate) fn start_unknown(&mut self, now: Instant) {
+        *self = Mute { last_stale: Some(now), until: None, unknown: true };
+    }
+
+    /// Whether the server may still be at the answer that was cut.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.unknown
+    }
+
+    /// The server has stopped: what it sent before that is on its way already.
+    pub(crate) fn interrupted(&mut self, now: Instant) {
+        if std::mem::take(&mut self.unknown) {
+            self.expire(now);
+        }
     }
 
     /// The server has been asked something new: what it still sends of the cut answer is on its way already.
@@ -121,6 +140,24 @@ mod tests {
         mute.start(t);
         mute.stop();
         assert!(!mute.swallows(ms(1)));
+    }
+
+    #[test]
+    fn a_server_that_does_not_know_of_the_cut_is_not_believed_before_it_does() {
+        let t = Instant::now();
+        let ms = |n| t + Duration::from_millis(n);
+        let mut mute = Mute::default();
+        mute.start_unknown(t);
+        mute.understood();
+        assert!(mute.is_unknown() && mute.swallows(ms(900)) && mute.swallows(ms(1800)));
+        mute.interrupted(ms(2000));
+        mute.interrupted(ms(2500)); // said again
+        assert!(
+            !mute.is_unknown()
+                && mute.swallows(ms(2700))
+                && mute.swallows(ms(2999))
+                && !mute.swallows(ms(3000))
+        );
     }
 
     #[test]

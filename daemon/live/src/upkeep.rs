@@ -39,6 +39,7 @@ impl Conversation {
             self.lose_link(now);
         }
         self.end_overdue_turn(now);
+        self.end_overdue_suspicion(now);
         if self.stale_at().is_some_and(|at| at <= now) {
             self.drop_utterance();
             if !self.turn.is_speaking() {
@@ -77,6 +78,7 @@ impl Conversation {
                 self.turn = Turn::Thinking { until };
             }
         }
+        self.keep_watch(now);
         if self.needs_link() && self.key {
             let dial = self.link.want(now, self.is_manual());
             self.actions.extend(dial);
@@ -119,6 +121,7 @@ impl Conversation {
         if !ids.is_empty() {
             self.act(Action::CancelTools { ids });
         }
+        self.settle_duck();
         self.listen(Listen::Rest);
         let close = self.link.leave(now);
         self.actions.extend(close);

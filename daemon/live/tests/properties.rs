@@ -5,7 +5,7 @@ mod rig;
 use std::time::Duration;
 
 use pressel_live::event::{Action, ButtonInput, Input, LinkInput, MicrophoneInput, SpeakerInput, ToolResult};
-use pressel_live::settings::{OpenStart, TalkMode};
+use pressel_live::settings::{BargeIn, OpenStart, TalkMode};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rig::{Rig, settings};
@@ -19,6 +19,9 @@ enum Step {
     Chunk { old: bool, len: usize, speech: bool, late_ms: i64 },
     Opened,
     Closed,
+    Suspected,
+    Confirmed,
+    Dismissed,
     Gap(u64),
     MicrophoneHere(bool),
     SpeakerHere(bool),
@@ -43,6 +46,10 @@ fn modes() -> impl Strategy<Value = TalkMode> {
         (starts, proptest::option::of(3..60u64))
             .prop_map(move |(start, idle)| TalkMode::Open { start, idle: idle.map(seconds) }),
     ]
+}
+
+fn policies() -> impl Strategy<Value = BargeIn> {
+    proptest::sample::select(vec![BargeIn::Server, BargeIn::Local, BargeIn::Both, BargeIn::Off])
 }
 
 /// Names the server uses, so that arbitrary JSON gets below the surface.
@@ -195,6 +202,9 @@ fn steps() -> impl Strategy<Value = Step> {
             .prop_map(|(old, len, speech, late_ms)| Step::Chunk { old, len, speech, late_ms }),
         2 => Just(Step::Opened),
         2 => Just(Step::Closed),
+        3 => Just(Step::Suspected),
+        2 => Just(Step::Confirmed),
+        1 => Just(Step::Dismissed),
         1 => (0..100_000u64).prop_map(Step::Gap),
         1 => any::<bool>().prop_map(Step::MicrophoneHere),
         1 => any::<bool>().prop_map(Step::SpeakerHere),
@@ -228,6 +238,9 @@ fn take(rig: &mut Rig, step: Step) {
         }
         Step::Opened => Input::Microphone(MicrophoneInput::Opened { listen }),
         Step::Closed => Input::Microphone(MicrophoneInput::Closed { listen }),
+        Step::Suspected => Input::Microphone(MicrophoneInput::Suspected { listen }),
+        Step::Confirmed => Input::Microphone(MicrophoneInput::Confirmed { listen }),
+        Step::Dismissed => Input::Microphone(MicrophoneInput::Dismissed { listen }),
         Step::Gap(samples) => Input::Microphone(MicrophoneInput::Gap { listen, samples }),
         Step::MicrophoneHere(is) => here(is, true),
         Step::SpeakerHere(is) => here(is, false),
@@ -259,10 +272,12 @@ proptest! {
     fn anything_in_any_order(
         mode in modes(),
         tools in any::<bool>(),
+        policy in policies(),
         steps in vec(steps(), 0..80),
         stop in proptest::bool::weighted(0.2),
     ) {
         let mut settings = settings(mode);
+        settings.barge_in = policy;
         if tools {
             settings.tools = vec![json!({ "functionDeclarations": [{ "name": "lamp" }] })];
         }
@@ -284,8 +299,10 @@ proptest! {
 
     /// The surroundings answer as they should, the server and the person do what they like.
     #[test]
-    fn any_talk_on_a_link_that_works(mode in modes(), steps in vec(steps(), 0..60)) {
-        let mut rig = Rig::new(settings(mode), true);
+    fn any_talk_on_a_link_that_works(mode in modes(), policy in policies(), steps in vec(steps(), 0..60)) {
+        let mut settings = settings(mode);
+        settings.barge_in = policy;
+        let mut rig = Rig::new(settings, true);
         for step in steps {
             take(&mut rig, step);
         }

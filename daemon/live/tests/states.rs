@@ -10,7 +10,7 @@ use std::time::Duration;
 use pressel_live::event::{
     Action, ButtonInput, Input, LinkInput, Listen, MicrophoneInput, SpeakerInput, ToolResult,
 };
-use pressel_live::settings::{OpenStart, TalkMode};
+use pressel_live::settings::{BargeIn, OpenStart, TalkMode};
 use rig::{Rig, hold, kind, settings};
 use serde_json::{Map, Value, json};
 
@@ -30,6 +30,7 @@ fn open() -> TalkMode {
 
 fn rig(talk: TalkMode) -> Rig {
     let mut settings = settings(talk);
+    settings.barge_in = BargeIn::Both;
     settings.tools = vec![json!({ "functionDeclarations": [{ "name": "lamp" }] })];
     Rig::new(settings, false)
 }
@@ -85,6 +86,14 @@ fn gate(rig: &mut Rig, opens: bool) {
     } else {
         MicrophoneInput::Closed { listen }
     }));
+}
+
+/// As the microphone tells it: the gate opens with it.
+fn suspected(rig: &mut Rig) {
+    let listen = rig.listen;
+    gate(rig, true);
+    rig.chunk(true);
+    rig.input(Input::Microphone(MicrophoneInput::Suspected { listen }));
 }
 
 fn opened(rig: &mut Rig) {
@@ -219,7 +228,7 @@ const TURN_STATES: [Named; 5] = [
     ("Speaking, all there", spoken),
 ];
 
-const TURN_EVENTS: [Named; 23] = [
+const TURN_EVENTS: [Named; 26] = [
     ("press", press),
     ("release, and its tail", |rig| {
         release(rig);
@@ -231,6 +240,17 @@ const TURN_EVENTS: [Named; 23] = [
         rig.chunk(true);
     }),
     ("the gate closes", |rig| gate(rig, false)),
+    ("speech is suspected", suspected),
+    ("suspected, dismissed", |rig| {
+        suspected(rig);
+        let listen = rig.listen;
+        rig.input(Input::Microphone(MicrophoneInput::Dismissed { listen }));
+    }),
+    ("suspected, confirmed", |rig| {
+        suspected(rig);
+        let listen = rig.listen;
+        rig.input(Input::Microphone(MicrophoneInput::Confirmed { listen }));
+    }),
     ("sound of an answer", sound),
     ("generationComplete", |rig| content(rig, json!({ "generationComplete": true }))),
     ("turnComplete", |rig| content(rig, json!({ "turnComplete": true }))),
@@ -262,17 +282,25 @@ const TURN_EVENTS: [Named; 23] = [
     ("the end", |rig| rig.input(Input::Shutdown)),
 ];
 
+fn is_silence(message: &str) -> bool {
+    let message: Value = serde_json::from_str(message).expect("a client message is JSON");
+    let data = message["realtimeInput"]["audio"]["data"].as_str();
+    data.is_some_and(|data| data.bytes().all(|byte| byte == b'A' || byte == b'='))
+}
+
 /// What was done, each thing once in a row.
 fn deeds(rig: &Rig) -> String {
     let mut words: Vec<String> = Vec::new();
     for action in &rig.done {
         let word = match action {
             Action::Dial { .. } => "dial".to_owned(),
+            Action::Send { message, .. } if is_silence(message) => "silence".to_owned(),
             Action::Send { message, .. } => kind(message),
             Action::Close { .. } => "close".to_owned(),
             Action::Listen(Listen::Rest) => "microphone rests".to_owned(),
             Action::Listen(Listen::All { .. }) => "microphone".to_owned(),
-            Action::Listen(Listen::Gated { .. }) => "gate".to_owned(),
+            Action::Listen(Listen::Gated { watch: false, .. }) => "gate".to_owned(),
+            Action::Listen(Listen::Gated { watch: true, .. }) => "watched gate".to_owned(),
             Action::Play { .. } => "play".to_owned(),
             Action::EndOfTurn { .. } => "end of sound".to_owned(),
             Action::Flush { .. } => "flush".to_owned(),
@@ -357,7 +385,7 @@ In hold mode. *Opening*, *SettingUp* and *Waiting* with a question under way, *U
 
 ## Turn: who is speaking?
 
-The link is up. *Speaking* means that more sound may come; *Speaking, all there* that the rest is only being heard.
+The link is up, and device and server both decide that speech ends an answer. *Speaking* means that more sound may come; *Speaking, all there* that the rest is only being heard.
 
 ### Hold
 

@@ -67,6 +67,13 @@ pub enum Event<'a> {
     UtteranceEnded,
     /// The answer was cut.
     Interrupted,
+    /// The device heard a person speak over the answer and cut it.
+    BargeIn,
+    /// Somebody may be speaking over the answer: it was turned down; or it came back.
+    Duck {
+        /// Down.
+        ducked: bool,
+    },
     /// A turn ended.
     TurnComplete,
     /// Tokens of a turn, as the server counts them.
@@ -128,6 +135,7 @@ impl<'a> Event<'a> {
             Note::FirstSound { turn } => Event::FirstSound { turn: *turn },
             Note::UtteranceEnded => Event::UtteranceEnded,
             Note::Interrupted => Event::Interrupted,
+            Note::BargeIn => Event::BargeIn,
             Note::TurnComplete => Event::TurnComplete,
             Note::Usage(usage) => Event::Usage {
                 prompt: usage.prompt,
@@ -192,6 +200,8 @@ mod tests {
             Event::FirstSound { turn: 1 },
             Event::UtteranceEnded,
             Event::Interrupted,
+            Event::BargeIn,
+            Event::Duck { ducked: true },
             Event::TurnComplete,
             Event::Usage { prompt: 1, cached: 1, response: 1, thoughts: 1, total: 1 },
             Event::Unread { kind: "" },
@@ -199,7 +209,7 @@ mod tests {
             Event::Told { text: "" },
         ];
         match all[0] {
-            Event::Phase { .. } | Event::Listen { .. } => {}
+            Event::Phase { .. } | Event::Listen { .. } | Event::Duck { .. } | Event::BargeIn => {}
             Event::Heard { .. } | Event::Hearing { .. } | Event::Said { .. } => {}
             Event::Latency { .. } | Event::LinkUp { .. } | Event::LinkDown { .. } => {}
             Event::FirstSound { .. } | Event::UtteranceEnded | Event::Interrupted | Event::TurnComplete => {}

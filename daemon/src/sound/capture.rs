@@ -177,10 +177,13 @@ impl Capture {
         if !goes_on {
             self.in_chunk = 0;
             self.passing = false;
+            self.suspicion.forget();
             self.outlet.begin();
         }
-        if !is_watched(command) {
-            self.suspicion.forget();
+        match command {
+            Listen::Gated { watch: false, .. } => self.suspicion.end_watch(),
+            Listen::Gated { .. } => {}
+            Listen::Rest | Listen::All { .. } => self.suspicion.forget(),
         }
         match command {
             Listen::Rest => false,

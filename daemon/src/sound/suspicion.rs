@@ -54,7 +54,15 @@ impl Suspicion {
         self.state != State::None
     }
 
-    /// Nobody wants to know any more.
+    /// Nobody wants to know any more, and sound is still passed on: who may be speaking is not cut off, the gate is
+    /// held as for one who does.
+    pub(super) fn end_watch(&mut self) {
+        if self.state == State::Suspected {
+            self.state = State::Confirmed(self.hangover_blocks.max(1));
+        }
+    }
+
+    /// What was suspected does not matter any more.
     pub(super) fn forget(&mut self) {
         self.state = State::None;
     }
@@ -89,6 +97,21 @@ mod tests {
         assert_eq!(say(BargeIn::Suspected, true), Some(BargeIn::Suspected));
         assert_eq!(say(BargeIn::Confirmed, true), Some(BargeIn::Confirmed));
         assert_eq!(say(BargeIn::Dismissed, true), None);
+    }
+
+    #[test]
+    fn who_may_be_speaking_when_nobody_asks_any_more_is_not_cut_off() {
+        for said in [BargeIn::Suspected, BargeIn::Confirmed] {
+            let mut suspicion = Suspicion::new(3);
+            suspicion.take(&reading(false, Some(BargeIn::Suspected)), true);
+            suspicion.take(&reading(false, Some(said)), true);
+            suspicion.end_watch();
+            assert_eq!(suspicion.take(&reading(false, Some(BargeIn::Dismissed)), false), None);
+            assert!(suspicion.holds(), "{said:?}");
+        }
+        let mut suspicion = Suspicion::new(3);
+        suspicion.end_watch();
+        assert!(!suspicion.holds());
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use fake_gemini::Options;
-use pressel_live::settings::{OpenStart, TalkMode};
+use pressel_live::settings::{BargeIn, OpenStart, TalkMode};
 use pressel_world::card::{CardOptions, StreamOptions};
 use pressel_world::talk::Talk;
 
-use crate::stage::Setting;
+use crate::stage::{STAGES_OFF, Setting};
 
 /// Longest talk that a card is made for.
 const CARD_SECONDS: u32 = 60;
@@ -44,7 +44,9 @@ pub(super) fn setting(talk: &Talk, url: String, server: Options) -> Result<Setti
                 None => "end = \"button\"".to_owned(),
             };
             let after = settings.end_after.map_or(-1, |after| ms(after) as i64);
-            ("open", format!("[open]\nstart = \"{start}\"\n{end}\nend_after_ms = {after}\n"))
+            let interrupts = settings.speech_interrupts;
+            let rest = format!("end_after_ms = {after}\nspeech_interrupts = {interrupts}\n");
+            ("open", format!("[open]\nstart = \"{start}\"\n{end}\n{rest}"))
         }
     };
     let talk_table = format!(
@@ -58,11 +60,19 @@ pub(super) fn setting(talk: &Talk, url: String, server: Options) -> Result<Setti
         ms(talk.room.pre_roll),
         ms(talk.room.hangover)
     );
+    let policy = match settings.barge_in {
+        BargeIn::Server => "server",
+        BargeIn::Local => "local",
+        BargeIn::Both => "both",
+        BargeIn::Off => "off",
+    };
+    let stages = STAGES_OFF.replace("policy = \"server\"", &format!("policy = \"{policy}\""));
     let stream = |rate_hz| StreamOptions { seconds: CARD_SECONDS, ..StreamOptions::new(rate_hz, 1) };
     Ok(Setting {
         card: CardOptions { microphone: stream(16_000), speaker: stream(24_000) },
         server,
         endpoint: Some(url),
+        stages,
         live: format!("model = \"{}\"\ncompress_above_tokens = 0", settings.model),
         ..Setting::mode(mode, &(talk_table + &more + &gate))
     })

@@ -91,6 +91,7 @@ impl RealWorld {
                 self.reasons.push(self.stage.card.sample_at(Direction::Capture, event.at_ns));
                 return self.see(at, Seen::Listen(listen_word(&value["what"])));
             }
+            "duck" => return self.see(at, Seen::Duck(value["ducked"] == true)),
             "heard" | "said" | "hearing" => format!("{} {}", event.name, text()),
             "link_up" => format!("link-up {}", if value["resumed"] == true { "resumed" } else { "fresh" }),
             "link_down" if value["retry"] == true => "link-down retry".to_owned(),
@@ -100,7 +101,7 @@ impl RealWorld {
                 self.reasons.push(self.stage.card.sample_at(Direction::Capture, event.at_ns));
                 format!("{}-dropped", value["what"].as_str().unwrap_or_default())
             }
-            "first_sound" | "utterance_ended" | "interrupted" | "turn_complete" | "usage" => {
+            "first_sound" | "utterance_ended" | "interrupted" | "barge_in" | "turn_complete" | "usage" => {
                 event.name.replace('_', "-")
             }
             _ => return,
@@ -111,7 +112,7 @@ impl RealWorld {
 
 /// The word of the talks for what leaves the microphone.
 pub(super) fn listen_word(value: &Value) -> &'static str {
-    ["rest", "all", "gated"].into_iter().find(|word| value == word).unwrap_or("?")
+    ["rest", "all", "gated", "watched"].into_iter().find(|word| value == word).unwrap_or("?")
 }
 
 fn phase_of(word: &Value) -> Option<Phase> {

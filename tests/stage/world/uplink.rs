@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -24,6 +25,8 @@ pub(super) struct Uplink {
     any_sound: bool,
     /// The utterance in hand has ended; the next sound begins another.
     ended: bool,
+    /// Samples of silence since the last sound, or since the stream paused.
+    hush: usize,
     /// Microphone samples of the newest utterance.
     parts: Vec<Range<u64>>,
     /// After the newest sample on this link.
@@ -67,7 +70,10 @@ impl Uplink {
         }
         match kind {
             "activityStart" => self.begin(),
-            "activityEnd" | "audioStreamEnd" => self.ended = true,
+            "activityEnd" | "audioStreamEnd" => {
+                self.ended = true;
+                self.hush = 0;
+            }
             "audio" => {
                 let samples = samples(message).ok_or("sound that is not PCM of 16 kHz")?;
                 self.hear(&samples, card)?;
@@ -88,8 +94,10 @@ impl Uplink {
         }
         self.any_sound = true;
         if samples.iter().all(|&sample| sample == 0) {
+            self.hush += samples.len();
             return if self.manual { Err("made-up silence".to_owned()) } else { Ok(()) };
         }
+        self.hush = 0;
         if self.ended {
             self.begin();
         }
@@ -129,6 +137,11 @@ impl Uplink {
         }
         let heard = card.channel(Direction::Capture, 0, from..now)?;
         find(&heard, &samples[..known], 0).map(|at| same(from + at as u64)).transpose()
+    }
+
+    /// Silence since the last sound, or since the stream paused.
+    pub(super) fn hush(&self) -> Duration {
+        Duration::from_millis(self.hush as u64 / 16)
     }
 
     /// Microphone samples of the newest utterance.

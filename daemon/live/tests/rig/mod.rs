@@ -59,6 +59,10 @@ pub struct Rig {
     pub link: u32,
     /// Of the newest listening.
     pub listen: u32,
+    /// Of the newest listening: only what the gate lets through.
+    gated: bool,
+    /// As it was told.
+    pub ducked: bool,
     phase: Option<Phase>,
     opened: bool,
     set_up: bool,
@@ -88,6 +92,8 @@ impl Rig {
             done: Vec::new(),
             link: 0,
             listen: 0,
+            gated: false,
+            ducked: false,
             phase: None,
             opened: false,
             set_up: false,
@@ -169,6 +175,8 @@ impl Rig {
             }
             self.done.push(action);
         }
+        let speaking = self.conversation.state_names().1 == "Speaking";
+        assert!(!self.ducked || (speaking && !self.stopped), "ducked while nothing is being heard");
         for answer in answers {
             self.input(answer);
         }
@@ -217,9 +225,16 @@ impl Rig {
                 assert!(!self.over && !self.closing, "closed a link that is not open");
                 self.closing = true;
             }
-            Action::Listen(Listen::All { number, .. } | Listen::Gated { number, .. }) => {
-                assert!(*number > self.listen);
-                self.listen = *number;
+            Action::Listen(listen) => {
+                if let Listen::All { number, .. } | Listen::Gated { number, .. } = listen {
+                    let goes_on = *number == self.listen && self.gated;
+                    assert!(*number > self.listen || goes_on, "{listen:?} after {}", self.listen);
+                    self.listen = *number;
+                }
+                self.gated = matches!(listen, Listen::Gated { .. });
+            }
+            Action::Duck { ducked } => {
+                assert_ne!(std::mem::replace(&mut self.ducked, *ducked), *ducked, "told again");
             }
             Action::Show(phase) => {
                 assert_ne!(self.phase.replace(*phase), Some(*phase), "shown again");
@@ -227,11 +242,7 @@ impl Rig {
             Action::CallTool { id, .. } => self.unanswered.push(id.clone()),
             Action::CancelTools { ids } => self.unanswered.retain(|id| !ids.contains(id)),
             Action::Play { samples, .. } => assert!(!samples.is_empty(), "played nothing"),
-            Action::Note(_)
-            | Action::Listen(Listen::Rest)
-            | Action::EndOfTurn { .. }
-            | Action::Duck { .. }
-            | Action::Flush { .. } => {}
+            Action::Note(_) | Action::EndOfTurn { .. } | Action::Flush { .. } => {}
         }
     }
 

@@ -51,7 +51,8 @@ impl Simulation {
                 self.see(Seen::Listen(match listen {
                     Listen::Rest => "rest",
                     Listen::All { .. } => "all",
-                    Listen::Gated { .. } => "gated",
+                    Listen::Gated { watch: false, .. } => "gated",
+                    Listen::Gated { watch: true, .. } => "watched",
                 }));
                 self.agenda.retain(|_, what| !matches!(what, Happening::Obey(_)));
                 self.plan(now + OBEY, Happening::Obey(listen));
@@ -73,7 +74,10 @@ impl Simulation {
                 self.speaker.flush(now, turn);
                 self.see(Seen::Flush);
             }
-            Action::Duck { .. } => {}
+            Action::Duck { ducked } => {
+                self.law.duck(now, ducked);
+                self.see(Seen::Duck(ducked));
+            }
             Action::Show(phase) => {
                 self.law.show(now, phase);
                 self.phase = phase;
@@ -138,6 +142,7 @@ fn words(note: &Note) -> String {
         Note::FirstSound { .. } => "first-sound".to_owned(),
         Note::UtteranceEnded => "utterance-ended".to_owned(),
         Note::Interrupted => "interrupted".to_owned(),
+        Note::BargeIn => "barge-in".to_owned(),
         Note::TurnComplete => "turn-complete".to_owned(),
         Note::Usage(_) => "usage".to_owned(),
         Note::Unread { kind } => format!("unread {kind}"),

@@ -3,12 +3,12 @@
 //!
 //! No two samples within four seconds are alike and none is 0, so that whoever receives them knows which they are.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use pressel_live::event::{Listen, MicrophoneInput};
 
-use super::script::{Cable, Room};
+use super::script::{Cable, Room, Suspicion};
 
 /// Length of a chunk.
 pub(super) const TICK: Duration = Duration::from_millis(20);
@@ -31,6 +31,10 @@ pub(super) struct Capture {
     listen: Listen,
     /// Chunks that were not delivered to anybody.
     ring: VecDeque<u64>,
+    /// The detector of speech over an answer is not done with a suspicion: the gate stays open.
+    suspects: bool,
+    /// Chunks that arrived while an answer was heard: they may be held back, and what follows them may be not.
+    over: BTreeSet<u64>,
     /// First chunks of uninterrupted stretches, as they were delivered.
     stretches: Vec<u64>,
     pre_roll: u64,
@@ -51,6 +55,8 @@ impl Capture {
             cable: Cable::Back,
             listen: Listen::Rest,
             ring: VecDeque::new(),
+            suspects: false,
+            over: BTreeSet::new(),
             stretches: Vec::new(),
             pre_roll: ticks(room.pre_roll),
             hangover: ticks(room.hangover),
@@ -66,6 +72,7 @@ impl Capture {
         self.cable = cable;
         self.ring.clear();
         self.gate_open = false;
+        self.suspects = false;
         self.stretches.push(self.speech.len() as u64);
         if cable == Cable::Lost {
             self.passing = false;
@@ -74,10 +81,16 @@ impl Capture {
 
     /// What is asked for from now on; delivers what is due at once.
     pub(super) fn obey(&mut self, listen: Listen, now: Instant) -> Vec<MicrophoneInput> {
+        let goes_on = number_of(listen).is_some() && number_of(listen) == number_of(self.listen);
         self.listen = listen;
-        self.passing = false;
+        self.suspects &= self.watches();
+        if !goes_on {
+            self.passing = false;
+        }
         match listen {
+            Listen::Gated { .. } if self.passing => Vec::new(),
             Listen::All { number, since } => {
+                self.passing = false;
                 let wanted = self.pre_roll + ticks_between(since, now);
                 while self.ring.len() as u64 > wanted {
                     self.ring.pop_front();
@@ -134,7 +147,7 @@ impl Capture {
             Listen::All { number, .. } => vec![self.chunk(number, tick, now)],
             Listen::Gated { number, .. } if self.passing => {
                 let mut told = vec![self.chunk(number, tick, now)];
-                if !self.gate_open {
+                if !self.gate_open && !self.suspects {
                     self.passing = false;
                     told.push(MicrophoneInput::Closed { listen: number });
                 }
@@ -149,6 +162,42 @@ impl Capture {
                 Vec::new()
             }
         }
+    }
+
+    fn watches(&self) -> bool {
+        matches!(self.listen, Listen::Gated { watch: true, .. })
+    }
+
+    /// The detector says something, if it runs: what is told of it.
+    pub(super) fn suspicion(&mut self, suspicion: Suspicion, now: Instant) -> Vec<MicrophoneInput> {
+        let Listen::Gated { number: listen, watch: true } = self.listen else { return Vec::new() };
+        let before = std::mem::replace(&mut self.suspects, suspicion == Suspicion::Suspected);
+        match suspicion {
+            _ if self.cable != Cable::Back => Vec::new(),
+            Suspicion::Suspected if before => Vec::new(),
+            Suspicion::Suspected => {
+                let mut told = if self.passing { Vec::new() } else { self.pass(listen, now) };
+                told.push(MicrophoneInput::Suspected { listen });
+                told
+            }
+            Suspicion::Confirmed if before => {
+                (self.gate_open, self.quiet) = (true, 0);
+                vec![MicrophoneInput::Confirmed { listen }]
+            }
+            Suspicion::Dismissed if before => vec![MicrophoneInput::Dismissed { listen }],
+            Suspicion::Confirmed | Suspicion::Dismissed => Vec::new(),
+        }
+    }
+
+    /// These samples arrive while an answer is being heard.
+    pub(super) fn spoke_over(&mut self, samples: &[i16]) {
+        let chunks = self.recognize(samples).unwrap_or_default();
+        self.over.extend(chunks);
+    }
+
+    /// Whether what came before this chunk may have been held back, or another utterance.
+    pub(super) fn was_spoken_over(&self, chunk: u64) -> bool {
+        self.over.contains(&chunk) || self.over.contains(&chunk.saturating_sub(1))
     }
 
     fn keep(&mut self, tick: u64) {
@@ -229,6 +278,13 @@ fn value(position: u64) -> i16 {
 
 fn ticks_between(since: Instant, now: Instant) -> u64 {
     (now.saturating_duration_since(since).as_millis() / TICK.as_millis()) as u64
+}
+
+fn number_of(listen: Listen) -> Option<u32> {
+    match listen {
+        Listen::Rest => None,
+        Listen::All { number, .. } | Listen::Gated { number, .. } => Some(number),
+    }
 }
 
 #[cfg(test)]

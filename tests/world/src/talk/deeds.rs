@@ -30,6 +30,11 @@ impl Simulation {
                 self.catch_up();
                 self.capture.speaking = false;
             }
+            Deed::Suspicion(suspicion) => {
+                self.catch_up();
+                let told = self.capture.suspicion(*suspicion, self.instant());
+                self.hand_over(told);
+            }
             Deed::Gap(time) => self.gap = time.as_millis() / TICK.as_millis(),
             Deed::Microphone(cable) => self.plug_microphone(*cable),
             Deed::Speaker(cable) => self.plug_speaker(*cable),

@@ -35,7 +35,7 @@ impl Default for Header {
                 transcribe_output: true,
                 compression: None,
                 speech_interrupts: true,
-                barge_in: BargeIn::Server,
+                barge_in: BargeIn::default(),
                 start_eager: None,
                 end_eager: None,
                 start_after: None,
@@ -72,7 +72,9 @@ impl Header {
 
     /// Takes a settings line; false if it is none.
     pub(super) fn take(&mut self, line: &mut Line) -> Result<bool, String> {
-        const NAMES: [&str; 18] = [
+        const NAMES: [&str; 20] = [
+            "speech_interrupts",
+            "barge_in",
             "mode",
             "tail",
             "end_silence",
@@ -111,6 +113,22 @@ impl Header {
                     "speech" => OpenStart::Speech,
                     "always" => OpenStart::Always,
                     other => return Err(format!("start is press, speech or always, not {other}")),
+                }
+            }
+            "speech_interrupts" => {
+                self.settings.speech_interrupts = match line.word("yes or no")?.as_str() {
+                    "yes" => true,
+                    "no" => false,
+                    other => return Err(format!("speech_interrupts is yes or no, not {other}")),
+                }
+            }
+            "barge_in" => {
+                self.settings.barge_in = match line.word("barge_in")?.as_str() {
+                    "server" => BargeIn::Server,
+                    "local" => BargeIn::Local,
+                    "both" => BargeIn::Both,
+                    "off" => BargeIn::Off,
+                    other => return Err(format!("barge_in is server, local, both or off, not {other}")),
                 }
             }
             "idle" => self.idle = if line.takes("never") { None } else { Some(line.duration()?) },

@@ -31,6 +31,7 @@ pub(super) struct Law {
     /// Answers that were cut, and when the last of each arrived.
     cut: BTreeMap<i16, Duration>,
     shown: Option<Phase>,
+    ducked: bool,
     listening: Listen,
     listen_number: u32,
     calls: BTreeSet<String>,
@@ -52,6 +53,7 @@ impl Law {
             answers: BTreeMap::new(),
             cut: BTreeMap::new(),
             shown: None,
+            ducked: false,
             listening: Listen::Rest,
             listen_number: 0,
             calls: BTreeSet::new(),
@@ -117,10 +119,12 @@ impl Law {
 
     pub(super) fn listen(&mut self, now: Duration, listen: Listen) {
         self.holds(now, listen != self.listening, || format!("told the microphone {listen:?} again"));
+        let gated = matches!(self.listening, Listen::Gated { .. });
         self.listening = listen;
         if let Listen::All { number, .. } | Listen::Gated { number, .. } = listen {
             let before = std::mem::replace(&mut self.listen_number, number);
-            self.holds(now, number > before, || format!("listening {number} after {before}"));
+            let goes_on = number == before && gated;
+            self.holds(now, number > before || goes_on, || format!("listening {number} after {before}"));
         }
     }
 
@@ -160,6 +164,18 @@ impl Law {
         for answer in self.answers.range(..=turn).flat_map(|(_, answers)| answers) {
             self.cut.insert(*answer, now);
         }
+    }
+
+    pub(super) fn duck(&mut self, now: Duration, ducked: bool) {
+        let told = std::mem::replace(&mut self.ducked, ducked);
+        self.holds(now, told != ducked, || format!("ducked: {ducked} again"));
+    }
+
+    /// All that follows from something has been done.
+    pub(super) fn done(&mut self, now: Duration, speaking: bool) {
+        let ducked = self.ducked;
+        self.holds(now, !ducked || speaking, || "ducked while nothing is being heard".to_owned());
+        self.ducked &= speaking; // said once
     }
 
     pub(super) fn show(&mut self, now: Duration, phase: Phase) {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::header::Header;
 use super::line::Line;
-use super::script::{Cable, Count, Deed, Event, Expect, Part, Server, Sight, Step, Talk, What};
+use super::script::{Cable, Count, Deed, Event, Expect, Part, Server, Sight, Step, Suspicion, Talk, What};
 
 /// What is wrong with a talk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,13 @@ fn step(line: &mut Line, header: &Header) -> Result<What, String> {
             "release" => ButtonInput::Release,
             other => return Err(format!("the button knows press and release, not {other}")),
         }),
-        "mic" => match line.word("speech, silence, gap, lost, back or stuck")?.as_str() {
+        "mic" => match line
+            .word("speech, silence, suspected, confirmed, dismissed, gap, lost, back or stuck")?
+            .as_str()
+        {
+            "suspected" => Deed::Suspicion(Suspicion::Suspected),
+            "confirmed" => Deed::Suspicion(Suspicion::Confirmed),
+            "dismissed" => Deed::Suspicion(Suspicion::Dismissed),
             "gap" => Deed::Gap(line.duration()?),
             "speech" => Deed::Room { speech: true, time: line.duration()? },
             "silence" => Deed::Room { speech: false, time: line.duration()? },
@@ -188,6 +194,7 @@ fn sight(line: &mut Line) -> Result<Sight, String> {
         }
         "heard-by-server" => return line.duration().map(Sight::HeardByServer),
         "utterance" => return line.duration().map(Sight::Utterance),
+        "hush" => return line.duration().map(Sight::Hush),
         "heard" => return line.duration().map(Sight::Heard),
         "order" => {
             let words = line.words("kinds of messages")?;
@@ -202,7 +209,9 @@ fn sight(line: &mut Line) -> Result<Sight, String> {
         }
         "play" => Event::Play,
         "flush" | "flushes" => Event::Flush,
-        "listen" => Event::Listen(line.word("rest, all or gated")?),
+        "duck" => Event::Duck(true),
+        "unduck" => Event::Duck(false),
+        "listen" => Event::Listen(line.word("rest, all, gated or watched")?),
         "note" | "notes" => Event::Note(line.word("note")?),
         "call" => Event::Call(line.word("name of the tool")?),
         "cancel-tools" => Event::CancelTools,

@@ -25,6 +25,8 @@ pub trait World {
     fn phase(&self) -> Phase;
     /// Length of the newest utterance on the newest link as the server has it, and how much of it is speech.
     fn utterance(&self) -> (Duration, Duration);
+    /// Silence that was sent in the place of sound since the last sound, or since the stream paused.
+    fn hush(&self) -> Duration;
     /// How much of the newest answer has been heard in the room.
     fn heard(&self) -> Duration;
     /// Kinds of messages sent on the newest link, repetitions once.
@@ -63,7 +65,9 @@ pub enum Seen {
     Play,
     /// An answer was silenced.
     Flush,
-    /// The microphone was told `rest`, `all` or `gated`.
+    /// The answer was turned down, or came back.
+    Duck(bool),
+    /// The microphone was told `rest`, `all`, `gated` or `watched`.
     Listen(&'static str),
     /// A note.
     Note(String),
@@ -84,6 +88,7 @@ impl Event {
             (Event::Sent(kind, text), Seen::Sent(sent, message)) => {
                 kind == sent && text.as_ref().is_none_or(|text| message.contains(text))
             }
+            (Event::Duck(down), Seen::Duck(ducked)) => down == ducked,
             (Event::Listen(word), Seen::Listen(told)) => word == told,
             (Event::Note(words), Seen::Note(note)) => note.starts_with(words),
             (Event::Call(name), Seen::Call(called)) => name == called,
@@ -220,6 +225,7 @@ fn meets(expect: &Expect, deed: Window, world: &mut dyn World) -> Result<(), Str
         }
         Sight::HeardByServer(time) => exactly(world, limit, *time, |world| world.utterance().1),
         Sight::Utterance(time) => exactly(world, limit, *time, |world| world.utterance().0),
+        Sight::Hush(time) => exactly(world, limit, *time, |world| world.hush()),
         Sight::Heard(time) => exactly(world, limit, *time, |world| world.heard()),
         Sight::Order(kinds) => {
             let met = until(world, limit, |world| world.order() == *kinds);

@@ -60,6 +60,8 @@ pub enum Deed {
         /// So long; time passes.
         time: Duration,
     },
+    /// The detector of speech over an answer says something, if it runs.
+    Suspicion(Suspicion),
     /// So much of what is captured next is lost, and said to be.
     Gap(Duration),
     /// The microphone's cable.
@@ -83,6 +85,17 @@ pub enum Deed {
     Shutdown,
     /// Nothing happens for so long.
     Wait(Duration),
+}
+
+/// What the detector of speech over an answer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suspicion {
+    /// Somebody may be speaking.
+    Suspected,
+    /// It lasts.
+    Confirmed,
+    /// It was a cough, a door.
+    Dismissed,
 }
 
 /// What can become of a card.
@@ -201,6 +214,8 @@ pub enum Sight {
     HeardByServer(Duration),
     /// Length of that utterance with pre-roll, pauses and tail.
     Utterance(Duration),
+    /// Silence that was sent in the place of sound since the last sound, or since the stream paused.
+    Hush(Duration),
     /// How much of the newest answer has been heard in the room.
     Heard(Duration),
     /// Kinds of messages sent on the newest link, repetitions once.
@@ -220,7 +235,9 @@ pub enum Event {
     Play,
     /// An answer was silenced.
     Flush,
-    /// The microphone was told `rest`, `all` or `gated`.
+    /// The answer was turned down, or came back.
+    Duck(bool),
+    /// The microphone was told `rest`, `all`, `gated` or `watched` (gated, and looks for speech over the answer).
     Listen(String),
     /// A note that begins with these words.
     Note(String),

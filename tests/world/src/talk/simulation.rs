@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use pressel_live::Conversation;
 use pressel_live::event::{Input, LinkInput, Listen, MicrophoneInput, Phase, SpeakerInput};
-use pressel_live::settings::{OpenStart, TalkMode};
+use pressel_live::settings::{BargeIn, OpenStart, TalkMode};
 
 use super::capture::{Capture, TICK};
 use super::faults::Faults;
@@ -60,6 +60,7 @@ pub struct Simulation {
     timer: Option<(Duration, Duration)>,
     pub(super) pressed: bool,
     pub(super) key: bool,
+    barge_in: BargeIn,
     pub(super) stopped: bool,
 }
 
@@ -88,6 +89,7 @@ impl Simulation {
             timer: None,
             pressed: false,
             key: true,
+            barge_in: talk.settings.barge_in,
             stopped: false,
         };
         simulation.perform_all();
@@ -220,7 +222,7 @@ impl Simulation {
     }
 
     /// What the microphone delivers, perhaps late, never out of order.
-    fn hand_over(&mut self, told: Vec<MicrophoneInput>) {
+    pub(super) fn hand_over(&mut self, told: Vec<MicrophoneInput>) {
         for mut event in told {
             if self.gap > 0 {
                 if let MicrophoneInput::Chunk { listen, samples, .. } = &event {
@@ -283,6 +285,12 @@ impl Simulation {
     }
 
     pub(super) fn input(&mut self, input: Input) {
+        if let Input::Microphone(MicrophoneInput::Chunk { samples, .. }) = &input {
+            let over = self.conversation.state_names().1 == "Speaking";
+            if over && self.barge_in != BargeIn::Server {
+                self.capture.spoke_over(samples);
+            }
+        }
         self.conversation.handle_input(self.instant(), input);
         self.perform_all();
     }
@@ -291,6 +299,8 @@ impl Simulation {
         while let Some(action) = self.conversation.poll_action() {
             self.perform(action);
         }
+        let speaking = self.conversation.state_names().1 == "Speaking";
+        self.law.done(self.now, speaking && !self.stopped);
     }
 }
 
@@ -317,6 +327,10 @@ impl World for Simulation {
 
     fn utterance(&self) -> (Duration, Duration) {
         self.law.uplink.utterance(&self.capture)
+    }
+
+    fn hush(&self) -> Duration {
+        self.law.uplink.hush()
     }
 
     fn heard(&self) -> Duration {

@@ -23,6 +23,8 @@ pub(super) struct Uplink {
     chunks: Vec<u64>,
     /// The newest chunk on this link.
     last: Option<u64>,
+    /// Samples of silence since the last sound, or since the stream paused.
+    hush: usize,
     /// Speech kept at most, in chunks.
     kept_max: u64,
 }
@@ -61,7 +63,10 @@ impl Uplink {
         }
         match kind.as_str() {
             "activityStart" => self.begin(),
-            "activityEnd" | "audioStreamEnd" => self.ended = true,
+            "activityEnd" | "audioStreamEnd" => {
+                self.ended = true;
+                self.hush = 0;
+            }
             "audio" => {
                 let samples = samples(&message).ok_or("sound that is not PCM of 16 kHz")?;
                 self.hear(&samples, capture)?;
@@ -82,8 +87,10 @@ impl Uplink {
         }
         self.any_sound = true;
         if samples.iter().all(|&sample| sample == 0) {
+            self.hush += samples.len();
             return if self.manual { Err("made-up silence".to_owned()) } else { Ok(()) };
         }
+        self.hush = 0;
         let chunks = capture.recognize(samples).ok_or("sound that no microphone delivered")?;
         if self.ended {
             self.begin();
@@ -91,7 +98,7 @@ impl Uplink {
         for chunk in chunks {
             let newest = capture.newest();
             let forgotten = newest.saturating_sub(chunk) + 10 >= self.kept_max;
-            let gap = capture.begins_stretch(chunk) || forgotten;
+            let gap = capture.begins_stretch(chunk) || forgotten || capture.was_spoken_over(chunk);
             match (self.chunks.last(), self.last) {
                 (_, Some(last)) if chunk <= last => {
                     return Err(format!("chunk {chunk} after chunk {last}: sent again or out of order"));
@@ -99,6 +106,7 @@ impl Uplink {
                 (Some(last), _) if chunk > last + 1 && !gap => {
                     return Err(format!("chunk {chunk} after chunk {last}: some are missing"));
                 }
+                (None, Some(last)) if chunk == last + 1 => {} // the stream only paused
                 (None, _) if !gap => return Err(format!("begins with chunk {chunk}, in the middle")),
                 _ => {}
             }
@@ -106,6 +114,11 @@ impl Uplink {
             self.chunks.push(chunk);
         }
         Ok(())
+    }
+
+    /// Silence since the last sound, or since the stream paused.
+    pub(super) fn hush(&self) -> Duration {
+        Duration::from_millis(self.hush as u64 / 16)
     }
 
     /// Length of the newest utterance, and how much of it is speech.

@@ -1,0 +1,272 @@
+//! Speaking over the answer: what is held back of it, and what follows from what the device itself suspects.
+//!
+//! ```text
+//!                 server          local, both                        off
+//!  sound          goes up         is held, silence goes up           is dropped, silence goes up
+//!  Suspected      duck            duck                               -
+//!  Dismissed      back            back, what is held is dropped      -
+//!  Confirmed      back after 2 s  flush, what is held goes up        -
+//!  interrupted    flush           both: flush, what is held goes up  -
+//! ```
+//! That is open mode, where the server finds speech in the stream's own time, so that it must not hear a cough at all.
+//! In tap mode there is nothing to send before the answer is cut, and `Confirmed` is a tap at the moment of
+//! `Suspected`. In hold mode the press is the barge-in.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::conversation::Conversation;
+use crate::event::{Action, Listen, Note};
+use crate::settings::{BargeIn, TalkMode};
+use crate::utterance::Utterance;
+use crate::wire::client;
+
+/// Of what is captured before a suspicion so much is held: the first syllable is older than what is known of it.
+const PRE_ROLL: Duration = Duration::from_millis(300);
+/// The slowest detector there can be decides in 2 s; a suspicion of which nothing is heard for so long was none.
+const SUSPICION_MAX: Duration = Duration::from_secs(3);
+/// The server hears speech in about 400 ms; what it has not interrupted after this it does not take for speech.
+const SERVER_DECIDES: Duration = Duration::from_secs(2);
+/// Pre-roll and the longest suspicion are 3.3 s; beyond this, in 16 kHz samples, the oldest goes.
+const HELD_MAX: usize = 4 * 16_000;
+
+/// A chunk that waits for a decision.
+struct Held {
+    samples: Vec<i16>,
+    speech: bool,
+    at: Instant,
+}
+
+/// What is known of speech over the answer.
+#[derive(Default)]
+pub(crate) struct Watch {
+    /// Since when, and until when without another word.
+    suspicion: Option<(Instant, Instant)>,
+    held: VecDeque<Held>,
+    held_samples: usize,
+    /// Sound is being held back or dropped.
+    withholding: bool,
+    /// Silence was sent in the place of sound, and that the stream pauses was not.
+    hushed: bool,
+    /// As it was told.
+    ducked: bool,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // What was said is not printed.
+        f.debug_struct("Watch")
+            .field("suspicion", &self.suspicion)
+            .field("held_samples", &self.held_samples)
+            .field("withholding", &self.withholding)
+            .field("ducked", &self.ducked)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Watch {
+    /// Holds a chunk; returns how many samples of speech were lost to the bound.
+    fn hold(&mut self, samples: Vec<i16>, speech: bool, at: Instant) -> u64 {
+        self.held_samples += samples.len();
+        self.held.push_back(Held { samples, speech, at });
+        let (mut lost, suspected) = (0, self.suspicion.is_some());
+        while let Some(oldest) = self.held.front().filter(|_| self.held.len() > 1) {
+            let past = !suspected && oldest.at + PRE_ROLL <= at;
+            if !past && self.held_samples <= HELD_MAX {
+                break;
+            }
+            let samples = oldest.samples.len();
+            self.held_samples -= samples;
+            self.held.pop_front();
+            lost += if past { 0 } else { samples as u64 };
+        }
+        lost
+    }
+
+    fn drop_held(&mut self) {
+        self.held.clear();
+        self.held_samples = 0;
+    }
+
+    /// Hands over what is held.
+    fn release(&mut self, utterance: &mut Utterance) -> u64 {
+        let mut lost = 0;
+        for Held { samples, speech, at } in self.held.drain(..) {
+            lost += utterance.push(samples, speech, at);
+        }
+        self.held_samples = 0;
+        lost
+    }
+
+    /// The stream pauses, and the server knows it; or it is gone with its link.
+    pub(crate) fn end_stream(&mut self) {
+        self.hushed = false;
+    }
+}
+
+impl Conversation {
+    /// Who may decide here, now that the mode is known; `None`: sound goes up as if nobody spoke.
+    fn barge_in(&self) -> Option<BargeIn> {
+        let policy = self.settings.barge_in;
+        match self.settings.talk {
+            TalkMode::Hold { .. } => None,
+            TalkMode::Tap { .. } => Some(policy).filter(|p| matches!(p, BargeIn::Local | BargeIn::Both)),
+            TalkMode::Open { .. } => {
+                Some(policy).filter(|p| self.settings.speech_interrupts || *p == BargeIn::Off)
+            }
+        }
+    }
+
+    fn is_tap(&self) -> bool {
+        matches!(self.settings.talk, TalkMode::Tap { .. })
+    }
+
+    /// Whether the device looks for speech over an answer. In tap mode a suspicion outlives the answer: who began to
+    /// speak over its last word means to be heard.
+    fn is_watching(&self) -> bool {
+        let may = self.barge_in().is_some_and(|policy| policy != BargeIn::Off);
+        let suspects = self.is_tap() && self.watch.suspicion.is_some() && !self.turn.is_listening();
+        may && (self.turn.is_speaking() || suspects)
+    }
+
+    /// Whether what the gate lets through is kept off the wire.
+    pub(crate) fn withholds(&self) -> bool {
+        match self.barge_in() {
+            None | Some(BargeIn::Server) => false,
+            Some(BargeIn::Local | BargeIn::Both) if self.is_tap() => self.is_watching(),
+            Some(_) => self.open.is_some() && self.turn.is_speaking(),
+        }
+    }
+
+    /// Whether the server's word that speech has cut the answer counts.
+    pub(crate) fn heeds_interruption(&self) -> bool {
+        self.is_manual() || self.barge_in() != Some(BargeIn::Local)
+    }
+
+    /// Takes a chunk that is not to go up now. Something else does in its place: the server counts time by samples.
+    pub(crate) fn withhold(&mut self, now: Instant, samples: Vec<i16>, speech: bool, at: Instant) {
+        if samples.is_empty() {
+            return;
+        }
+        if self.link.is_up() && !self.link.manual && !self.is_manual() {
+            self.watch.hushed = true;
+            self.send(now, client::audio(&vec![0; samples.len()]));
+        }
+        if self.barge_in() == Some(BargeIn::Off) {
+            return;
+        }
+        let lost = self.watch.hold(samples, speech, at);
+        if lost > 0 {
+            self.note(Note::SpeechDropped { samples: lost });
+        }
+    }
+
+    pub(crate) fn on_suspected(&mut self, now: Instant) {
+        if self.is_watching() && self.watch.suspicion.is_none() {
+            self.watch.suspicion = Some((now, now + SUSPICION_MAX));
+        }
+    }
+
+    pub(crate) fn on_dismissed(&mut self) {
+        self.watch.suspicion = None;
+        self.watch.drop_held();
+    }
+
+    pub(crate) fn on_confirmed(&mut self, now: Instant) {
+        if !self.is_watching() {
+            return; // the answer has just ended: what is said goes its usual way
+        }
+        let since = self.watch.suspicion.map_or(now, |(since, _)| since);
+        if self.barge_in() == Some(BargeIn::Server) {
+            self.watch.suspicion = Some((since, now + SERVER_DECIDES));
+            return;
+        }
+        self.note(Note::BargeIn);
+        if self.is_tap() {
+            self.begin_utterance(now, since);
+        } else {
+            self.silence(now); // and what is held goes up, see `keep_watch`
+        }
+        self.watch.suspicion = None;
+    }
+
+    /// Tap mode: the listening that watched goes on as that of an utterance, beginning with what is held.
+    pub(crate) fn go_on_listening(&mut self, since: Instant) {
+        if !self.is_gated() {
+            self.listen_number += 1;
+        }
+        self.listen(Listen::All { number: self.listen_number, since });
+        self.watch.suspicion = None;
+        let lost = self.utterance.as_mut().map_or(0, |utterance| self.watch.release(utterance));
+        if lost > 0 {
+            self.note(Note::SpeechDropped { samples: lost });
+        }
+    }
+
+    /// The gate has closed, or the card is gone: nobody spoke.
+    pub(crate) fn forget_suspicion(&mut self) {
+        self.on_dismissed();
+    }
+
+    /// What went up as silence pauses here.
+    pub(crate) fn end_hush(&mut self, now: Instant) {
+        if std::mem::take(&mut self.watch.hushed) && self.link.is_up() && !self.link.manual {
+            self.send(now, client::audio_stream_end().to_owned());
+        }
+    }
+
+    /// When a suspicion ends of which nothing more is heard.
+    pub(crate) fn suspicion_deadline(&self) -> Option<Instant> {
+        self.watch.suspicion.map(|(_, until)| until)
+    }
+
+    pub(crate) fn end_overdue_suspicion(&mut self, now: Instant) {
+        if self.suspicion_deadline().is_some_and(|until| until <= now) {
+            self.on_dismissed();
+        }
+    }
+
+    /// What must hold after every input, whatever it was: nothing is suspected, held or ducked longer than an answer
+    /// is being heard.
+    pub(crate) fn keep_watch(&mut self, now: Instant) {
+        let watching = self.is_watching();
+        let withholding = self.withholds();
+        let ended = std::mem::replace(&mut self.watch.withholding, withholding) && !withholding;
+        if !watching {
+            self.watch.suspicion = None;
+        }
+        if withholding {
+            // Somebody is speaking while an answer begins, or the gate has not closed yet.
+            if let Some(utterance) = self.utterance.as_mut().filter(|_| self.open.is_some()) {
+                utterance.ended = true;
+            }
+        } else if ended && self.open.as_ref().is_some_and(|talk| talk.gate_open) {
+            self.begin_segment(now); // nobody speaks any more but them
+            let lost = self.utterance.as_mut().map_or(0, |utterance| self.watch.release(utterance));
+            if lost > 0 {
+                self.note(Note::SpeechDropped { samples: lost });
+            }
+        } else {
+            self.watch.drop_held();
+        }
+        match self.listening {
+            Listen::Gated { number, watch } if watch != watching && !self.is_tap() => {
+                self.listen(Listen::Gated { number, watch: watching });
+            }
+            Listen::Rest if watching && self.is_tap() => {
+                self.listen_number += 1;
+                self.listen(Listen::Gated { number: self.listen_number, watch: true });
+            }
+            Listen::Gated { .. } if !watching && self.is_tap() => self.listen(Listen::Rest),
+            _ => {}
+        }
+        self.settle_duck();
+    }
+
+    pub(crate) fn settle_duck(&mut self) {
+        let ducked = self.turn.is_speaking() && self.watch.suspicion.is_some();
+        if std::mem::replace(&mut self.watch.ducked, ducked) != ducked {
+            self.act(Action::Duck { ducked });
+        }
+    }
+}
