@@ -54,7 +54,6 @@ impl Converters {
 struct Far {
     generation: u32,
     rate_hz: u32,
-    clock: ClockModel,
     /// The newest position that was taken in.
     seen: u64,
     /// Where the next block begins if nothing breaks, in the speaker's frames.
@@ -66,7 +65,10 @@ pub(super) struct Reference {
     mirror: FarReader,
     converters: Arc<Converters>,
     near_hz: u32,
-    near: ClockModel,
+    /// Boxed, as models are large and a thread's stack is small.
+    near: Box<ClockModel>,
+    speaker_hz: u32,
+    speaker: Box<ClockModel>,
     far: Option<Far>,
     /// A stretch of the mirror.
     frames: Box<[f32]>,
@@ -78,7 +80,9 @@ impl Reference {
             mirror,
             converters,
             near_hz: BLOCK_RATE,
-            near: ClockModel::new(BLOCK_RATE),
+            near: Box::new(ClockModel::new(BLOCK_RATE)),
+            speaker_hz: BLOCK_RATE,
+            speaker: Box::new(ClockModel::new(BLOCK_RATE)),
             far: None,
             frames: vec![0.0; FRAMES].into(),
         }
@@ -89,7 +93,8 @@ impl Reference {
         if rate_hz == self.near_hz {
             self.near.jump();
         } else {
-            (self.near_hz, self.near) = (rate_hz, ClockModel::new(rate_hz));
+            self.near_hz = rate_hz;
+            *self.near = ClockModel::new(rate_hz);
         }
     }
 
@@ -113,35 +118,34 @@ impl Reference {
 
     /// How much faster than the microphone the speaker runs, in ppm, as its clocks tell; `None` until they are sure.
     pub(super) fn drift_ppm(&self) -> Option<f64> {
-        let far = self.far.as_ref()?;
         let sure = |clock: &ClockModel| clock.uncertainty_ppm() < SURE_PPM;
-        (sure(&self.near) && sure(&far.clock)).then(|| far.clock.rate_ppm() - self.near.rate_ppm())
+        let both = self.far.is_some() && sure(&self.near) && sure(&self.speaker);
+        both.then(|| self.speaker.rate_ppm() - self.near.rate_ppm())
     }
 
     /// Takes in where the speaker says it stands.
     fn look_at_the_speaker(&mut self) {
         let Some(now) = self.mirror.clock() else { return };
         if self.far.as_ref().is_none_or(|far| far.generation != now.generation) {
-            let clock = match self.far.take() {
-                Some(Far { rate_hz, mut clock, .. }) if rate_hz == now.rate_hz => {
-                    clock.jump();
-                    clock
-                }
-                _ => ClockModel::new(now.rate_hz),
-            };
+            if now.rate_hz == self.speaker_hz {
+                self.speaker.jump();
+            } else {
+                self.speaker_hz = now.rate_hz;
+                *self.speaker = ClockModel::new(now.rate_hz);
+            }
             let (generation, rate_hz) = (now.generation, now.rate_hz);
-            self.far = Some(Far { generation, rate_hz, clock, seen: u64::MAX, next: None });
+            self.far = Some(Far { generation, rate_hz, seen: u64::MAX, next: None });
         }
         if let Some(far) = self.far.as_mut().filter(|far| far.seen != now.position) {
             far.seen = now.position;
-            far.clock.observe(now.position, monotonic_ns(now.at));
+            self.speaker.observe(now.position, monotonic_ns(now.at));
         }
     }
 
     fn converted(&mut self, position: u64, out: &mut Block) -> Option<()> {
         let far = self.far.as_mut()?;
         let block = f64::from(self.near_hz) / f64::from(BLOCK_RATE) * BLOCK as f64;
-        let place = |position: f64| far.clock.position_at(self.near.time_at(position)?);
+        let place = |position: f64| self.speaker.position_at(self.near.time_at(position)?);
         let (first, end) = (place(position as f64)?, place(position as f64 + block)?);
         let broken = BROKEN_S * f64::from(far.rate_hz);
         let first = far.next.filter(|next| (next - first).abs() < broken).unwrap_or(first);
