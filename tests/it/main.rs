@@ -3,6 +3,7 @@ mod aloop;
 mod answer;
 mod captures;
 mod devices;
+mod echo;
 mod ending;
 mod faults;
 mod hold;
