@@ -19,18 +19,13 @@ fn script() -> Script {
 }
 
 /// The product's stages on a card whose microphone hears its speaker, with a sound that a press plays.
-fn on(
-    sound: &[i16],
-    folder: &TempDir,
-    stages: &'static str,
-    prepare: fn(&pressel_world::card::Card),
-) -> Setting {
+fn on(sound: &[i16], folder: &TempDir, stages: &str, prepare: fn(&pressel_world::card::Card)) -> Setting {
     let path = folder.path().join("listening.wav");
     Wav { rate_hz: 16_000, channels: 1, samples: sound.to_vec() }.write(&path).unwrap();
     let sounds = format!("[sounds]\nfolder = \"{}\"\n", folder.path().display());
     let card =
         CardOptions { microphone: StreamOptions::new(16_000, 1), speaker: StreamOptions::new(48_000, 1) };
-    Setting { card, stages, prepare, ..setting("hold", &sounds, script()) }
+    Setting { card, stages: stages.to_owned(), prepare, ..setting("hold", &sounds, script()) }
 }
 
 /// Recordings one after the other, no longer than `ms`.
