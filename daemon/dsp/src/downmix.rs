@@ -7,6 +7,9 @@ use crate::level::sane;
 pub struct Downmix {
     channels: usize,
     chosen: Box<[usize]>,
+    /// Share of each chosen channel, now and from the end of the next frames on.
+    shares: Box<[f32]>,
+    next: Box<[f32]>,
 }
 
 impl Downmix {
@@ -17,25 +20,45 @@ impl Downmix {
     pub fn new(channels: usize, chosen: &[usize]) -> Self {
         assert!(!chosen.is_empty(), "no channel chosen");
         assert!(chosen.iter().all(|&channel| channel < channels), "channel not in the frame");
-        Self { channels, chosen: chosen.into() }
+        let shares = vec![1.0 / chosen.len() as f32; chosen.len()].into_boxed_slice();
+        Self { channels, chosen: chosen.into(), next: shares.clone(), shares }
+    }
+
+    /// Leaves out the channels whose bit is not set; if none would be left, nothing changes. The next frames fade
+    /// to the new average.
+    pub fn select(&mut self, present: u32) {
+        let is_present = |channel: usize| channel >= 32 || present >> channel & 1 == 1;
+        let count = self.chosen.iter().filter(|&&channel| is_present(channel)).count();
+        if count == 0 {
+            return;
+        }
+        for (share, &channel) in self.next.iter_mut().zip(&self.chosen) {
+            *share = if is_present(channel) { 1.0 / count as f32 } else { 0.0 };
+        }
     }
 
     /// Mixes as many whole frames as both sides hold. One chosen channel comes out bit for bit.
     pub fn process(&mut self, frames: &[f32], out: &mut [f32]) {
-        match *self.chosen {
-            [channel] => {
-                for (out, frame) in out.iter_mut().zip(frames.chunks_exact(self.channels)) {
-                    *out = sane(frame[channel]);
-                }
+        if let [channel] = *self.chosen {
+            for (out, frame) in out.iter_mut().zip(frames.chunks_exact(self.channels)) {
+                *out = sane(frame[channel]);
             }
-            ref chosen => {
-                out.fill(0.0);
-                let scale = 1.0 / chosen.len() as f32;
-                for &channel in chosen {
-                    for (out, frame) in out.iter_mut().zip(frames.chunks_exact(self.channels)) {
-                        *out += sane(frame[channel]) * scale;
-                    }
+            return;
+        }
+        let step = 1.0 / (frames.len() / self.channels).max(1) as f32;
+        out.fill(0.0);
+        for ((&channel, share), &next) in self.chosen.iter().zip(&mut self.shares).zip(&self.next) {
+            let sounds = out.iter_mut().zip(frames.chunks_exact(self.channels));
+            if *share == next && next == 0.0 {
+                continue;
+            } else if *share == next {
+                sounds.for_each(|(out, frame)| *out += sane(frame[channel]) * next);
+            } else {
+                let slope = (next - *share) * step;
+                for (n, (out, frame)) in sounds.enumerate() {
+                    *out += sane(frame[channel]) * (*share + slope * (n + 1) as f32);
                 }
+                *share = next;
             }
         }
     }
@@ -67,6 +90,21 @@ mod tests {
     fn a_broken_channel_adds_silence_and_nothing_else() {
         check(2, &[0, 1], &[f32::NAN, 0.5, f32::INFINITY, -0.5], &[0.25, -0.25]);
         check(1, &[0], &[f32::NAN, f32::NEG_INFINITY, 0.5], &[0.0, 0.0, 0.5]);
+    }
+
+    #[test]
+    fn a_channel_that_is_left_out_fades_and_the_others_take_its_place() {
+        let mut downmix = Downmix::new(2, &[0, 1]);
+        downmix.select(0b10);
+        let mut out = [0.0; 4];
+        downmix.process(&[1.0, 0.5].repeat(4), &mut out);
+        // from half of both to all of the second
+        assert_eq!(out, [0.6875, 0.625, 0.5625, 0.5]);
+        downmix.process(&[1.0, 0.5].repeat(4), &mut out);
+        assert_eq!(out, [0.5; 4]);
+        downmix.select(0);
+        downmix.process(&[1.0, 0.5].repeat(4), &mut out);
+        assert_eq!(out, [0.5; 4]);
     }
 
     #[test]

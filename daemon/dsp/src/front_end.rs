@@ -3,9 +3,10 @@
 use std::fmt;
 
 use crate::aec::Engine;
+use crate::array::Intake;
 use crate::{
-    BLOCK, BLOCK_RATE, Block, Downmix, EchoCanceller, EchoReading, EchoSettings, Gain, GainSettings, Gate,
-    GateSettings, HighPass, NearEnd, NearEndSettings, RateError, Reading, Resampler,
+    ArrayReading, ArraySettings, BLOCK, Block, EchoCanceller, EchoReading, EchoSettings, Fault, Gain,
+    GainSettings, Gate, GateSettings, MICROPHONES_MAX, NearEnd, NearEndSettings, RateError, Reading,
 };
 
 /// What the capture path is built from.
@@ -15,8 +16,10 @@ pub struct FrontEndSettings {
     pub rate_hz: u32,
     /// Samples per frame of the card.
     pub channels: u32,
-    /// Channels to average, from 0; empty means all.
+    /// Channels to average or to make the beam of, from 0; empty means those that turn out to be microphones.
     pub use_channels: Vec<u32>,
+    /// What is known of the microphones.
+    pub array: ArraySettings,
     /// Corner of the high-pass in Hz; 0 switches it off.
     pub high_pass_hz: f32,
     /// How the speaker's echo is cancelled.
@@ -33,6 +36,7 @@ impl FrontEndSettings {
     /// Everything as it should be on a device with a bare microphone and a loudspeaker.
     pub fn new(rate_hz: u32, channels: u32) -> Self {
         Self {
+            array: ArraySettings::default(),
             high_pass_hz: 80.0,
             echo: EchoSettings::default(),
             near_end: NearEndSettings::default(),
@@ -47,6 +51,7 @@ impl FrontEndSettings {
             rate_hz,
             channels,
             use_channels: Vec::new(),
+            array: ArraySettings::OFF,
             high_pass_hz: 0.0,
             echo: EchoSettings::OFF,
             gate: GateSettings::default(),
@@ -73,6 +78,15 @@ pub enum SettingsError {
         /// How many there are.
         channels: u32,
     },
+    /// The geometry and the channels do not fit each other.
+    Microphones {
+        /// Positions of the geometry.
+        positions: usize,
+        /// Channels that were chosen, or that the card has.
+        channels: usize,
+    },
+    /// More microphones than a beam is made of.
+    TooManyMicrophones(usize),
 }
 
 impl fmt::Display for SettingsError {
@@ -86,6 +100,12 @@ impl fmt::Display for SettingsError {
             Self::Channel { chosen, channels } => {
                 write!(f, "capture channel {chosen}: the card has channels 0 to {}", channels - 1)
             }
+            Self::Microphones { positions, channels } => {
+                write!(f, "array: {positions} microphones, but {channels} channels")
+            }
+            Self::TooManyMicrophones(positions) => {
+                write!(f, "array: {positions} microphones, at most {MICROPHONES_MAX} are possible")
+            }
         }
     }
 }
@@ -97,26 +117,29 @@ impl std::error::Error for SettingsError {}
 pub struct FrontEnd {
     frames_per_block: usize,
     channels: usize,
-    /// 10 ms of one channel at the card's rate.
-    mono: Box<[f32]>,
-    downmix: Downmix,
-    resample: Resampler,
-    high_pass: HighPass,
+    intake: Intake,
     echo: Engine,
     gate: Gate,
     near_end: NearEnd,
     gain: Gain,
-    /// The next block is the first one, or the first after a loss.
-    fresh: bool,
     echo_reading: EchoReading,
+    array_reading: ArrayReading,
 }
 
 impl FrontEnd {
     /// Builds the path; the error says which setting cannot be used.
     pub fn new(settings: FrontEndSettings) -> Result<Self, SettingsError> {
-        let FrontEndSettings { rate_hz, channels, use_channels, high_pass_hz, echo, gate, near_end, gain } =
-            settings;
-        let resample = Resampler::new(rate_hz, BLOCK_RATE).map_err(SettingsError::Rate)?;
+        let FrontEndSettings {
+            rate_hz,
+            channels,
+            use_channels,
+            array,
+            high_pass_hz,
+            echo,
+            gate,
+            near_end,
+            gain,
+        } = settings;
         if rate_hz % 100 != 0 {
             return Err(SettingsError::UnevenRate(rate_hz));
         }
@@ -126,25 +149,30 @@ impl FrontEnd {
         if let Some(&chosen) = use_channels.iter().find(|&&chosen| chosen >= channels) {
             return Err(SettingsError::Channel { chosen, channels });
         }
-        let chosen: Vec<usize> = if use_channels.is_empty() {
-            (0..channels as usize).collect()
-        } else {
-            use_channels.iter().map(|&channel| channel as usize).collect()
+        let positions = array.geometry.positions_m().len();
+        let microphones = match use_channels.len() {
+            0 => array.geometry.layout(channels).microphones.len(),
+            chosen => chosen,
         };
+        if positions > MICROPHONES_MAX {
+            return Err(SettingsError::TooManyMicrophones(positions));
+        }
+        if positions > 0 && positions != microphones {
+            return Err(SettingsError::Microphones { positions, channels: microphones });
+        }
+        let intake = Intake::new(rate_hz, channels as usize, &use_channels, high_pass_hz, &array)
+            .map_err(SettingsError::Rate)?;
         let frames_per_block = rate_hz as usize / 100;
         Ok(Self {
             frames_per_block,
             channels: channels as usize,
-            mono: vec![0.0; frames_per_block].into_boxed_slice(),
-            downmix: Downmix::new(channels as usize, &chosen),
-            resample,
-            high_pass: HighPass::new(high_pass_hz, BLOCK_RATE),
+            intake,
             echo: Engine::new(echo),
             gate: Gate::new(gate),
             near_end: NearEnd::new(near_end),
             gain: Gain::new(gain),
-            fresh: true,
             echo_reading: EchoReading::REST,
+            array_reading: ArrayReading::default(),
         })
     }
 
@@ -160,18 +188,11 @@ impl FrontEnd {
     /// If `frames` is not `frames_per_block() * channels` long.
     pub fn process(&mut self, frames: &[f32], far: &Block, out: &mut Block) -> Reading {
         assert_eq!(frames.len(), self.frames_per_block * self.channels, "not 10 ms of frames");
-        self.downmix.process(frames, &mut self.mono);
-        if std::mem::take(&mut self.fresh) {
-            // A card's DC offset must not arrive as a step: every filter starts as if it had always been there.
-            self.resample.prime(self.mono[0]);
-            self.high_pass.prime(self.mono[0]);
-        }
-        let mut mic = [0.0; BLOCK];
-        self.resample.process(&self.mono, &mut mic);
-        self.high_pass.process(&mut mic);
-        self.echo_reading = self.echo.process(far, &mic, out);
+        let (mut mic, mut far) = ([0.0; BLOCK], *far);
+        self.array_reading = self.intake.process(frames, &mut far, &mut mic);
+        self.echo_reading = self.echo.process(&far, &mic, out);
         let mut reading = self.gate.process(out);
-        reading.barge_in = self.near_end.process(far, &self.echo_reading, &reading);
+        reading.barge_in = self.near_end.process(&far, &self.echo_reading, &reading);
         self.gain.process(&reading, !self.echo_reading.active || self.echo_reading.near_end > 0.5, out);
         reading.gain_db = self.gain.gain_db();
         reading
@@ -188,16 +209,26 @@ impl FrontEnd {
         self.echo_reading
     }
 
+    /// What the microphones' stage said of the newest block.
+    pub fn array(&self) -> ArrayReading {
+        self.array_reading
+    }
+
+    /// What is wrong with a channel of the card, from 0.
+    pub fn fault(&self, channel: u32) -> Fault {
+        self.intake.fault(channel as usize)
+    }
+
     /// What the path adds between a sound and its place in the block, in ms.
     pub fn delay_ms(&self) -> f32 {
-        self.resample.delay_ms() + self.echo.delay_ms()
+        self.intake.delay_ms() + self.echo.delay_ms()
     }
 
     /// Starts afresh after an overrun or a reopened card. The gate keeps its noise floor and stays open if it
     /// was: the room is the same, and a person who was cut off is still speaking.
     pub fn reset(&mut self) {
         // `process` then starts every filter from the next frames.
-        self.fresh = true;
+        self.intake.reset();
         // Sound is missing: the echo may now come at another time.
         self.echo.realign();
     }

@@ -15,10 +15,10 @@
 //! Start reading at [`FrontEnd`]. The crate has no clock, no thread and no idea of what a conversation is.
 
 mod aec;
+mod array;
 mod asynchronous;
 mod clock;
 mod delay;
-
 mod downmix;
 mod duck;
 mod fade;
@@ -43,10 +43,12 @@ mod volume;
 mod synth;
 
 pub use aec::{EchoCanceller, EchoEngine, EchoReading, EchoSettings, Off};
+pub use array::{
+    ArrayReading, ArraySettings, Fault, Geometry, Health, Layout, MICROPHONES_MAX, PlaybackLoop, Scout,
+};
 pub use asynchronous::Asynchronous;
 pub use clock::ClockModel;
 pub use delay::{DelayFinder, Found};
-
 pub use downmix::Downmix;
 pub use duck::{Duck, DuckSettings};
 pub use fade::Fade;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::synth::{Random, at_level, pink, rms, speech, to_db, tone, tone_in};
-use crate::{BLOCK, from_i16, from_i16s, to_i16s};
+use crate::{BLOCK, Resampler, from_i16, from_i16s, to_i16s};
 
 fn settings(rate_hz: u32, channels: u32) -> FrontEndSettings {
     FrontEndSettings::bare(rate_hz, channels)
