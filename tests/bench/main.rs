@@ -6,6 +6,7 @@
 mod load;
 mod run;
 mod scenes;
+mod stages;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use table::Table;
 const USAGE: &str = "\
 cargo xtask bench [scene…] [--record] [--rounds N]
 
-  scenes: start talk answer idle open load size    (all by default)
+  scenes: start talk answer idle open stages load size    (all by default)
   --record   keep this run as the one to compare with (docs/benchmarks.json, docs/benchmarks.md)";
 
 fn main() -> ExitCode {

@@ -17,22 +17,23 @@ use crate::table::{Bar, Table};
 type Scene = fn(&Path, &mut Table) -> io::Result<()>;
 
 /// All scenes by name, in order.
-pub const ALL: [(&str, Scene); 7] = [
+pub const ALL: [(&str, Scene); 8] = [
     ("start", start),
     ("talk", talk),
     ("answer", answer),
     ("idle", idle),
     ("open", open),
+    ("stages", crate::stages::stages),
     ("load", load),
     ("size", size),
 ];
 
 /// A server whose times are exact also when both cores are busy.
-fn timed(script: Script) -> Options {
+pub fn timed(script: Script) -> Options {
     Options { realtime: true, ..Options::script(script) }
 }
 
-fn noise_turns(count: u64, ms: u64) -> Script {
+pub fn noise_turns(count: u64, ms: u64) -> Script {
     Script { turns: (0..count).map(|seed| Turn::noise(ms, seed + 1)).collect(), ..Script::default() }
 }
 
