@@ -5,6 +5,7 @@
 //! heading in docs/troubleshooting.md.
 
 mod board;
+mod echo;
 mod network;
 mod service;
 mod sound;
@@ -91,6 +92,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "key", limit: SHORT, run: service::key },
     Check { name: "microphone", limit: DEVICE, run: sound::microphone },
     Check { name: "speaker", limit: DEVICE, run: sound::speaker },
+    Check { name: "echo", limit: SHORT, run: echo::echo },
     Check { name: "button", limit: DEVICE, run: board::button },
     Check { name: "light", limit: DEVICE, run: board::light },
     Check { name: "groups", limit: SHORT, run: board::groups },

@@ -6,7 +6,7 @@ use pressel_hal::alsa::{Direction, Holder, holder};
 use pressel_hal::{Microphone, Wait, Wake};
 
 use super::board::device_hint;
-use super::{Finding, Ground};
+use super::{Class, Finding, Ground};
 use crate::status::DeviceStatus;
 use crate::world::World;
 
@@ -18,7 +18,9 @@ const DEAD: Duration = Duration::from_secs(2);
 pub(super) fn microphone(ground: &Ground) -> Finding {
     let Some(config) = ground.config() else { return Finding::skip("the configuration has mistakes") };
     if let Some(status) = ground.status() {
-        return from_daemon(&status.microphone, || holder(&status.microphone.device, Direction::Capture));
+        let holder = || holder(&status.microphone.device, Direction::Capture);
+        let found = from_daemon(&status.microphone, holder);
+        return without_dead_channels(found, &status.levels.dead_channels);
     }
     let device = &config.capture.device;
     let mut open = World::real(config, &config.sound()).microphone;
@@ -65,6 +67,16 @@ fn from_daemon(side: &DeviceStatus, holder: impl FnOnce() -> Option<Holder>) -> 
             }
         }
     }
+}
+
+/// Nothing to complain of is only what has no dead channel.
+fn without_dead_channels(found: Finding, dead: &[u32]) -> Finding {
+    if dead.is_empty() || found.class != Class::Ok {
+        return found;
+    }
+    let list: Vec<String> = dead.iter().map(u32::to_string).collect();
+    let text = format!("{}, dead or stuck channels: {}", found.text, list.join(", "));
+    Finding::warn(text, "they are left out; name those to use in [capture] use_channels")
 }
 
 /// What came in.
@@ -126,7 +138,6 @@ fn judge(what: &str, heard: &Heard) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Class;
     use super::*;
     use pressel_hal::{Captured, Error, ErrorKind, Format, SampleFormat, Timing};
 
