@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! capture    frames → downmix → resample → high_pass → aec → gate, near_end → gain → block  (written down in front_end.rs)
-//! playback   answer → resample → duck → volume → fade → mix → limiter → frames  (put together by whoever plays)
+//! playback   answer → resample → equalizer → fade → duck → mix → volume → limiter → frames  (put together by whoever
+//!            plays; conceal makes up for what is missing)
 //! ```
 //!
 //! A stage is a struct with `new(settings)`, `process(…)` and `reset()`. Samples are `f32` with full scale at
@@ -18,9 +19,11 @@ mod aec;
 mod array;
 mod asynchronous;
 mod clock;
+mod conceal;
 mod delay;
 mod downmix;
 mod duck;
+mod equalizer;
 mod fade;
 mod front_end;
 mod gain;
@@ -48,9 +51,11 @@ pub use array::{
 };
 pub use asynchronous::Asynchronous;
 pub use clock::ClockModel;
+pub use conceal::Conceal;
 pub use delay::{DelayFinder, Found};
 pub use downmix::Downmix;
 pub use duck::{Duck, DuckSettings};
+pub use equalizer::{BANDS_MAX, Band, BandKind, Equalizer};
 pub use fade::Fade;
 pub use front_end::{FrontEnd, FrontEndSettings, SettingsError};
 pub use gain::{Gain, GainSettings};
