@@ -50,6 +50,16 @@ table! {
         fade_ms: u32 = 3u32, whole(1, 50);
         /// Volume.
         volume_percent: u32 = 100u32, whole(0, 100);
+        /// No sample leaves beyond this.
+        limit_dbfs: f32 = 0.0, real(-24.0, 0.0);
+        /// Filters for the loudspeaker.
+        eq: String = "", Rule::Text { empty: true, check: Some(super::filters::check) };
+        /// What a speaker that says nothing is given.
+        keep_awake: KeepAwake = KeepAwake::Silence, Rule::Words(KeepAwake::WORDS);
+        /// Does a sound that breaks off fade out?
+        conceal: bool = true, SWITCH;
+        /// After an answer has run dry the next one waits for so much sound at most; 0 = never.
+        jitter_max_ms: u32 = 400u32, whole(0, 2000);
         /// Answer sound kept.
         queue_max_s: u32 = 120u32, whole(10, 600);
     }
@@ -62,6 +72,18 @@ words! {
         Auto = "auto",
         /// Never; the ring is kept shallow.
         Off = "off",
+    }
+}
+
+words! {
+    /// What a speaker that says nothing is given, so that its amplifier stays awake.
+    KeepAwake {
+        /// The driver's silence.
+        Silence = "silence",
+        /// Zeros, written.
+        Zeros = "zeros",
+        /// Noise of the last bit.
+        Dither = "dither",
     }
 }
 

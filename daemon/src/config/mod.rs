@@ -5,6 +5,7 @@
 //! `across`.
 
 mod across;
+mod filters;
 mod hardware;
 mod load;
 mod mistake;

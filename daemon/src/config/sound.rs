@@ -2,7 +2,7 @@
 
 use pressel_dsp::{EchoSettings, GainSettings, GateSettings, NearEndSettings};
 
-use super::{BargeInPolicy, Config, EchoEngine, Rewind};
+use super::{BargeInPolicy, Config, EchoEngine, KeepAwake, Rewind, filters};
 use crate::sound::{CaptureSettings, PlaybackSettings, SoundSettings};
 
 impl Config {
@@ -33,6 +33,16 @@ impl Config {
                 fade_ms: playback.fade_ms,
                 soft_start: true,
                 volume_percent: playback.volume_percent,
+                limit_dbfs: playback.limit_dbfs,
+                // A text that is not read has been refused before.
+                eq: filters::bands(&playback.eq).unwrap_or_default(),
+                keep_awake: match playback.keep_awake {
+                    KeepAwake::Silence => crate::sound::KeepAwake::Silence,
+                    KeepAwake::Zeros => crate::sound::KeepAwake::Zeros,
+                    KeepAwake::Dither => crate::sound::KeepAwake::Dither,
+                },
+                conceal: playback.conceal,
+                jitter_max_ms: playback.jitter_max_ms,
                 queue_max_s: playback.queue_max_s,
             },
             echo: EchoSettings {

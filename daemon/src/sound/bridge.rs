@@ -23,6 +23,7 @@ use super::device::{DeviceNews, OpenMicrophone, OpenSpeaker, Side, Thread};
 use super::facts::Facts;
 use super::far::{self, FarReader};
 use super::feed::{Fed, Feed};
+use super::jitter::JitterBuffer;
 use super::outlet::{Captured, QUEUE};
 use super::playback::{NOTES, Note, Orders, Playback};
 use super::rate::{self, AnswerRate};
@@ -81,6 +82,7 @@ pub struct Sound {
     queue_max_samples: u64,
     local_number: u32,
     answer_rate: AnswerRate,
+    jitter: JitterBuffer,
 }
 
 /// A queue that lives as long as the program: the daemon starts sound once.
@@ -172,6 +174,7 @@ impl Sound {
             queued_samples: 0,
             local_number: 0,
             answer_rate: AnswerRate::default(),
+            jitter: JitterBuffer::new(settings.playback.jitter_max_ms, Instant::now()),
             owed_command: None,
             chunk: Chunk::default(),
             spent: [answer_spent, local_spent],
@@ -215,6 +218,24 @@ impl Sound {
         if samples.is_empty() {
             return 0;
         }
+        if u64::from(turn) < self.orders.cut_below.load(Ordering::Relaxed) {
+            return self.enqueue(turn, samples); // the thread throws it away, and counts it
+        }
+        self.jitter.arrived(turn, samples, Instant::now());
+        self.enqueue_released()
+    }
+
+    /// Queues what has waited long enough.
+    fn enqueue_released(&mut self) -> usize {
+        let mut dropped = 0;
+        while let Some((turn, samples)) = self.jitter.pop() {
+            dropped += self.enqueue(turn, samples);
+        }
+        self.facts.playback.jitter_ms.store(self.jitter.depth().as_millis() as u32, Ordering::Relaxed);
+        dropped
+    }
+
+    fn enqueue(&mut self, turn: u32, samples: Vec<i16>) -> usize {
         let waiting = self.queued_samples - self.facts.playback.taken_samples.load(Ordering::Relaxed);
         let len = samples.len() as u64;
         let fits = waiting + len <= self.queue_max_samples && self.answer.slots() > ENDS;
@@ -229,6 +250,8 @@ impl Sound {
 
     /// Nothing more comes for this turn: `Drained` is reported when it has been heard.
     pub fn end_of_turn(&mut self, turn: u32) {
+        self.jitter.ended(turn, Instant::now());
+        self.enqueue_released();
         // Slots are kept for ends; without one the thread has not turned for a hundred turns.
         let _ = self.answer.push(Fed::End { turn });
         self.feed_hungry();
@@ -237,6 +260,8 @@ impl Sound {
     /// Silences all turns up to this one, at once.
     pub fn flush(&mut self, turn: u32) {
         self.orders.cut_below.fetch_max(u64::from(turn) + 1, Ordering::AcqRel);
+        let held = self.jitter.flush(turn, Instant::now());
+        self.facts.playback.dropped_samples.fetch_add(held, Ordering::Relaxed);
         self.playback_wake.signal();
     }
 
@@ -276,13 +301,23 @@ impl Sound {
             if let Some(event) = self.poll() {
                 return event;
             }
-            match self.from_threads.readable().await {
-                Ok(mut ready) => {
-                    ready.get_inner().take();
-                    ready.clear_ready();
+            let release_at = self.jitter.release_at();
+            let released = async {
+                match release_at {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
                 }
-                // The runtime is going down.
-                Err(_) => std::future::pending().await,
+            };
+            tokio::select! {
+                ready = self.from_threads.readable() => match ready {
+                    Ok(mut ready) => {
+                        ready.get_inner().take();
+                        ready.clear_ready();
+                    }
+                    // The runtime is going down.
+                    Err(_) => std::future::pending().await,
+                },
+                () = released => {}
             }
         }
     }
@@ -293,6 +328,10 @@ impl Sound {
             self.listen(command);
         }
         self.free_spent();
+        if self.jitter.release_at().is_some() {
+            self.jitter.due(Instant::now());
+            self.enqueue_released();
+        }
         if let Some(note) = self.notes.dequeue() {
             let now = Instant::now();
             let (input, at) = match note {

@@ -104,6 +104,8 @@ pub struct PlaybackFacts {
     pub xruns: AtomicU64,
     /// The network was late: an answer went on after a silence that was not in it.
     pub starved: AtomicU64,
+    /// The wait of the next answer's beginning, in ms: grown when one starved.
+    pub jitter_ms: AtomicU32,
     /// A first sound or a flush came so late that the DAC had passed the place meant for it.
     pub late: AtomicU64,
     /// Times the thread woke up.

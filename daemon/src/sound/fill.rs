@@ -8,6 +8,7 @@ use pressel_hal::{Error, ErrorKind, Playhead};
 use super::feed::Feed;
 use super::playback::Playback;
 use super::player::{PIECE, Player, push};
+use super::settings::KeepAwake;
 use super::source::{Mark, MarkKind, Source};
 
 /// A card that is to play and does not move for this long is taken for lost.
@@ -17,7 +18,7 @@ impl Player {
     /// Converts the answer up to `until`.
     pub(super) fn render(&mut self, until: u64, with: &mut Playback) {
         let (marks, began) = (&mut with.marks, &mut self.began);
-        self.answer.render(until, &mut with.answer, |mark| {
+        self.answer.render(until, &mut with.answer, &self.fade, |mark| {
             if mark.kind == MarkKind::Started {
                 *began = mark.position;
             }
@@ -41,6 +42,14 @@ impl Player {
             // The rest of a fade, after a silence: nobody should hear it.
             self.answer.track.place(self.written);
         }
+        if dry {
+            self.answer.forget_made_up(self.written);
+        } else if self.answer.is_made_up() && self.answer.has_more(&mut with.answer) {
+            self.seek()?;
+            if self.answer.take_up(self.written) {
+                with.facts.playback.starved.fetch_add(1, Ordering::Relaxed);
+            }
+        }
         let begins = |source: &Source, feed: &mut Feed| {
             (dry && (source.track.end() > self.written || source.has_more(feed)))
                 || (source.track.end() < self.written && source.has_more(feed))
@@ -56,6 +65,7 @@ impl Player {
             self.seek()?;
             if answer {
                 self.answer.begin(dry, before, self.written);
+                self.answer.take_up_after_silence(self.written);
                 let late = |mark: &&mut Mark| {
                     dry && mark.position >= before + u64::from(mark.kind == MarkKind::Drained)
                 };
@@ -71,6 +81,14 @@ impl Player {
         } else if dry {
             self.written = playhead.written;
         }
+        if self.breaks_off_at(playhead, with).is_some_and(|at| at <= playhead.played) {
+            if self.written > self.answer.track.end() {
+                self.seek()?; // there is silence already, or something else sounds
+            }
+            if let Some(conceal) = &mut self.conceal {
+                self.answer.conceal(&mut conceal.stage, &mut conceal.history, &mut conceal.made_up);
+            }
+        }
         let first = self.written;
         if !self.compose(playhead.played + self.depth, with)? {
             return Ok(playhead);
@@ -85,6 +103,7 @@ impl Player {
     /// Writes up to `limit`: the sources' sound, and silence over what is not meant any more. True if it wrote.
     fn compose(&mut self, limit: u64, with: &mut Playback) -> Result<bool, Error> {
         let first = self.written;
+        let awake = self.keep_awake != KeepAwake::Silence;
         self.more = false;
         loop {
             let until = limit.min(self.written + PIECE as u64);
@@ -93,11 +112,12 @@ impl Player {
                 self.render(until, with);
             }
             if self.local.track.end() >= self.written {
-                self.local.render(until, &mut with.local, |_| {});
+                self.local.render(until, &mut with.local, &self.fade, |_| {});
             }
-            let end = self.answer.track.end().max(self.local.track.end()).max(self.dirty);
+            let sound = self.answer.track.end().max(self.local.track.end()).max(self.dirty);
+            let end = if awake { limit.max(sound) } else { sound };
             if until <= self.written {
-                self.more = end > self.written || self.has_more(with);
+                self.more = awake || end > self.written || self.has_more(with);
                 break;
             }
             if end <= self.written {
@@ -106,10 +126,18 @@ impl Player {
             let n = (end.min(until) - self.written) as usize;
             let mut mono = [0.0; PIECE];
             let mono = &mut mono[..n];
-            self.answer.track.add_to(self.written, mono);
-            self.loudness.duck(self.written, mono);
-            self.local.track.add_to(self.written, mono);
-            self.loudness.volume(self.written, mono);
+            let Player { answer, local, loudness, limit, .. } = self;
+            let mix = |position, mono: &mut [f32]| {
+                answer.track.add_to(position, mono);
+                loudness.duck(position, mono);
+                local.track.add_to(position, mono);
+                loudness.volume(position, mono);
+            };
+            mix(self.written, mono);
+            limit.process(self.written, mono, mix);
+            if self.keep_awake == KeepAwake::Dither {
+                dither(self.written, mono);
+            }
             for (frame, &sample) in self.frames.chunks_exact_mut(self.channels).zip(&*mono) {
                 frame.fill(sample);
             }
@@ -134,5 +162,16 @@ impl Player {
             return Err(Error::new(ErrorKind::Lost, "playback: the card has not moved for 3 s"));
         }
         Ok(())
+    }
+}
+
+/// Adds noise of the last bit of 16, triangular, the same at the same frame.
+fn dither(position: u64, samples: &mut [f32]) {
+    for (at, sample) in (position..).zip(samples) {
+        // A multiplication whose upper bits are as good as random.
+        let bits = (at ^ (at >> 29)).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let bits = (bits ^ (bits >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let (a, b) = ((bits >> 48) as f32, (bits >> 32 & 0xffff) as f32);
+        *sample += (a - b) / 65_536.0 / 32_768.0;
     }
 }

@@ -4,13 +4,14 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use heapless::Deque;
-use pressel_dsp::Fade;
+use pressel_dsp::{Conceal, Fade};
 use pressel_hal::{Error, ErrorKind, Playhead, Speaker, Wake};
 
 use super::device::Thread;
+use super::limit::Limit;
 use super::loudness::Loudness;
 use super::playback::{MARKS, Orders, Playback, duration, when};
-use super::settings::PlaybackSettings;
+use super::settings::{KeepAwake, PlaybackSettings};
 use super::source::{Mark, MarkKind, Source};
 
 /// Frames composed at once.
@@ -20,6 +21,21 @@ const LOOK_UP: Duration = Duration::from_secs(2);
 /// The ring is filled up again when it has so much room, at most. As often the far end learns where the DAC is: no
 /// longer than 100 ms ago while something sounds, a period that the card lets pass included.
 const STEP_MS: u32 = 85;
+
+/// A sound that is about to break off is made to end softly so long before it does: late enough that what still comes
+/// in time costs nothing, and early enough for a thread that is late.
+const CONCEAL_AHEAD_MS: u32 = 20;
+/// And where nothing can be taken back: what comes then is heard after it.
+const CONCEAL_AHEAD_SHALLOW_MS: u32 = 6;
+
+/// What makes up for missing sound, and its memory.
+pub(super) struct Concealment {
+    pub(super) stage: Conceal,
+    pub(super) history: Box<[f32]>,
+    pub(super) made_up: Box<[f32]>,
+    /// Frames before the end of the sound.
+    ahead: u64,
+}
 
 /// An open speaker.
 pub(super) struct Player {
@@ -34,6 +50,9 @@ pub(super) struct Player {
     /// Room in the ring that is worth a wake-up.
     pub(super) refill_at: usize,
     pub(super) fade: Fade,
+    pub(super) conceal: Option<Concealment>,
+    pub(super) limit: Limit,
+    pub(super) keep_awake: KeepAwake,
     pub(super) loudness: Loudness,
     /// The volume that was ordered, as in [`Orders`].
     pub(super) ordered: u32,
@@ -57,6 +76,14 @@ pub(super) struct Player {
     pub(super) moved: Playhead,
 }
 
+impl Concealment {
+    fn new(rate_hz: u32, ahead: u64) -> Self {
+        let stage = Conceal::new(rate_hz);
+        let (history, made_up) = (vec![0.0; stage.history_frames()], vec![0.0; stage.frames_max()]);
+        Concealment { stage, history: history.into(), made_up: made_up.into(), ahead }
+    }
+}
+
 impl Player {
     pub(super) fn new(
         mut speaker: Box<dyn Speaker>,
@@ -71,10 +98,14 @@ impl Player {
         let depth = if rewinds { ring } else { ring.min(frames(settings.shallow_ms)) };
         let step = (depth / 2).min(frames(STEP_MS));
         let fade = Fade::new(frames(settings.fade_ms));
-        // The ring, and what a flush that takes nothing back renders beyond it.
-        let track = ring + fade.frames() + 2 * PIECE;
+        let ahead = if rewinds { CONCEAL_AHEAD_MS } else { CONCEAL_AHEAD_SHALLOW_MS };
+        let conceal = settings.conceal.then(|| Concealment::new(rate_hz, frames(ahead) as u64));
+        let made_up = conceal.as_ref().map_or(0, |conceal| conceal.made_up.len());
+        // The ring, and what is rendered beyond it: by a flush that takes nothing back, or for want of sound.
+        let track = ring + fade.frames() + made_up + 2 * PIECE;
         let source = || {
-            Source::new(rate_hz, track).map_err(|error| Error::new(ErrorKind::Unsupported, error.to_string()))
+            Source::new(rate_hz, track, &settings.eq)
+                .map_err(|error| Error::new(ErrorKind::Unsupported, error.to_string()))
         };
         let playhead = speaker.playhead()?;
         let ordered = orders.volume.load(Ordering::Acquire);
@@ -86,6 +117,9 @@ impl Player {
             depth: depth as u64,
             refill_at: ring - depth + step,
             fade,
+            conceal,
+            limit: Limit::new(settings.limit_dbfs, rate_hz, playhead.written),
+            keep_awake: settings.keep_awake,
             loudness: Loudness::new(f32::from_bits(ordered), settings.soft_start, playhead.written, rate_hz),
             ordered,
             ducked: false,
@@ -150,14 +184,23 @@ impl Player {
 
     /// How long to wait at most: until the next mark is due, and while something sounds not so long that nobody
     /// knows where the DAC is.
-    fn patience(&self, playhead: Playhead, with: &Playback) -> Duration {
+    fn patience(&self, playhead: Playhead, with: &mut Playback) -> Duration {
         // While there is more to write, the ring's room wakes the thread.
         let ends = !self.more && self.written > playhead.played;
         let look_up = if ends { Duration::from_millis(STEP_MS.into()) } else { LOOK_UP };
-        let Some(mark) = with.marks.front() else { return look_up };
-        let left = when(mark.position, playhead, self.rate_hz).saturating_duration_since(Instant::now());
+        let breaks_off_at = self.breaks_off_at(playhead, with);
+        let next = with.marks.front().map(|mark| mark.position).into_iter().chain(breaks_off_at).min();
+        let Some(position) = next else { return look_up };
+        let left = when(position, playhead, self.rate_hz).saturating_duration_since(Instant::now());
         // A card whose position moves in steps may need another look.
         left.clamp(Duration::from_millis(1), look_up)
+    }
+
+    /// When the DAC is here, something must be made up, because the answer ends in the middle of a turn.
+    pub(super) fn breaks_off_at(&self, playhead: Playhead, with: &mut Playback) -> Option<u64> {
+        let (end, ahead) = (self.answer.track.end(), self.conceal.as_ref()?.ahead);
+        let sounds = end > playhead.played && self.answer.track.sounds_before(end);
+        (sounds && self.answer.breaks_off(&mut with.answer)).then(|| end.saturating_sub(ahead))
     }
 
     /// Does at once what does not wait in a queue.

@@ -17,29 +17,33 @@ use super::player::Player;
 use super::settings::PlaybackSettings;
 
 /// So that a frame is a sample of the answer.
-const RATE: u32 = 24_000;
+pub(super) const RATE: u32 = 24_000;
 /// 200 ms.
-const RING: usize = 4_800;
+pub(super) const RING: usize = 4_800;
 /// 2 ms.
-const LEAD: usize = 48;
+pub(super) const LEAD: usize = 48;
 /// 5 ms.
-const FADE: usize = 120;
+pub(super) const FADE: usize = 120;
 
-struct Rig {
-    card: CrankSpeaker,
-    player: Player,
+pub(super) struct Rig {
+    pub(super) card: CrankSpeaker,
+    pub(super) player: Player,
     with: Playback,
     answer: rtrb::Producer<Fed>,
-    local: rtrb::Producer<Fed>,
+    pub(super) local: rtrb::Producer<Fed>,
     notes: Consumer<'static, Note, NOTES>,
-    facts: Arc<Facts>,
+    pub(super) facts: Arc<Facts>,
     far: FarReader,
     /// Up to here the far end was compared with the card.
     compared: u64,
 }
 
 impl Rig {
-    fn new(can_rewind: bool) -> Rig {
+    pub(super) fn new(can_rewind: bool) -> Rig {
+        Rig::with(can_rewind, |_| {})
+    }
+
+    pub(super) fn with(can_rewind: bool, change: impl FnOnce(&mut PlaybackSettings)) -> Rig {
         let card = CrankSpeaker::new(RATE, RING, can_rewind);
         let facts = Arc::new(Facts::default());
         let orders = Arc::new(Orders {
@@ -48,13 +52,15 @@ impl Rig {
             ducked: AtomicBool::new(false),
             hungry: AtomicBool::new(true),
         });
-        let settings = PlaybackSettings {
+        let mut settings = PlaybackSettings {
             rate_hz: RATE,
             lead_ms: 2,
             fade_ms: 5,
             soft_start: false,
+            conceal: false,
             ..PlaybackSettings::default()
         };
+        change(&mut settings);
         let feed = || {
             let (producer, consumer) = rtrb::RingBuffer::new(1_000);
             let (spent, _) = rtrb::RingBuffer::new(2_000);
@@ -71,16 +77,16 @@ impl Rig {
         Rig { card, player, with, answer, local, notes, facts, far, compared: 0 }
     }
 
-    fn say(&mut self, turn: u32, samples: &[i16]) {
+    pub(super) fn say(&mut self, turn: u32, samples: &[i16]) {
         let samples = samples.into();
         self.answer.push(Fed::Sound { turn, samples }).ok().unwrap();
     }
 
-    fn end(&mut self, turn: u32) {
+    pub(super) fn end(&mut self, turn: u32) {
         self.answer.push(Fed::End { turn }).ok().unwrap();
     }
 
-    fn flush(&mut self, turn: u32) {
+    pub(super) fn flush(&mut self, turn: u32) {
         self.with.orders.cut_below.fetch_max(u64::from(turn) + 1, Ordering::AcqRel);
         self.turn();
     }
@@ -91,7 +97,7 @@ impl Rig {
     }
 
     /// One turn of the thread's loop. After it the far end is, up to the DAC, what the card has played.
-    fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         self.player.turn(&mut self.with, &Wake::new()).unwrap();
         let clock = self.far.clock().unwrap();
         let played = self.card.heard_from(self.compared, clock.position);
@@ -105,7 +111,7 @@ impl Rig {
     }
 
     /// Time passes, in steps after each of which the thread turns.
-    fn pass(&mut self, frames: u64, step: u64) {
+    pub(super) fn pass(&mut self, frames: u64, step: u64) {
         let mut left = frames;
         while left > 0 {
             let step = step.min(left);
@@ -115,7 +121,7 @@ impl Rig {
         }
     }
 
-    fn notes(&mut self) -> Vec<&'static str> {
+    pub(super) fn notes(&mut self) -> Vec<&'static str> {
         std::iter::from_fn(|| self.notes.dequeue())
             .map(|note| match note {
                 Note::Started { .. } => "started",
@@ -126,7 +132,7 @@ impl Rig {
             .collect()
     }
 
-    fn sounding(&self) -> Vec<f32> {
+    pub(super) fn sounding(&self) -> Vec<f32> {
         self.card.heard().into_iter().filter(|&sample| sample != 0.0).collect()
     }
 }
@@ -136,7 +142,7 @@ fn sound(from: i16, samples: usize) -> Vec<i16> {
     (0..samples as i16).map(|n| from + n).collect()
 }
 
-fn floats(samples: &[i16]) -> Vec<f32> {
+pub(super) fn floats(samples: &[i16]) -> Vec<f32> {
     samples.iter().map(|&sample| from_i16(sample)).collect()
 }
 

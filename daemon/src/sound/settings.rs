@@ -1,6 +1,6 @@
 //! What the sound threads are told once. Field names are those of the configuration.
 
-use pressel_dsp::{EchoSettings, GainSettings, GateSettings, NearEndSettings};
+use pressel_dsp::{Band, EchoSettings, GainSettings, GateSettings, NearEndSettings};
 use pressel_hal::StreamRequest;
 
 /// Everything about sound.
@@ -113,8 +113,30 @@ pub struct PlaybackSettings {
     pub soft_start: bool,
     /// 0 to 100.
     pub volume_percent: u32,
+    /// After an answer has run dry the next one waits for so much sound at most, in ms; 0 = never.
+    pub jitter_max_ms: u32,
+    /// Whether a sound that breaks off for want of more fades out.
+    pub conceal: bool,
+    /// What is kept going while nothing sounds.
+    pub keep_awake: KeepAwake,
+    /// No sample leaves beyond this, in dBFS.
+    pub limit_dbfs: f32,
+    /// Filters in the way of all sound, in their order.
+    pub eq: Vec<Band>,
     /// Answer sound kept, in s.
     pub queue_max_s: u32,
+}
+
+/// What a speaker that says nothing is given, so that its amplifier stays awake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeepAwake {
+    /// What costs nothing: the card's clock runs on, and the driver plays silence. Where only libasound's plugins know
+    /// the card, the stream stops with the last sound.
+    Silence,
+    /// Zeros, written, so that plugins keep the clock running too.
+    Zeros,
+    /// Noise of the last bit, for converters and amplifiers that mute when they see zeros.
+    Dither,
 }
 
 impl Default for PlaybackSettings {
@@ -131,6 +153,11 @@ impl Default for PlaybackSettings {
             fade_ms: 3,
             soft_start: true,
             volume_percent: 100,
+            jitter_max_ms: 400,
+            conceal: true,
+            keep_awake: KeepAwake::Silence,
+            limit_dbfs: 0.0,
+            eq: Vec::new(),
             queue_max_s: 120,
         }
     }

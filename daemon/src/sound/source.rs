@@ -1,7 +1,7 @@
 //! One source of sound for the speaker's thread: chunks of 24 kHz from the main loop become a [`Track`] at the
 //! card's rate. Chunks are taken and handed back without being freed here.
 
-use pressel_dsp::{RateError, Resampler, from_i16s};
+use pressel_dsp::{Band, Conceal, Equalizer, Fade, RateError, Resampler, from_i16s};
 
 use super::feed::{Fed, Feed};
 use super::track::Track;
@@ -33,6 +33,11 @@ pub(super) enum MarkKind {
 pub(super) struct Source {
     pub(super) track: Track,
     resample: Resampler,
+    equalizer: Equalizer,
+    /// What came after here is made up, because the sound broke off.
+    made_up_from: Option<u64>,
+    /// It comes back here, fading in, over what was made up until there.
+    returns: Option<(u64, u64)>,
     /// The turn that is being converted.
     turn: Option<u32>,
     /// Its end is known: told when its last frame is there.
@@ -48,10 +53,13 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(rate_hz: u32, track_frames: usize) -> Result<Self, RateError> {
+    pub(super) fn new(rate_hz: u32, track_frames: usize, eq: &[Band]) -> Result<Self, RateError> {
         Ok(Source {
             track: Track::new(track_frames),
             resample: Resampler::aligned(QUEUE_RATE, rate_hz)?,
+            equalizer: Equalizer::new(eq, rate_hz),
+            made_up_from: None,
+            returns: None,
             turn: None,
             ends: false,
             tail: 0,
@@ -85,20 +93,76 @@ impl Source {
     pub(super) fn begin(&mut self, passed: bool, before: u64, now: u64) {
         if passed && self.track.end() > before {
             self.track.shift(now - before);
+            self.returns = self.returns.map(|(from, old_end)| (from + now - before, old_end));
         } else if passed || self.track.end() < now {
             self.track.place(now);
         }
     }
 
+    /// Whether it is in the middle of a turn whose sound has run out, and nobody has made up for it yet.
+    pub(super) fn breaks_off(&self, feed: &mut Feed) -> bool {
+        self.turn.is_some() && self.made_up_from.is_none() && !self.has_more(feed)
+    }
+
+    /// Lets the sound end softly, for want of more.
+    pub(super) fn conceal(&mut self, conceal: &mut Conceal, history: &mut [f32], out: &mut [f32]) {
+        let end = self.track.end();
+        history.fill(0.0);
+        let missing = (history.len() as u64).saturating_sub(end) as usize;
+        self.track.add_to(end.saturating_sub(history.len() as u64), &mut history[missing..]);
+        let frames = conceal.process(history, out);
+        self.track.push(&out[..frames]);
+        self.made_up_from = Some(end);
+    }
+
+    /// Whether what is at the end of the track is made up.
+    pub(super) fn is_made_up(&self) -> bool {
+        self.made_up_from.is_some()
+    }
+
+    /// There is more after all, and the next write sets frame `now`: it goes on where the sound broke off, or fades in
+    /// over what was made up. True if something of that was heard.
+    pub(super) fn take_up(&mut self, now: u64) -> bool {
+        let Some(from) = self.made_up_from.take() else { return false };
+        let old_end = self.track.end();
+        self.track.truncate(now.max(from));
+        if now > from {
+            self.returns = Some((now, old_end));
+        }
+        from < now && now <= old_end
+    }
+
+    /// There is more after all, after a silence: it fades in at `now`.
+    pub(super) fn take_up_after_silence(&mut self, now: u64) {
+        if self.made_up_from.take().is_some() {
+            self.returns = Some((now, now));
+        }
+    }
+
+    /// What was made up for a sound that has ended is not to be heard later than meant.
+    pub(super) fn forget_made_up(&mut self, written: u64) {
+        if let Some(from) = self.made_up_from {
+            self.track.truncate(written.max(from));
+        }
+    }
+
     /// Converts until the track reaches `until` or nothing is left; marks go to `mark`.
-    pub(super) fn render(&mut self, until: u64, feed: &mut Feed, mut mark: impl FnMut(Mark)) {
+    pub(super) fn render(&mut self, until: u64, feed: &mut Feed, fade: &Fade, mut mark: impl FnMut(Mark)) {
         let mut out = [0.0; PIECE];
         while self.track.end() < until {
             let room = (until - self.track.end()).min(PIECE as u64) as usize;
             let input = &self.input[self.input_from..self.input_to];
             let (consumed, produced) = self.resample.process(input, &mut out[..room]);
             self.input_from += consumed;
-            self.track.push(&out[..produced]);
+            let out = &mut out[..produced];
+            self.equalizer.process(out);
+            match self.returns {
+                Some((from, old_end)) if self.track.end() < from + fade.frames() as u64 => {
+                    let offset = self.track.end().saturating_sub(from) as usize;
+                    self.track.push_over(out, fade, offset, old_end);
+                }
+                _ => self.track.push(out),
+            }
             // A full `out` may leave frames in the resampler that need no more input.
             if produced < room && self.input_from == self.input_to && !self.refill(feed, &mut mark) {
                 return;
@@ -168,6 +232,7 @@ impl Source {
     fn close(&mut self, mark: &mut impl FnMut(Mark)) {
         self.closing = false;
         self.resample.reset();
+        self.equalizer.reset();
         if let (Some(turn), true) = (self.turn.take(), std::mem::take(&mut self.ends)) {
             mark(Mark { position: self.track.end(), turn, kind: MarkKind::Drained });
         }
@@ -182,7 +247,9 @@ impl Source {
         self.turn = None;
         self.ends = false;
         self.closing = false;
+        (self.made_up_from, self.returns) = (None, None);
         self.resample.reset();
+        self.equalizer.reset();
     }
 }
 
@@ -223,10 +290,12 @@ mod tests {
                 }
                 queue.push(Fed::End { turn }).ok().unwrap();
             }
-            let mut source = Source::new(rate_hz, 8_192).unwrap();
+            let mut source = Source::new(rate_hz, 8_192, &[]).unwrap();
             let mut marks = Vec::new();
             for step in 1..200 {
-                source.render(step * 53, &mut feed, |mark| marks.push((mark.kind, mark.turn, mark.position)));
+                source.render(step * 53, &mut feed, &Fade::new(10), |mark| {
+                    marks.push((mark.kind, mark.turn, mark.position))
+                });
             }
             let meant: Vec<Vec<f32>> = turns.iter().map(|samples| whole(samples, rate_hz)).collect();
             let mut heard = vec![0.0; source.track.end() as usize];
@@ -249,8 +318,8 @@ mod tests {
         for turn in [1, 1, 2, 3] {
             queue.push(Fed::Sound { turn, samples: tone(100).into() }).ok().unwrap();
         }
-        let mut source = Source::new(QUEUE_RATE, 1_024).unwrap();
-        source.render(150, &mut feed, |_| {});
+        let mut source = Source::new(QUEUE_RATE, 1_024, &[]).unwrap();
+        source.render(150, &mut feed, &Fade::new(10), |_| {});
         assert_eq!(back.slots(), 2, "converted in pieces of 256");
         feed.cut_below = 3;
         source.abandon(&mut feed);

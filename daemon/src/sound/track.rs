@@ -49,6 +49,16 @@ impl Track {
         self.start = self.start.max(self.end.saturating_sub(self.ring.len() as u64));
     }
 
+    /// As [`Track::push`], fading in over what lay there: frame `offset` of the fade is the first, and up to `old_end`
+    /// something else had been there, which fades out.
+    pub(super) fn push_over(&mut self, samples: &[f32], fade: &Fade, offset: usize, old_end: u64) {
+        for (n, &sample) in (offset..).zip(samples) {
+            let old =
+                if self.end < old_end { self.ring[self.slot(self.end)] * fade.gain_out(n) } else { 0.0 };
+            self.push(&[sample * fade.gain_in(n) + old]);
+        }
+    }
+
     /// Adds what sounds from `position` on to `out`.
     pub(super) fn add_to(&self, position: u64, out: &mut [f32]) {
         let from = position.max(self.start);
