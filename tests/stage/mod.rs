@@ -122,6 +122,8 @@ impl Stage {
             Some(loopback) => (loopback.microphone(), loopback.speaker(), aloop::PLAYBACK),
             None => ("pressel_mic".into(), "pressel_speaker".into(), ""),
         };
+        // What is made up for missing sound is nothing that samples can be compared with.
+        let conceal = if setting.playback.contains("conceal") { "" } else { "conceal = false\n" };
         let server = FakeGemini::spawn_thread(setting.server)?;
         let ca = folder.join("ca.pem");
         server.write_ca(&ca)?;
@@ -138,7 +140,7 @@ impl Stage {
             capture = setting.capture,
             spk_rate = rates.1,
             spk_channels = channels.1,
-            playback = playback.to_owned() + &setting.playback,
+            playback = playback.to_owned() + conceal + &setting.playback,
             control = folder.join("control").display(),
             stages = setting.stages,
             config = setting.config,

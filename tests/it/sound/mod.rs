@@ -130,5 +130,6 @@ fn settings() -> SoundSettings {
     settings.playback.device = "pressel_speaker".into();
     settings.playback.rate_hz = 24_000;
     settings.playback.soft_start = false;
+    settings.playback.conceal = false;
     settings
 }
