@@ -68,8 +68,8 @@ impl Gain {
         } else {
             GainSettings::default().target_dbfs
         };
-        // `max` first: what is not a number is then no boost at all
-        let max_boost_db = settings.max_boost_db.max(0.0).min(MOST_DB);
+        // what is not a number is then no boost at all
+        let max_boost_db = if settings.max_boost_db > 0.0 { settings.max_boost_db.min(MOST_DB) } else { 0.0 };
         Self {
             settings: GainSettings { target_dbfs, max_boost_db, ..settings },
             speech_power: 0.0,
@@ -134,7 +134,7 @@ impl Gain {
         }
         if self.moving {
             self.gain_db += off_db.clamp(-DOWN_DB, UP_DB);
-            self.moving = off_db < -DOWN_DB || off_db > UP_DB;
+            self.moving = !(-DOWN_DB..=UP_DB).contains(&off_db);
         }
     }
 }
