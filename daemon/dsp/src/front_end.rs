@@ -4,9 +4,11 @@ use std::fmt;
 
 use crate::aec::Engine;
 use crate::array::Intake;
+use crate::spectrum::{NoiseSpectrum, Spectrum};
 use crate::{
     ArrayReading, ArraySettings, BLOCK, Block, EchoCanceller, EchoReading, EchoSettings, Fault, Gain,
-    GainSettings, Gate, GateSettings, MICROPHONES_MAX, NearEnd, NearEndSettings, RateError, Reading,
+    GainSettings, Gate, GateSettings, MICROPHONES_MAX, NearEnd, NearEndSettings, NoiseSettings,
+    NoiseSuppressor, RateError, Reading,
 };
 
 /// What the capture path is built from.
@@ -24,6 +26,8 @@ pub struct FrontEndSettings {
     pub high_pass_hz: f32,
     /// How the speaker's echo is cancelled.
     pub echo: EchoSettings,
+    /// How much steady noise is taken away.
+    pub noise: NoiseSettings,
     /// When the gate takes something for speech.
     pub gate: GateSettings,
     /// When sound over an answer is taken for a person.
@@ -39,6 +43,7 @@ impl FrontEndSettings {
             array: ArraySettings::default(),
             high_pass_hz: 80.0,
             echo: EchoSettings::default(),
+            noise: NoiseSettings::default(),
             near_end: NearEndSettings::default(),
             gain: GainSettings::default(),
             ..Self::bare(rate_hz, channels)
@@ -55,6 +60,7 @@ impl FrontEndSettings {
             high_pass_hz: 0.0,
             echo: EchoSettings::OFF,
             gate: GateSettings::default(),
+            noise: NoiseSettings::OFF,
             near_end: NearEndSettings::OFF,
             gain: GainSettings::OFF,
         }
@@ -119,6 +125,9 @@ pub struct FrontEnd {
     channels: usize,
     intake: Intake,
     echo: Engine,
+    spectrum: Spectrum,
+    noise: NoiseSpectrum,
+    suppress: NoiseSuppressor,
     gate: Gate,
     near_end: NearEnd,
     gain: Gain,
@@ -136,6 +145,7 @@ impl FrontEnd {
             array,
             high_pass_hz,
             echo,
+            noise,
             gate,
             near_end,
             gain,
@@ -168,6 +178,9 @@ impl FrontEnd {
             channels: channels as usize,
             intake,
             echo: Engine::new(echo),
+            spectrum: Spectrum::new(),
+            noise: NoiseSpectrum::new(),
+            suppress: NoiseSuppressor::new(noise),
             gate: Gate::new(gate),
             near_end: NearEnd::new(near_end),
             gain: Gain::new(gain),
@@ -191,6 +204,9 @@ impl FrontEnd {
         let (mut mic, mut far) = ([0.0; BLOCK], *far);
         self.array_reading = self.intake.process(frames, &mut far, &mut mic);
         self.echo_reading = self.echo.process(&far, &mic, out);
+        self.spectrum.process(out);
+        self.noise.process(self.spectrum.bands());
+        self.suppress.process(&self.spectrum, &self.noise, out);
         let mut reading = self.gate.process(out);
         reading.barge_in = self.near_end.process(&far, &self.echo_reading, &reading);
         self.gain.process(&reading, !self.echo_reading.active || self.echo_reading.near_end > 0.5, out);

@@ -3,7 +3,8 @@
 //! Two paths, each a row of stages that do not know their neighbours:
 //!
 //! ```text
-//! capture    frames → downmix → resample → high_pass → aec → gate, near_end → gain → block  (written down in front_end.rs)
+//! capture    frames → array, or downmix → resample → high_pass → aec → noise_suppressor → gate, near_end → gain
+//!            → block (written down in front_end.rs)
 //! playback   answer → resample → equalizer → fade → duck → mix → volume → limiter → frames  (put together by whoever
 //!            plays; conceal makes up for what is missing)
 //! ```
@@ -36,9 +37,11 @@ mod meter;
 mod mix;
 mod near_end;
 mod noise_floor;
+mod noise_suppressor;
 mod pcm;
 mod pre_roll;
 mod resample;
+mod spectrum;
 mod steer;
 mod volume;
 
@@ -67,6 +70,7 @@ pub use meter::{Levels, Meter};
 pub use mix::{mix, mix_saturating};
 pub use near_end::{BargeIn, NearEnd, NearEndSettings};
 pub use noise_floor::NoiseFloor;
+pub use noise_suppressor::{NoiseSettings, NoiseSuppressor};
 pub use pcm::{from_i16, from_i16s, to_i16, to_i16s};
 pub use pre_roll::PreRoll;
 pub use resample::{RateError, Resampler};
