@@ -61,11 +61,14 @@ pub fn loudspeaker(samples: &[f32], drive: f32) -> Vec<f32> {
     passed.iter().map(|s| (gain * s).tanh() / gain).collect()
 }
 
-const LOW_HZ: f32 = 250.0;
+const LOW_HZ: f32 = 300.0;
 const HIGH_HZ: f32 = 6000.0;
 
 /// Reverberation time of the rooms in seconds (60 dB).
 pub const DECAY_S: f32 = 0.3;
+
+/// Energy of a room's tail relative to the direct sound, in dB.
+pub const TAIL_DB: f32 = 0.0;
 
 /// A room's response of 300 ms: the direct sound, then a decaying tail of `tail_db` relative energy.
 pub fn response(random: &mut Random, decay_s: f32, tail_db: f32) -> Vec<f32> {

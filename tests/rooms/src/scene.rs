@@ -1,13 +1,13 @@
-//! What the far end says, what the microphone hears, and who spoke when.
+//! What the far end says, what the microphone hears, and what happens meanwhile.
 
 use std::ops::Range;
-use std::str::FromStr;
 
+use crate::kind::{Acoustics, Kind};
 use crate::level::{amplitude, rms};
 use crate::noise;
 use crate::random::Random;
-use crate::room::{Between, DECAY_S, convolve, loudspeaker, response};
-use crate::speech::{Voice, speech};
+use crate::room::{Between, DECAY_S, TAIL_DB, convolve, loudspeaker, response};
+use crate::script::{Lines, Onset, Script};
 
 /// Samples per second of every scene.
 pub const RATE: usize = 16_000;
@@ -15,88 +15,8 @@ pub const RATE: usize = 16_000;
 /// Level of the near speaker while speaking, in dBFS.
 pub const NEAR_DBFS: f32 = -26.0;
 
-/// A kind of room and speaker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// 40 ms delay, no clipping, no noise.
-    Clean40,
-    /// A room with 40 ms delay.
-    Room40,
-    /// A room with 120 ms delay.
-    Room120,
-    /// The clocks differ by 3 ppm.
-    Drift3,
-    /// The clocks differ by 30 ppm.
-    Drift30,
-    /// The echo is 12 dB louder than the speaker, 60 ms delay.
-    Loud,
-    /// As loud, clipped heavily, 60 ppm, 90 ms, noisy.
-    Hard,
-}
-
-impl Kind {
-    /// All of them, in the order of the table.
-    pub const ALL: [Kind; 7] =
-        [Kind::Clean40, Kind::Room40, Kind::Room120, Kind::Drift3, Kind::Drift30, Kind::Loud, Kind::Hard];
-
-    /// As on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Clean40 => "clean40",
-            Kind::Room40 => "room40",
-            Kind::Room120 => "room120",
-            Kind::Drift3 => "drift3",
-            Kind::Drift30 => "drift30",
-            Kind::Loud => "loud",
-            Kind::Hard => "hard",
-        }
-    }
-
-    fn acoustics(self) -> Acoustics {
-        let room = Acoustics {
-            delay_ms: 40.0,
-            drift_ppm: 0.0,
-            drive: 0.1,
-            echo_over_near_db: 6.0,
-            noise_dbfs: Some(-60.0),
-        };
-        match self {
-            Kind::Clean40 => Acoustics { drive: 0.0, noise_dbfs: None, ..room },
-            Kind::Room40 => room,
-            Kind::Room120 => Acoustics { delay_ms: 120.0, ..room },
-            Kind::Drift3 => Acoustics { delay_ms: 60.0, drift_ppm: 3.0, ..room },
-            Kind::Drift30 => Acoustics { delay_ms: 60.0, drift_ppm: 30.0, ..room },
-            Kind::Loud => Acoustics { delay_ms: 60.0, echo_over_near_db: 12.0, ..room },
-            Kind::Hard => Acoustics {
-                delay_ms: 90.0,
-                drift_ppm: 60.0,
-                drive: 0.6,
-                echo_over_near_db: 12.0,
-                noise_dbfs: Some(-50.0),
-            },
-        }
-    }
-}
-
-impl FromStr for Kind {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| format!("no scene \"{name}\""))
-    }
-}
-
-/// What makes a kind of scene.
-#[derive(Clone, Copy, Debug)]
-struct Acoustics {
-    delay_ms: f32,
-    /// How much faster the speaker's clock runs than the microphone's.
-    drift_ppm: f64,
-    /// RMS of the far end at the loudspeaker relative to full deflection; 0 does not clip.
-    drive: f32,
-    echo_over_near_db: f32,
-    noise_dbfs: Option<f32>,
-}
+/// Level of the far end while speaking, in dBFS.
+const FAR_DBFS: f32 = -29.0;
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,98 +45,167 @@ pub struct Scene {
     pub far: Vec<f32>,
     /// What the microphone hears: `near` + `echo` + `noise`.
     pub mic: Vec<f32>,
-    /// The person alone, as the microphone hears them.
+    /// The person alone, as the microphone hears them; or the coughs and doors.
     pub near: Vec<f32>,
     /// The loudspeaker alone, as the microphone hears it.
     pub echo: Vec<f32>,
     /// Everything else.
     pub noise: Vec<f32>,
-    /// Who speaks when: far (to converge), far, near, far, both, far.
+    /// Who speaks when.
     pub parts: Vec<Part>,
+    /// What begins over a long answer.
+    pub onsets: Vec<Onset>,
+    /// Samples at which the echo's path is another one than before.
+    pub moves: Vec<usize>,
+    /// Samples before which the microphone's card lost some: the path is told to start afresh.
+    pub losses: Vec<usize>,
 }
 
-/// The parts of a scene in tenths of a second: 58.9 s together.
-const PARTS: [(Speaking, usize); 6] = [
-    (Speaking::Far, 100),
-    (Speaking::Far, 89),
-    (Speaking::Near, 80),
-    (Speaking::Far, 80),
-    (Speaking::Both, 140),
-    (Speaking::Far, 100),
-];
-
 impl Scene {
-    /// Builds the scene of this kind and seed: always the same samples.
+    /// The talk in a room of this kind: always the same samples for a seed.
     pub fn new(kind: Kind, seed: u64) -> Scene {
+        Scene::play(kind, Script::Talk, seed)
+    }
+
+    /// A script in a room of this kind: always the same samples for a seed.
+    pub fn play(kind: Kind, script: Script, seed: u64) -> Scene {
         let acoustics = kind.acoustics();
-        let mut random = Random::of(seed, "scene");
-        let mut start = 0;
-        let parts: Vec<Part> = PARTS
-            .iter()
-            .map(|&(speaking, tenths)| {
-                let range = start..start + tenths * RATE / 10;
-                start = range.end;
-                Part { speaking, range }
-            })
-            .collect();
-        let len = start;
-        let (far_voice, near_voice) = (Voice::random(&mut random), Voice::random(&mut random));
-        let mut far = speech(seed ^ 0xFA2, far_voice, len);
-        let mut near = speech(seed ^ 0x4EA2, near_voice, len);
-        for part in &parts {
-            let silent = match part.speaking {
-                Speaking::Far => &mut near,
-                Speaking::Near => &mut far,
-                Speaking::Both => continue,
-            };
-            silent[part.range.clone()].fill(0.0);
-            fade_edges(silent, &part.range);
-        }
+        let Lines { mut far, mut near, parts, onsets } = script.lines(seed);
         near.iter_mut().for_each(|s| *s *= amplitude(NEAR_DBFS));
         far.iter_mut().for_each(|s| *s *= amplitude(FAR_DBFS));
-        let taps = response(&mut random, DECAY_S, TAIL_DB);
-        let heard = convolve(&loudspeaker(&far, acoustics.drive), &taps);
-        let delay = f64::from(acoustics.delay_ms) * RATE as f64 / 1000.0;
-        let between = Between::new(&heard);
-        let speed = 1.0 + acoustics.drift_ppm * 1e-6;
-        let mut echo: Vec<f32> = (0..len).map(|n| between.at((n as f64 - delay) * speed)).collect();
-        let far_only: Vec<f32> = parts
-            .iter()
-            .filter(|part| part.speaking != Speaking::Near)
-            .flat_map(|part| echo[part.range.clone()].iter().copied())
-            .collect();
-        let gain = amplitude(NEAR_DBFS + acoustics.echo_over_near_db) / rms(&far_only);
-        echo.iter_mut().for_each(|s| *s *= gain);
-        let noise = match acoustics.noise_dbfs {
-            None => vec![0.0; len],
-            Some(dbfs) => noise::pink(seed, len).into_iter().map(|s| s * amplitude(dbfs)).collect(),
+        let (echo, moves) = echo(kind, acoustics, &mut far, &parts, seed);
+        let mut hiss = match acoustics.noise_dbfs {
+            None => vec![0.0; far.len()],
+            Some(dbfs) => scaled(noise::pink(seed, far.len()), dbfs),
         };
-        let mic =
-            near.iter().zip(&echo).zip(&noise).map(|((near, echo), noise)| near + echo + noise).collect();
-        Scene { far, mic, near, echo, noise, parts }
+        match kind {
+            Kind::Compressor => {
+                let start = COMPRESSOR_S * RATE;
+                let len = hiss.len().saturating_sub(start);
+                add(&mut hiss, start, &scaled(noise::compressor(seed, len), COMPRESSOR_DBFS));
+            }
+            Kind::Babble => {
+                let talk = scaled(noise::babble(seed, hiss.len()), BABBLE_DBFS);
+                add(&mut hiss, 0, &talk);
+            }
+            _ => {}
+        }
+        let mut scene =
+            Scene { far, mic: Vec::new(), near, echo, noise: hiss, parts, onsets, moves, losses: Vec::new() };
+        if kind == Kind::Xrun {
+            for second in XRUNS_S.into_iter().rev() {
+                scene.lose(second * RATE, 3 * RATE / 100);
+            }
+        }
+        scene.mic =
+            scene.near.iter().zip(&scene.echo).zip(&scene.noise).map(|((n, e), x)| n + e + x).collect();
+        scene
     }
 
     /// The stretches in which this one speaks.
     pub fn parts_of(&self, speaking: Speaking) -> impl Iterator<Item = Range<usize>> + '_ {
         self.parts.iter().filter(move |part| part.speaking == speaking).map(|part| part.range.clone())
     }
-}
 
-/// Level of the far end while speaking, in dBFS.
-const FAR_DBFS: f32 = -23.0;
-/// Energy of the room's tail relative to the direct sound, in dB.
-const TAIL_DB: f32 = 0.0;
-
-/// Nobody starts or stops in the middle of a wave: 5 ms on each side of a silence.
-fn fade_edges(samples: &mut [f32], silence: &Range<usize>) {
-    const EDGE: usize = 80;
-    for n in 0..EDGE {
-        let gain = n as f32 / EDGE as f32;
-        if let Some(sample) = silence.start.checked_sub(n + 1).and_then(|at| samples.get_mut(at)) {
-            *sample *= gain;
+    /// Takes samples out of both ends, before anything lost already: the card never delivered them, and whoever
+    /// counts frames knows.
+    fn lose(&mut self, at: usize, len: usize) {
+        if at + len > self.far.len() {
+            return;
         }
-        if let Some(sample) = samples.get_mut(silence.end + n) {
-            *sample *= gain;
+        for samples in [&mut self.far, &mut self.near, &mut self.echo, &mut self.noise] {
+            samples.drain(at..at + len);
         }
+        let moved = |place: usize| if place > at { place - len } else { place };
+        for part in &mut self.parts {
+            part.range = moved(part.range.start)..moved(part.range.end);
+        }
+        for onset in &mut self.onsets {
+            onset.range = moved(onset.range.start)..moved(onset.range.end);
+        }
+        self.moves.iter_mut().for_each(|place| *place = moved(*place));
+        self.losses.iter_mut().for_each(|place| *place = moved(*place));
+        self.losses.insert(0, at);
     }
 }
+
+/// A compressor starts in the middle of what the person says alone.
+const COMPRESSOR_S: usize = 22;
+const COMPRESSOR_DBFS: f32 = -44.0;
+const BABBLE_DBFS: f32 = -46.0;
+/// In the far end's second and third stretch.
+const MOVES_S: [usize; 2] = [14, 30];
+const XRUNS_S: [usize; 2] = MOVES_S;
+
+/// What the microphone hears of the far end, and where its path changes. Turns the far end up and down where the
+/// kind says so: it is what the speaker plays.
+fn echo(
+    kind: Kind,
+    acoustics: Acoustics,
+    far: &mut [f32],
+    parts: &[Part],
+    seed: u64,
+) -> (Vec<f32>, Vec<usize>) {
+    let mut random = Random::of(seed, "room");
+    let moves = MOVES_S.map(|second| second * RATE);
+    if kind == Kind::Volume {
+        for (n, sample) in far.iter_mut().enumerate() {
+            *sample *= amplitude(if n < moves[0] {
+                0.0
+            } else if n < moves[1] {
+                -8.0
+            } else {
+                4.0
+            });
+        }
+    }
+    let played = loudspeaker(far, acoustics.drive);
+    let taps = response(&mut random, DECAY_S, TAIL_DB);
+    let mut heard = convolve(&played, &taps);
+    if kind == Kind::PathChange {
+        // What comes back from a body: a quarter of the direct sound and most of the room's.
+        let mut leaning = response(&mut random, DECAY_S, TAIL_DB);
+        leaning[0] = 0.75;
+        leaning.iter_mut().zip(&taps).for_each(|(new, old)| *new = 0.6 * *new + 0.4 * old);
+        let other = convolve(&played, &leaning);
+        for (n, (sample, other)) in heard.iter_mut().zip(other).enumerate() {
+            let part = |start: usize| (n.saturating_sub(start) as f32 / (0.3 * RATE as f32)).min(1.0);
+            let share = part(moves[0]) - part(moves[1]);
+            *sample += share * (other - *sample);
+        }
+    }
+    let between = Between::new(&heard);
+    let speed = 1.0 + acoustics.drift_ppm * 1e-6;
+    let mut echo: Vec<f32> = (0..heard.len())
+        .map(|n| {
+            let delay_ms = acoustics.delay_ms
+                + match kind {
+                    Kind::DelayJump if n >= moves[0] && n < moves[1] => 45.0,
+                    Kind::Xrun if n >= moves[0] && n < moves[1] => 2.0,
+                    _ => 0.0,
+                };
+            between.at((n as f64 - delay_ms * RATE as f64 / 1000.0) * speed)
+        })
+        .collect();
+    let far_only: Vec<f32> = parts
+        .iter()
+        .filter(|part| part.speaking != Speaking::Near)
+        .flat_map(|part| echo[part.range.clone()].iter().copied())
+        .collect();
+    let gain = amplitude(NEAR_DBFS + acoustics.echo_over_near_db) / rms(&far_only).max(1e-9);
+    echo.iter_mut().for_each(|s| *s *= gain);
+    let moved = matches!(kind, Kind::DelayJump | Kind::PathChange | Kind::Volume | Kind::Xrun);
+    (echo, if moved { moves.to_vec() } else { Vec::new() })
+}
+
+fn scaled(mut samples: Vec<f32>, db: f32) -> Vec<f32> {
+    samples.iter_mut().for_each(|s| *s *= amplitude(db));
+    samples
+}
+
+fn add(sum: &mut [f32], start: usize, samples: &[f32]) {
+    sum.iter_mut().skip(start).zip(samples).for_each(|(sum, sample)| *sum += sample);
+}
+
+#[cfg(test)]
+mod tests;

@@ -53,7 +53,7 @@ pub(super) fn phrase(random: &mut Random, voice: &Voice) -> Vec<Step> {
 
 fn say_syllable(random: &mut Random, voice: &Voice, stress: bool, slow: f32, steps: &mut Vec<Step>) {
     let vowel = if stress || random.chance(0.35) { *random.pick(&VOWELS) } else { SCHWA };
-    let (strength, length) = if stress { (1.0, 1.1) } else { (0.6, 0.8) };
+    let (strength, length) = if stress { (1.0, 1.1) } else { (0.5, 0.8) };
     let length = length * slow / voice.rate;
     for _ in 0..*random.pick(&[0, 1, 1, 1, 1, 2]) {
         let onset = *random.pick(&CONSONANTS);
@@ -92,8 +92,8 @@ fn say(
         };
         match phoneme.manner {
             Manner::Vowel => step.voiced = strength * (1.0 - 0.25 * part),
-            Manner::Glide => step.voiced = 0.55 * strength,
-            Manner::Nasal => step.voiced = 0.4 * strength,
+            Manner::Glide => step.voiced = 0.35 * strength,
+            Manner::Nasal => step.voiced = 0.25 * strength,
             Manner::Aspirate => step.breath = 0.25 * strength,
             Manner::Fricative { voiced } => {
                 step.noise = noise * (0.5 + 0.5 * strength);

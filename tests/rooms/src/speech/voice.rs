@@ -14,15 +14,15 @@ pub struct Voice {
     pub pitch_hz: f32,
     /// Formants relative to a man's: 1.0, 1.17 for a woman.
     pub throat: f32,
-    /// Speed: 1.0 is about 4.5 syllables a second.
+    /// Speed: 1.0 is slow, 1.15 about 5 syllables a second.
     pub rate: f32,
 }
 
 impl Voice {
     /// A man's voice.
-    pub const MAN: Voice = Voice { pitch_hz: 105.0, throat: 1.0, rate: 1.0 };
+    pub const MAN: Voice = Voice { pitch_hz: 105.0, throat: 1.0, rate: 1.15 };
     /// A woman's voice.
-    pub const WOMAN: Voice = Voice { pitch_hz: 195.0, throat: 1.16, rate: 1.05 };
+    pub const WOMAN: Voice = Voice { pitch_hz: 195.0, throat: 1.16, rate: 1.2 };
 
     /// Some man or woman.
     pub fn random(random: &mut Random) -> Voice {
@@ -131,7 +131,7 @@ impl Mouth {
         } else {
             (0.0, 0.4)
         };
-        self.tilt += 0.55 * (pulse * self.wobble.1 - self.tilt);
+        self.tilt += 0.85 * (pulse * self.wobble.1 - self.tilt);
         let air = self.random.bell();
         let mut throat = voiced * (self.tilt + 0.01 * open * air) + 0.25 * breath * air;
         for formant in &mut self.formants {
@@ -141,6 +141,6 @@ impl Mouth {
         let hiss = self.hiss.process(self.random.bell() * noise);
         let bright = hiss - self.hiss_last;
         self.hiss_last = hiss;
-        throat + 0.10 * (noise_width_hz / 1800.0).max(0.2) * bright
+        throat + 0.06 * (noise_width_hz / 1800.0).max(0.2) * bright
     }
 }
