@@ -73,19 +73,21 @@ pub struct EchoSettings {
     pub engine: EchoEngine,
     /// Longest echo that is cancelled, in ms, 100 to 500: delay that is left after steering, and reverberation.
     pub tail_ms: u32,
+    /// Find the delay and the drift of the clocks by the sound, and bring the far end to where the echo is.
+    pub steer: bool,
     /// Suppress what the linear filter leaves.
     pub suppress: bool,
 }
 
 impl Default for EchoSettings {
     fn default() -> Self {
-        Self { engine: EchoEngine::Kalman, tail_ms: 250, suppress: true }
+        Self { engine: EchoEngine::Kalman, tail_ms: 250, steer: true, suppress: true }
     }
 }
 
 impl EchoSettings {
     /// No canceller.
-    pub const OFF: Self = Self { engine: EchoEngine::Off, tail_ms: 250, suppress: false };
+    pub const OFF: Self = Self { engine: EchoEngine::Off, tail_ms: 250, steer: false, suppress: false };
 }
 
 /// The engine that was chosen.

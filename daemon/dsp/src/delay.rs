@@ -1,9 +1,9 @@
 //! Finds how late the microphone hears the speaker: 0 to 500 ms, from the sound alone.
 //!
-//! A cross-correlation of the last second of the far end with the last half second of the microphone, both at 8 kHz.
-//! Every frequency counts by the phase alone (PHAT), so that neither the voice's pitch nor the room's colour makes
-//! a peak, and by how well it agreed over the last windows, so that noise counts little. The long transforms are
-//! spread over blocks: one piece of work at a time.
+//! Cross-correlations of the last quarter second of the microphone with the far end before it, both at 8 kHz. Every
+//! frequency counts by its phase alone (PHAT), so that neither the voice's pitch nor the room's colour makes a peak.
+//! Two vowels of two people may agree by chance, and then agree well: so each correlation has one bounded vote, and
+//! an echo is what several of them vote for. The long transforms are spread over blocks: one piece of work at a time.
 
 use realfft::num_complex::Complex32;
 
@@ -13,15 +13,15 @@ use crate::{BLOCK, Block};
 
 /// Samples of a block at half the rate.
 const HALF: usize = BLOCK / 2;
-/// Samples of the far end that are looked at: 1.02 s.
-const FAR: usize = 8_192;
-/// Samples of the microphone: 0.51 s, which leaves as much for the delay.
-const MIC: usize = 4_096;
+/// Samples of the far end that are looked at: 0.77 s.
+const FAR: usize = 6_144;
+/// Samples of the microphone: 0.26 s, which leaves as much for the delay.
+const MIC: usize = 2_048;
 /// Longest delay in samples: 500 ms.
 const LONGEST: usize = 4_000;
-/// Blocks between two looks; while in doubt; while all is well.
-const LOOK_SOON: u32 = 7;
-const LOOK_LATER: u32 = 25;
+/// Blocks between two looks: while in doubt; while all is well.
+const LOOK_SOON: u32 = 10;
+const LOOK_LATER: u32 = 26;
 /// The far end sounds above this level: -62 dBFS, as a mean square.
 const SOUNDS: f32 = 6.3e-7;
 /// So many of the last blocks must sound, or there is too little to go by.
@@ -31,11 +31,13 @@ const GONE: u32 = 110;
 /// Frequencies that count, in Hz: below is rumble, above nothing of the voice is left after halving the rate.
 const LOWEST_HZ: usize = 150;
 const HIGHEST_HZ: usize = 3_700;
-/// What earlier windows still count.
-const KEPT: f32 = 0.5;
-/// A peak this many times the correlation's RMS is the echo. White noise of this many lags reaches 4.2 now and then,
-/// two voices 5.5.
-const PEAK: f32 = 6.0;
+/// Frequencies of less power than this share of the strongest tell nothing: -50 dB.
+const FAINT: f32 = 1e-5;
+/// A vote is the correlation in multiples of its RMS, less what chance gives, up to a bound.
+const CHANCE: f32 = 2.0;
+const VOTE_MAX: f32 = 6.0;
+/// What earlier votes still count, after a look.
+const KEPT: f32 = 0.85;
 /// An earlier arrival of at least this share of the peak, up to this many samples before it, is the direct sound: 4 ms.
 const EARLY_SHARE: f32 = 0.6;
 const EARLY: usize = 32;
@@ -45,9 +47,9 @@ const EARLY: usize = 32;
 pub struct Found {
     /// From far end to microphone in samples at 16 kHz, within 2.
     pub delay: usize,
-    /// Peak of the correlation relative to its RMS.
-    pub peak: f32,
-    /// How high the correlation is where the echo was expected, within 2 ms, relative to the peak.
+    /// Votes for it: 6 for one clear correlation, at most 40 for many.
+    pub votes: f32,
+    /// How many of them there are for where the echo was expected, within 2 ms, as a share.
     pub expected: f32,
 }
 
@@ -75,9 +77,7 @@ pub struct DelayFinder {
     mic_time: Box<[f32]>,
     far_spectrum: Box<[Complex32]>,
     mic_spectrum: Box<[Complex32]>,
-    cross: Box<[Complex32]>,
-    far_power: Box<[f32]>,
-    mic_power: Box<[f32]>,
+    votes: Box<[f32]>,
     work: Work,
     since_look: u32,
     /// One bit per block, newest lowest: did the far end sound?
@@ -91,15 +91,14 @@ impl DelayFinder {
     pub fn new() -> Self {
         let spectrum = || vec![Complex32::default(); FAR / 2 + 1].into_boxed_slice();
         let zeros = |len| vec![0.0; len].into_boxed_slice();
-        // Rises slowly and falls fast: what came last counts most, so that a jump shows soon.
-        let (rise, fall) = (MIC * 3 / 4, MIC / 16);
+        let edge_len = MIC / 4;
         let window = (0..MIC)
             .map(|n| {
                 let edge = |n: usize, len: usize| {
                     let part = (n.min(len) as f32 + 0.5) / (len as f32 + 0.5);
                     (part * std::f32::consts::FRAC_PI_2).sin().powi(2)
                 };
-                edge(n, rise) * edge(MIC - 1 - n, fall)
+                edge(n, edge_len) * edge(MIC - 1 - n, edge_len)
             })
             .collect();
         Self {
@@ -113,9 +112,7 @@ impl DelayFinder {
             mic_time: zeros(FAR),
             far_spectrum: spectrum(),
             mic_spectrum: spectrum(),
-            cross: spectrum(),
-            far_power: zeros(FAR / 2 + 1),
-            mic_power: zeros(FAR / 2 + 1),
+            votes: zeros(LONGEST),
             work: Work::None,
             since_look: 0,
             sounding: 0,
@@ -127,6 +124,14 @@ impl DelayFinder {
     /// Whether to look often: while the delay is not known, or may have changed.
     pub fn alert(&mut self, alert: bool) {
         self.alert = alert;
+    }
+
+    /// The echo may have moved: what it sounded like before no longer counts, and the next look is now.
+    pub fn start_over(&mut self) {
+        self.votes.fill(0.0);
+        self.alert = true;
+        self.work = Work::None;
+        self.since_look = LOOK_SOON;
     }
 
     /// Whether the next block brings a long transform.
@@ -172,9 +177,7 @@ impl DelayFinder {
         if self.silent == GONE || self.silent == GONE - 1 {
             self.far.fill(0.0);
             self.mic.fill(0.0);
-            self.cross.fill(Complex32::default());
-            self.far_power.fill(0.0);
-            self.mic_power.fill(0.0);
+            self.votes.fill(0.0);
             self.half_far = HalfBand::new();
             self.half_mic = HalfBand::new();
             self.work = Work::None;
@@ -212,30 +215,48 @@ impl DelayFinder {
             }
             Work::Judge => {
                 self.work = Work::None;
-                return judge(&self.time[..LONGEST], expected);
+                return self.judge(expected);
             }
         }
         None
     }
 
-    /// Takes the window into the cross spectrum and leaves its weighted form in `far_spectrum`.
+    /// Leaves the cross spectrum, by its phases alone, in `far_spectrum`.
     fn cross(&mut self) {
         let (low, high) = (LOWEST_HZ * FAR / 8_000, HIGHEST_HZ * FAR / 8_000);
-        let mut most = 0.0f32;
-        for n in low..high {
-            let (far, mic) = (self.far_spectrum[n], self.mic_spectrum[n]);
-            self.cross[n] = self.cross[n] * KEPT + mic * far.conj();
-            self.far_power[n] = self.far_power[n] * KEPT + far.norm_sqr();
-            self.mic_power[n] = self.mic_power[n] * KEPT + mic.norm_sqr();
-            most = most.max(self.far_power[n]);
+        let most = |spectrum: &[Complex32]| spectrum.iter().map(Complex32::norm_sqr).fold(0.0, f32::max);
+        let far_floor = most(&self.far_spectrum[low..high]) * FAINT;
+        let mic_floor = most(&self.mic_spectrum[low..high]) * FAINT;
+        self.far_spectrum[..low].fill(Complex32::default());
+        self.far_spectrum[high..].fill(Complex32::default());
+        for (far, mic) in self.far_spectrum[low..high].iter_mut().zip(&self.mic_spectrum[low..high]) {
+            let power = (far.norm_sqr() + far_floor) * (mic.norm_sqr() + mic_floor);
+            *far = mic * far.conj() / power.max(1e-30).sqrt();
         }
-        // A frequency at which the far end does not sound knows nothing: 60 dB below its loudest.
-        let floor = most * 1e-6 + 1e-20;
-        self.far_spectrum.fill(Complex32::default());
-        for n in low..high {
-            let power = (self.far_power[n] + floor) * self.mic_power[n] + 1e-30;
-            self.far_spectrum[n] = self.cross[n] / power.sqrt();
+    }
+
+    /// Counts the votes of the newest correlation in, and says where the direct sound is if any place has some.
+    fn judge(&mut self, expected: Option<usize>) -> Option<Found> {
+        let correlation = &self.time[..LONGEST];
+        let scale = 1.0 / rms(correlation).max(1e-20);
+        let (mut at, mut most) = (0, 0.0f32);
+        for (n, (votes, value)) in self.votes.iter_mut().zip(correlation).enumerate() {
+            let vote = (value.abs() * scale - CHANCE).clamp(0.0, VOTE_MAX);
+            *votes = *votes * KEPT + vote;
+            if *votes > most {
+                (at, most) = (n, *votes);
+            }
         }
+        if most < VOTE_MAX {
+            return None;
+        }
+        let first =
+            (at.saturating_sub(EARLY)..at).find(|&n| self.votes[n] > EARLY_SHARE * most).unwrap_or(at);
+        let around = expected.map_or(0..0, |at| (at / 2).saturating_sub(16)..(at / 2 + 16).min(LONGEST));
+        let there = self.votes.get(around).unwrap_or_default();
+        let expected = there.iter().fold(0.0f32, |most, &votes| most.max(votes)) / most;
+        // Both sides went through the same filter: its delay is in neither.
+        Some(Found { delay: 2 * first, votes: most, expected })
     }
 }
 
@@ -245,38 +266,14 @@ impl Default for DelayFinder {
     }
 }
 
-/// The direct sound in a correlation, if there is one.
-fn judge(correlation: &[f32], expected: Option<usize>) -> Option<Found> {
-    let rms = mean_square_raw(correlation).sqrt();
-    let (mut at, mut most) = (0, 0.0f32);
-    for (n, value) in correlation.iter().enumerate() {
-        if value.abs() > most {
-            (at, most) = (n, value.abs());
-        }
-    }
-    let peak = most / rms.max(1e-20);
-    if !(peak > PEAK) {
-        return None;
-    }
-    let first = (at.saturating_sub(EARLY)..at)
-        .find(|&n| correlation[n].abs() > EARLY_SHARE * most && peak * EARLY_SHARE > 4.5)
-        .unwrap_or(at);
-    let around =
-        expected.map_or(0..0, |at| (at / 2).saturating_sub(16)..(at / 2 + 16).min(correlation.len()));
-    let there = correlation.get(around).unwrap_or_default();
-    let expected = there.iter().fold(0.0f32, |most, value| most.max(value.abs())) / most;
-    // Both sides went through the same filter: its delay is in neither.
-    Some(Found { delay: 2 * first, peak, expected })
-}
-
-fn mean_square_raw(samples: &[f32]) -> f32 {
+fn rms(samples: &[f32]) -> f32 {
     let mut sums = [0.0f32; 8];
     for eight in samples.chunks_exact(8) {
         for (sum, sample) in sums.iter_mut().zip(eight) {
             *sum += sample * sample;
         }
     }
-    sums.iter().sum::<f32>() / samples.len() as f32
+    (sums.iter().sum::<f32>() / samples.len() as f32).sqrt()
 }
 
 /// Halves the rate of 16 kHz. What folds back from above 4.4 kHz is 50 dB down: enough to look for a delay.

@@ -6,9 +6,9 @@ use crate::aec::Engine;
 use crate::array::Intake;
 use crate::spectrum::{NoiseSpectrum, Spectrum};
 use crate::{
-    ArrayReading, ArraySettings, BLOCK, Block, EchoCanceller, EchoReading, EchoSettings, Fault, Gain,
-    GainSettings, Gate, GateSettings, MICROPHONES_MAX, NearEnd, NearEndSettings, NoiseSettings,
-    NoiseSuppressor, RateError, Reading,
+    ArrayReading, ArraySettings, BLOCK, Block, EchoCanceller, EchoEngine, EchoReading, EchoSettings, Fault,
+    Gain, GainSettings, Gate, GateSettings, MICROPHONES_MAX, NearEnd, NearEndSettings, NoiseSettings,
+    NoiseSuppressor, RateError, Reading, Steer, SteerReading,
 };
 
 /// What the capture path is built from.
@@ -124,6 +124,7 @@ pub struct FrontEnd {
     frames_per_block: usize,
     channels: usize,
     intake: Intake,
+    steer: Steer,
     echo: Engine,
     spectrum: Spectrum,
     noise: NoiseSpectrum,
@@ -131,6 +132,7 @@ pub struct FrontEnd {
     gate: Gate,
     near_end: NearEnd,
     gain: Gain,
+    steer_reading: SteerReading,
     echo_reading: EchoReading,
     array_reading: ArrayReading,
 }
@@ -177,6 +179,7 @@ impl FrontEnd {
             frames_per_block,
             channels: channels as usize,
             intake,
+            steer: Steer::new(echo.steer && echo.engine != EchoEngine::Off),
             echo: Engine::new(echo),
             spectrum: Spectrum::new(),
             noise: NoiseSpectrum::new(),
@@ -184,6 +187,7 @@ impl FrontEnd {
             gate: Gate::new(gate),
             near_end: NearEnd::new(near_end),
             gain: Gain::new(gain),
+            steer_reading: SteerReading::UNKNOWN,
             echo_reading: EchoReading::REST,
             array_reading: ArrayReading::default(),
         })
@@ -201,14 +205,19 @@ impl FrontEnd {
     /// If `frames` is not `frames_per_block() * channels` long.
     pub fn process(&mut self, frames: &[f32], far: &Block, out: &mut Block) -> Reading {
         assert_eq!(frames.len(), self.frames_per_block * self.channels, "not 10 ms of frames");
-        let (mut mic, mut far) = ([0.0; BLOCK], *far);
+        let (mut mic, mut far, mut reference) = ([0.0; BLOCK], *far, [0.0; BLOCK]);
         self.array_reading = self.intake.process(frames, &mut far, &mut mic);
-        self.echo_reading = self.echo.process(&far, &mic, out);
+        self.steer_reading = self.steer.process(&far, &mic, &mut reference);
+        if self.steer_reading.jumped {
+            self.echo.realign();
+        }
+        self.echo.steady(self.steer_reading.locked);
+        self.echo_reading = self.echo.process(&reference, &mic, out);
         self.spectrum.process(out);
         self.noise.process(self.spectrum.bands());
         self.suppress.process(&self.spectrum, &self.noise, out);
         let mut reading = self.gate.process(out);
-        reading.barge_in = self.near_end.process(&far, &self.echo_reading, &reading);
+        reading.barge_in = self.near_end.process(&reference, &self.echo_reading, &reading);
         self.gain.process(&reading, !self.echo_reading.active || self.echo_reading.near_end > 0.5, out);
         reading.gain_db = self.gain.gain_db();
         reading
@@ -235,6 +244,11 @@ impl FrontEnd {
         self.intake.fault(channel as usize)
     }
 
+    /// What is known of the echo's delay and drift.
+    pub fn steer(&self) -> SteerReading {
+        self.steer_reading
+    }
+
     /// What the path adds between a sound and its place in the block, in ms.
     pub fn delay_ms(&self) -> f32 {
         self.intake.delay_ms() + self.echo.delay_ms()
@@ -246,6 +260,7 @@ impl FrontEnd {
         // `process` then starts every filter from the next frames.
         self.intake.reset();
         // Sound is missing: the echo may now come at another time.
+        self.steer.reset();
         self.echo.realign();
     }
 }

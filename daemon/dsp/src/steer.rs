@@ -36,20 +36,27 @@ const LAG_MAX: usize = 9_600;
 /// Samples of the far end that are kept, and moved at once when their place is used up.
 const KEPT: usize = LAG_MAX + 64;
 const ROOM: usize = 32 * BLOCK;
-/// Findings this close together are the same delay: 1 ms.
-const SAME: usize = 16;
+/// The first delay must be beyond doubt.
+const VOTES_TO_BEGIN: f32 = 20.0;
+/// Where an echo has gone from one place, less will do for the other.
+const VOTES_TO_JUMP: f32 = 9.0;
 /// A finding this far from where the echo should be is a jump: 4 ms. The tracker sees what is less.
 const APART: f64 = 64.0;
-/// If the correlation is still this high where the echo should be, it has not gone.
+/// If so many votes are still for where the echo should be, it has not gone.
 const STILL_THERE: f32 = 0.5;
 /// Phases that agree less than this say nothing; more than that, that the echo is where it was.
 const AGREES: f32 = 0.2;
+/// The same for single windows, which say less.
+const FITS: f32 = 0.25;
 /// Measurements in vain before the template is given up, if the finder says that the echo is there: 1.5 s.
 const IN_VAIN: u32 = 6;
 /// Surprises beyond this many deviations are no noise.
 const SURPRISING: f64 = 4.0;
 /// No measurement is better than this, in samples: the template is not perfect either.
 const DEVIATION_LEAST: f64 = 0.05;
+/// But a move of more samples than this, on which more phases than this agree, needs no second look.
+const CLEARLY_MOVED: f64 = 4.0;
+const CLEARLY: f32 = 0.5;
 /// So many in a row that do not agree with each other mean that the rate is wrong.
 const SURPRISES: u32 = 4;
 /// A rate this well known counts as known; a smaller rate is none: 4 and 1.5 ppm.
@@ -60,6 +67,8 @@ const SLEW_MAX: f64 = 2e-6;
 const SLEW_SAMPLES: f64 = 64_000.0;
 /// An offset beyond this is made good at once: 0.2 ms.
 const STEP: f64 = 3.0;
+/// The same after a jump.
+const SETTLED: f64 = 0.6;
 /// A move of at least this is told to the canceller: 1 ms.
 const TOLD: f64 = 16.0;
 
@@ -78,6 +87,12 @@ pub struct SteerReading {
     pub jumped: bool,
 }
 
+impl SteerReading {
+    /// Nothing is known yet, or nobody asks.
+    pub(crate) const UNKNOWN: Self =
+        Self { delay_ms: 0.0, drift_ppm: 0.0, uncertainty_ppm: 0.0, locked: false, jumped: false };
+}
+
 /// Finds delay and drift between far end and microphone, and corrects the far end.
 #[derive(Clone, Debug)]
 pub struct Steer {
@@ -94,8 +109,7 @@ pub struct Steer {
     slope: f64,
     correcting: bool,
     finder: DelayFinder,
-    /// The last finding, and blocks since.
-    found: Option<Found>,
+    /// Blocks since the finder saw the echo where it should be.
     since_found: u32,
     /// Where the direct sound lies behind the reference, in samples, once the echo has been found.
     direct: Option<f64>,
@@ -106,10 +120,14 @@ pub struct Steer {
     lags: f64,
     ages: f64,
     in_vain: u32,
+    /// The finder was asked because the tracker lost the echo.
+    doubting: bool,
     /// A surprise that may be the first of a new place.
     surprise: Option<f64>,
     surprises: u32,
     known: bool,
+    /// The reference was moved by the finder, and not yet put exactly in place.
+    settling: bool,
     moved: f64,
 }
 
@@ -126,7 +144,6 @@ impl Steer {
             slope: 0.0,
             correcting: false,
             finder: DelayFinder::new(),
-            found: None,
             since_found: 0,
             direct: None,
             track: Track::new(),
@@ -135,9 +152,11 @@ impl Steer {
             lags: 0.0,
             ages: 0.0,
             in_vain: 0,
+            doubting: false,
             surprise: None,
             surprises: 0,
             known: false,
+            settling: false,
             moved: 0.0,
         }
     }
@@ -146,8 +165,11 @@ impl Steer {
     pub fn process(&mut self, far: &Block, mic: &Block, out: &mut Block) -> SteerReading {
         if !self.enabled {
             *out = *far;
-            return self.reading();
+            return SteerReading::UNKNOWN;
         }
+        let mut sane_mic = *mic;
+        sane_mic.iter_mut().for_each(|sample| *sample = sane(*sample));
+        let mic = &sane_mic;
         self.moved = 0.0;
         self.push(far);
         self.pull(out);
@@ -172,7 +194,6 @@ impl Steer {
     /// Sound was lost on either side: what is known of the place is a first guess from now on. The drift stays.
     pub fn reset(&mut self) {
         self.finder.reset();
-        self.found = None;
         self.finder.alert(true);
         self.restart_measurement();
         self.track.moved();
@@ -222,37 +243,38 @@ impl Steer {
 
     /// The finder saw an echo.
     fn find(&mut self, found: Found) {
-        let before = self.found.replace(found);
-        let fresh = std::mem::take(&mut self.since_found) < 150;
-        let same = before.is_some_and(|before| fresh && before.delay.abs_diff(found.delay) <= SAME);
         let Some(direct) = self.direct else {
-            if same {
+            if found.votes > VOTES_TO_BEGIN {
                 let lag = if found.delay <= SMALL { 0 } else { found.delay - LEAD };
                 self.place(lag as f64, found.delay as f64);
             }
             return;
         };
         let off = found.delay as f64 - (self.lag + direct);
-        let gone = found.expected < STILL_THERE;
-        if off.abs() <= APART || !gone {
-            self.finder.alert(self.in_vain > 0);
-            return;
-        }
-        self.finder.alert(true);
-        if same {
+        if off.abs() <= APART {
+            self.since_found = 0;
+            if found.votes > VOTES_TO_JUMP {
+                self.finder.alert(false);
+                self.doubting = false;
+            }
+        } else if found.votes > VOTES_TO_JUMP && found.expected < STILL_THERE {
             let lag = (self.lag + off).clamp(self.least_lag(), LAG_MAX as f64);
             self.drift.put(self.drift.place() + off, 0.0, 30.0);
             let lag = if self.correcting { lag } else { lag.round() };
             self.place(lag, found.delay as f64);
+        } else {
+            self.finder.alert(true);
         }
     }
 
     /// Moves the reference because of what the finder said.
     fn place(&mut self, lag: f64, delay: f64) {
         self.moved = lag - self.lag;
+        self.settling = true;
         self.lag = lag;
         self.direct = Some(delay - lag);
         self.finder.alert(false);
+        self.doubting = false;
         self.restart_measurement();
         self.track.moved();
     }
@@ -273,6 +295,9 @@ impl Steer {
         let before = self.track.windows();
         let shift = self.track.work();
         let windows = self.track.windows();
+        if windows != before && self.track.last_fit() < FITS {
+            self.doubt();
+        }
         if windows == 1 && before != 1 {
             (self.windows, self.lags, self.ages) = (0.0, 0.0, 0.0);
         }
@@ -294,6 +319,13 @@ impl Steer {
         }
     }
 
+    /// The echo is not where it was, or somebody speaks over it: the finder shall tell.
+    fn doubt(&mut self) {
+        if !std::mem::replace(&mut self.doubting, true) {
+            self.finder.start_over();
+        }
+    }
+
     /// Mean lag of the windows, and how long ago they were, in samples.
     fn middle(&self) -> (f64, f64) {
         let windows = self.windows.max(f64::MIN_POSITIVE);
@@ -305,13 +337,8 @@ impl Steer {
         if shift.agreement < AGREES {
             self.track.refuse();
             self.in_vain += 1;
-            self.finder.alert(true);
-            let there = self.since_found < 60
-                && self
-                    .found
-                    .zip(self.direct)
-                    .is_some_and(|(found, direct)| (found.delay as f64 - self.lag - direct).abs() <= APART);
-            if self.in_vain >= IN_VAIN && there {
+            self.doubt();
+            if self.in_vain >= IN_VAIN && self.since_found < 60 {
                 // The room has changed so much that nothing agrees: begin anew, from the same place.
                 self.track.forget();
                 self.in_vain = 0;
@@ -324,7 +351,8 @@ impl Steer {
         let deviation = f64::from(shift.deviation).hypot(DEVIATION_LEAST).hypot(slide * 700.0);
         let (surprise, spread) = self.drift.surprise(place, age, deviation);
         if surprise.abs() > SURPRISING * spread + 0.3 {
-            let again = self.surprise.is_some_and(|before| (before - surprise).abs() < 1.0);
+            let clear = surprise.abs() > CLEARLY_MOVED && shift.agreement > CLEARLY;
+            let again = clear || self.surprise.is_some_and(|before| (before - surprise).abs() < 1.0);
             self.surprise = Some(surprise);
             self.surprises += 1;
             if self.surprises >= SURPRISES {
@@ -340,6 +368,7 @@ impl Steer {
         self.surprise = None;
         self.surprises = 0;
         self.in_vain = 0;
+        self.doubting = false;
         self.finder.alert(false);
         if let Some(absorbed) = self.correct() {
             // As measured, not as believed: a belief would pull the next measurements after it.
@@ -366,11 +395,13 @@ impl Steer {
         }
         self.known = known;
         let drifts = rate.abs() > RATE_NONE.max(4.0 * deviation);
-        if !self.correcting && (drifts || (known && off.abs() > STEP / 2.0)) {
+        if !self.correcting && (drifts || (known && !self.settling && off.abs() > STEP / 2.0)) {
             self.begin_to_correct();
             off = self.drift.place() - self.lag;
         }
-        if off.abs() > STEP && self.drift.place_deviation() < STEP / 2.0 && known {
+        // After a jump the tracker knows better than the finder where the echo was when the canceller learnt it.
+        let step = if self.settling { SETTLED } else { STEP };
+        if off.abs() > step && self.drift.place_deviation() < step / 2.0 && known {
             let lag = (self.lag + off).clamp(self.least_lag(), LAG_MAX as f64);
             let lag = if self.correcting { lag } else { lag.round() };
             self.moved += lag - self.lag;
@@ -379,6 +410,7 @@ impl Steer {
             self.restart_measurement();
             off = 0.0;
         }
+        self.settling &= self.drift.place_deviation() > SETTLED / 2.0;
         if self.correcting {
             let slew = if known { (off / SLEW_SAMPLES).clamp(-SLEW_MAX, SLEW_MAX) } else { 0.0 };
             self.slope = rate + slew;

@@ -51,6 +51,7 @@ impl Config {
                     EchoEngine::Off => pressel_dsp::EchoEngine::Off,
                 },
                 tail_ms: self.echo.tail_ms,
+                steer: self.echo.steer,
                 suppress: self.echo.suppress,
             },
             gain: GainSettings {

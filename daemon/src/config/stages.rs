@@ -11,6 +11,8 @@ table! {
         engine: EchoEngine = EchoEngine::Kalman, Rule::Words(EchoEngine::WORDS);
         /// Longest echo that is cancelled.
         tail_ms: u32 = 250u32, whole(100, 500);
+        /// Find delay and drift by the sound?
+        steer: bool = true, SWITCH;
         /// Suppress what the linear filter leaves?
         suppress: bool = true, SWITCH;
     }

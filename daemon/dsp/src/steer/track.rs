@@ -24,6 +24,8 @@ const SOUNDS: f32 = 6.3e-7;
 /// Frequencies that count: 150 Hz to 7 kHz.
 const LOW: usize = 150 * WINDOW / 16_000;
 const HIGH: usize = 7_000 * WINDOW / 16_000;
+/// Frequencies by which a single window is judged: up to 1.5 kHz.
+const FIT_HIGH: usize = 1_500 * WINDOW / 16_000;
 /// Furthest shift that is looked for, in samples: 30 ms.
 const FURTHEST: usize = 480;
 /// What a measurement leaves of the template: 8 s of speech.
@@ -68,6 +70,7 @@ pub(super) struct Track {
     compared: Box<[Complex32]>,
     windows: u32,
     weight: f64,
+    fit: f32,
     since_window: u32,
     since_first: u32,
     /// Blocks that are in the windows: after a jump, the sound before it must leave first.
@@ -99,6 +102,7 @@ impl Track {
             compared: spectrum(),
             windows: 0,
             weight: 0.0,
+            fit: 1.0,
             since_window: 0,
             since_first: 0,
             filled: 0,
@@ -162,6 +166,7 @@ impl Track {
     /// The reference has been moved: sound from before must not be compared with sound from after.
     pub(super) fn moved(&mut self) {
         self.filled = 0;
+        self.fit = 1.0;
         self.clear();
         self.work = Work::None;
     }
@@ -169,6 +174,7 @@ impl Track {
     /// Forgets what lies between the sides.
     pub(super) fn forget(&mut self) {
         self.learnt = false;
+        self.fit = 1.0;
         self.template.fill(Complex32::default());
         self.template_power.fill(0.0);
         self.clear();
@@ -191,6 +197,11 @@ impl Track {
     /// What the last window counts: high tones tell most of time.
     pub(super) fn weight(&self) -> f64 {
         self.weight
+    }
+
+    /// How well the last windows fit the template, each by itself.
+    pub(super) fn last_fit(&self) -> f32 {
+        self.fit
     }
 
     /// Whether the windows so far are about to become the first template.
@@ -232,10 +243,26 @@ impl Track {
             weight += power * n as f32;
         }
         self.weight = f64::from(weight);
+        if self.learnt {
+            let fit = self.fit();
+            self.fit += 0.5 * (fit - self.fit);
+        }
         self.windows += 1;
         if self.windows == WINDOWS {
             self.work = if self.learnt { Work::Compare } else { Work::Learn { samples: 0.0, trust: 1.0 } };
         }
+    }
+
+    /// How well the newest window alone fits the template, -1 to 1: coarse, but at once. Low tones only, which do not
+    /// mind a shift of some samples.
+    fn fit(&self) -> f32 {
+        let (mut real, mut all) = (0.0f32, 0.0f32);
+        for n in LOW..FIT_HIGH {
+            let value = self.mic_spectrum[n] * self.far_spectrum[n].conj() * self.template[n].conj();
+            real += value.re;
+            all += value.norm_sqr().sqrt();
+        }
+        if all > 0.0 { real / all } else { 0.0 }
     }
 
     /// What lies between the sides now, against the template, each frequency with what it explains.
