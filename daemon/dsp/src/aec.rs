@@ -4,8 +4,19 @@
 //! returns the near end. The reference must be steered before it comes here: an engine follows a room, not a clock
 //! that drifts.
 
-mod off;
+// Loops over bins go through several rows at once; an index says that more plainly than a chain of zips.
+#![allow(clippy::needless_range_loop)]
 
+mod branch;
+mod filter;
+mod kalman;
+mod loudspeaker;
+mod off;
+mod shaper;
+mod spectrum;
+mod suppressor;
+
+pub use kalman::Kalman;
 pub use off::Off;
 
 use crate::{Block, SILENCE_DBFS};
@@ -93,31 +104,54 @@ impl EchoSettings {
 /// The engine that was chosen.
 #[derive(Clone, Debug)]
 pub(crate) enum Engine {
+    Kalman(Box<Kalman>),
     Off(Off),
 }
 
 impl Engine {
-    pub(crate) fn new(_settings: EchoSettings) -> Self {
-        Self::Off(Off)
+    pub(crate) fn new(settings: EchoSettings) -> Self {
+        match settings.engine {
+            EchoEngine::Kalman => Self::Kalman(Box::new(Kalman::new(settings))),
+            EchoEngine::Off => Self::Off(Off),
+        }
+    }
+
+    fn engine(&self) -> &dyn EchoCanceller {
+        match self {
+            Self::Kalman(kalman) => kalman.as_ref(),
+            Self::Off(off) => off,
+        }
+    }
+
+    fn engine_mut(&mut self) -> &mut dyn EchoCanceller {
+        match self {
+            Self::Kalman(kalman) => kalman.as_mut(),
+            Self::Off(off) => off,
+        }
     }
 }
 
 impl EchoCanceller for Engine {
     fn process(&mut self, far: &Block, mic: &Block, out: &mut Block) -> EchoReading {
-        match self {
-            Self::Off(off) => off.process(far, mic, out),
-        }
+        self.engine_mut().process(far, mic, out)
     }
 
     fn delay_ms(&self) -> f32 {
-        match self {
-            Self::Off(off) => off.delay_ms(),
-        }
+        self.engine().delay_ms()
+    }
+
+    fn realign(&mut self) {
+        self.engine_mut().realign();
+    }
+
+    fn steady(&mut self, steady: bool) {
+        self.engine_mut().steady(steady);
     }
 
     fn reset(&mut self) {
-        match self {
-            Self::Off(off) => off.reset(),
-        }
+        self.engine_mut().reset();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,7 +48,7 @@ mod volume;
 #[cfg(test)]
 mod synth;
 
-pub use aec::{EchoCanceller, EchoEngine, EchoReading, EchoSettings, Off};
+pub use aec::{EchoCanceller, EchoEngine, EchoReading, EchoSettings, Kalman, Off};
 pub use array::{
     ArrayReading, ArraySettings, Fault, Geometry, Health, Layout, MICROPHONES_MAX, PlaybackLoop, Scout,
 };

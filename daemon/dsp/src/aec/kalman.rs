@@ -1,0 +1,163 @@
+//! The engine: filter, suppressor and the watch over both.
+
+use super::filter::Filter;
+use super::shaper::Shaper;
+use super::spectrum::Fourier;
+use super::suppressor::Suppressor;
+use super::{EchoCanceller, EchoReading, EchoSettings};
+use crate::level::{mean_square, power_dbfs, sane};
+use crate::{Block, blocks_of_ms};
+
+/// Below this a block of the far end is silence: -90 dBFS.
+const FAR_SILENCE: f32 = 1e-9;
+/// How much of the echo path stays itself in 10 ms when the reference keeps step with the microphone, and when not.
+const STEADY: f32 = 0.9998;
+const SLIDING: f32 = 0.998;
+/// Share of the newest block in powers that are watched: 200 ms.
+const WATCH: f32 = 0.05;
+
+/// Kalman filter over loudspeaker and room, and a suppressor for what it leaves.
+#[derive(Clone, Debug)]
+pub struct Kalman {
+    fourier: Fourier,
+    filter: Filter,
+    suppressor: Option<Suppressor>,
+    shaper: Shaper,
+    persistence: f32,
+    /// Blocks until the tail of the far end has died away; 0 is rest.
+    awake: usize,
+    tail_blocks: usize,
+    /// Powers of microphone and error, while far end sounds.
+    mic_power: f32,
+    error_power: f32,
+    /// The same for microphone and output while only the far end speaks, over seconds.
+    heard: f32,
+    left: f32,
+    echo_power: f32,
+    /// Scale of the last sample out; below 1 where the output would be louder than the microphone.
+    scale: f32,
+}
+
+impl Kalman {
+    /// Builds the engine with all its memory.
+    pub fn new(settings: EchoSettings) -> Self {
+        let tail_ms = settings.tail_ms.clamp(100, 500);
+        Self {
+            fourier: Fourier::new(),
+            filter: Filter::new(tail_ms),
+            suppressor: settings.suppress.then(Suppressor::new),
+            shaper: Shaper::new(),
+            persistence: STEADY,
+            awake: 0,
+            // what the suppressor holds on to comes after the tail
+            tail_blocks: blocks_of_ms(tail_ms) + blocks_of_ms(200),
+            mic_power: 0.0,
+            error_power: 0.0,
+            heard: 0.0,
+            left: 0.0,
+            echo_power: 0.0,
+            scale: 1.0,
+        }
+    }
+
+    /// Heals a filter that has made things worse.
+    fn watch(&mut self, mic: &Block, error: &Block) {
+        self.mic_power += WATCH * (mean_square(mic) - self.mic_power);
+        self.error_power += WATCH * (mean_square(error) - self.error_power);
+        if self.error_power > 1.5 * self.mic_power + FAR_SILENCE {
+            self.filter.forget();
+            self.error_power = self.mic_power;
+        }
+    }
+
+    fn erle_db(&self) -> f32 {
+        if self.left > 0.0 { power_dbfs(self.heard) - power_dbfs(self.left) } else { 0.0 }
+    }
+
+    /// Never louder than the microphone.
+    fn limit(&mut self, mic: &Block, out: &mut Block) {
+        let (mic, loud) = (mean_square(mic), mean_square(out));
+        let scale = if loud > mic { (mic / loud).sqrt() } else { 1.0 };
+        if scale < 1.0 || self.scale < 1.0 {
+            // Down at once, up with a ramp: never above what was asked.
+            let from = self.scale.min(scale);
+            for (n, sample) in out.iter_mut().enumerate() {
+                *sample *= from + (scale - from) * ((n + 1) as f32 / 40.0).min(1.0);
+            }
+        }
+        self.scale = scale;
+    }
+}
+
+impl EchoCanceller for Kalman {
+    fn process(&mut self, far: &Block, mic: &Block, out: &mut Block) -> EchoReading {
+        let loud = mean_square(far) > FAR_SILENCE;
+        if loud {
+            self.awake = self.tail_blocks;
+        }
+        if self.awake == 0 {
+            *out = mic.map(sane);
+            if let Some(suppressor) = &mut self.suppressor {
+                suppressor.rest(out);
+            }
+            self.shaper.rest(out);
+            self.scale = 1.0;
+            return EchoReading { erle_db: self.erle_db(), ..EchoReading::REST };
+        }
+        self.awake -= 1;
+        let (far, mic) = (far.map(sane), mic.map(sane));
+        self.filter.predict(&far, &mic, out, &mut self.fourier);
+        self.watch(&mic, out);
+        let mut near_end = 1.0;
+        let mut residual_dbfs = crate::SILENCE_DBFS;
+        let error = *out;
+        if let Some(suppressor) = &mut self.suppressor {
+            suppressor.process(out, &self.filter.echo, &self.filter.doubt, &mut self.fourier);
+            self.shaper.process(&suppressor.gains, &mut self.fourier, out);
+            near_end = suppressor.near_end;
+            residual_dbfs = power_dbfs(suppressor.residual_power);
+        }
+        self.filter.learn(&error, self.persistence, &mut self.fourier);
+        self.limit(&mic, out);
+        self.echo_power += 0.2 * (mean_square(&self.filter.echo) - self.echo_power);
+        if loud && near_end < 0.2 {
+            self.heard += 0.01 * (mean_square(&mic) - self.heard);
+            self.left += 0.01 * (mean_square(out) - self.left);
+        }
+        if self.awake == 0 {
+            self.filter.silence();
+        }
+        EchoReading {
+            active: true,
+            erle_db: self.erle_db(),
+            echo_dbfs: power_dbfs(self.echo_power),
+            residual_dbfs,
+            near_end,
+        }
+    }
+
+    fn delay_ms(&self) -> f32 {
+        0.0
+    }
+
+    fn realign(&mut self) {
+        self.filter.realign();
+    }
+
+    fn steady(&mut self, steady: bool) {
+        self.persistence = if steady { STEADY } else { SLIDING };
+    }
+
+    fn reset(&mut self) {
+        self.filter.reset();
+        if let Some(suppressor) = &mut self.suppressor {
+            *suppressor = Suppressor::new();
+        }
+        self.shaper = Shaper::new();
+        self.persistence = STEADY;
+        self.awake = 0;
+        (self.mic_power, self.error_power) = (0.0, 0.0);
+        (self.heard, self.left, self.echo_power) = (0.0, 0.0, 0.0);
+        self.scale = 1.0;
+    }
+}

@@ -1,0 +1,169 @@
+use super::*;
+use crate::BLOCK;
+use crate::level::mean_square;
+use crate::synth::{Random, at_level, pink, rms, speech, to_db, white};
+
+/// A room: direct sound after `delay` samples, then 200 ms of decaying reverberation as loud as it.
+fn room(seed: u64, delay: usize, sound: &[f32]) -> Vec<f32> {
+    let mut random = Random::new(seed);
+    let mut taps = vec![0.0; delay + 3_200];
+    taps[delay] = 1.0;
+    for n in 1..3_200 {
+        taps[delay + n] = (0.03 * random.bell() * (-6.9 * n as f64 / 3_200.0).exp()) as f32;
+    }
+    let mut heard = vec![0.0; sound.len()];
+    for (n, &sample) in sound.iter().enumerate().filter(|(_, sample)| **sample != 0.0) {
+        for (out, tap) in heard[n..].iter_mut().zip(&taps) {
+            *out += sample * tap;
+        }
+    }
+    heard
+}
+
+fn add(sounds: &[&[f32]]) -> Vec<f32> {
+    (0..sounds[0].len()).map(|n| sounds.iter().map(|sound| sound[n]).sum()).collect()
+}
+
+fn run(engine: &mut impl EchoCanceller, far: &[f32], mic: &[f32]) -> (Vec<f32>, Vec<EchoReading>) {
+    let mut out = Vec::new();
+    let mut readings = Vec::new();
+    let mut block = [0.0; BLOCK];
+    for (far, mic) in far.chunks_exact(BLOCK).zip(mic.chunks_exact(BLOCK)) {
+        let (far, mic) = (far.try_into().unwrap(), mic.try_into().unwrap());
+        readings.push(engine.process(far, mic, &mut block));
+        out.extend_from_slice(&block);
+    }
+    (out, readings)
+}
+
+const SECOND: usize = 16_000;
+
+fn kalman() -> Kalman {
+    Kalman::new(EchoSettings::default())
+}
+
+/// How much less of `of` there is in `than`, in dB, between two seconds.
+fn less_db(of: &[f32], than: &[f32], from_s: usize, to_s: usize) -> f64 {
+    let part = from_s * SECOND..to_s * SECOND;
+    to_db(rms(&of[part.clone()]) / rms(&than[part]))
+}
+
+#[test]
+fn an_echo_is_20_db_less_within_a_second_and_30_within_five() {
+    let far = at_level(speech(1, 8 * SECOND), -22.0);
+    let mic = add(&[&room(1, 320, &far), &at_level(pink(2, far.len()), -65.0)]);
+    let (out, readings) = run(&mut kalman(), &far, &mic);
+    assert!(less_db(&mic, &out, 1, 2) > 20.0, "{}", less_db(&mic, &out, 1, 2));
+    assert!(less_db(&mic, &out, 5, 8) > 30.0, "{}", less_db(&mic, &out, 5, 8));
+    let last = readings[799];
+    assert!(last.active && last.erle_db > 25.0, "{last:?}");
+    let echo_dbfs = to_db(rms(&mic[7 * SECOND..])) as f32;
+    let seen: f32 = readings[700..].iter().map(|r| crate::from_db(r.echo_dbfs).powi(2)).sum::<f32>() / 100.0;
+    assert!((10.0 * seen.log10() - echo_dbfs).abs() < 1.5, "{} for {echo_dbfs}", 10.0 * seen.log10());
+}
+
+#[test]
+fn who_speaks_over_the_echo_is_kept_and_the_filter_stays_converged() {
+    let far = at_level(speech(3, 16 * SECOND), -22.0);
+    let mut near = at_level(speech(4, 16 * SECOND), -26.0);
+    near[..6 * SECOND].fill(0.0);
+    near[12 * SECOND..].fill(0.0);
+    let echo = room(2, 320, &far);
+    let mic = add(&[&echo, &near, &at_level(pink(5, far.len()), -65.0)]);
+    let (out, readings) = run(&mut kalman(), &far, &mic);
+    // What is not the near end, in the output: at least 10 dB below it; it was 4 dB above.
+    let rest: Vec<f32> = out.iter().zip(&near).map(|(out, near)| out - near).collect();
+    assert!(less_db(&near, &rest, 6, 12) > 10.0, "{}", less_db(&near, &rest, 6, 12));
+    assert!(less_db(&mic, &out, 12, 16) > 30.0, "{}", less_db(&mic, &out, 12, 16));
+    let near_end = |from: usize, to: usize| {
+        readings[from..to].iter().map(|r| r.near_end).sum::<f32>() / (to - from) as f32
+    };
+    assert!(near_end(300, 600) < 0.15, "{}", near_end(300, 600));
+    assert!(near_end(600, 1_200) > 0.6, "{}", near_end(600, 1_200));
+    assert!(near_end(1_300, 1_600) < 0.15, "{}", near_end(1_300, 1_600));
+}
+
+#[test]
+fn a_moved_echo_path_is_learnt_again_at_once_if_told() {
+    let far = at_level(speech(6, 12 * SECOND), -22.0);
+    let (before, after) = (room(3, 320, &far), room(4, 480, &far));
+    let mic = [&before[..6 * SECOND], &after[6 * SECOND..]].concat();
+    let mut kalman = kalman();
+    run(&mut kalman, &far[..6 * SECOND], &mic);
+    kalman.realign();
+    let (out, _) = run(&mut kalman, &far[6 * SECOND..], &mic[6 * SECOND..]);
+    let half = SECOND / 2;
+    let less = to_db(rms(&mic[6 * SECOND + half..7 * SECOND]) / rms(&out[half..SECOND]));
+    assert!(less > 15.0, "{less} dB after half a second");
+}
+
+#[test]
+fn after_a_silence_nothing_has_to_be_learnt_again() {
+    let mut far = at_level(speech(7, 30 * SECOND), -22.0);
+    far[6 * SECOND..27 * SECOND].fill(0.0);
+    let mic = add(&[&room(5, 320, &far), &at_level(pink(6, far.len()), -65.0)]);
+    let (out, readings) = run(&mut kalman(), &far, &mic);
+    let first = 27 * SECOND..27 * SECOND + SECOND / 2;
+    let less = to_db(rms(&mic[first.clone()]) / rms(&out[first]));
+    assert!(less > 25.0, "{less} dB in the first half second");
+    assert!(!readings[1_000].active && readings[2_701].active);
+}
+
+#[test]
+fn while_the_far_end_rests_every_bit_passes() {
+    let mic = white(8, 2 * SECOND);
+    let (out, readings) = run(&mut kalman(), &vec![0.0; mic.len()], &mic);
+    assert_eq!(out, mic);
+    assert!(readings.iter().all(|r| *r == EchoReading::REST));
+}
+
+#[test]
+fn the_output_is_never_louder_than_the_microphone_even_while_nothing_is_learnt() {
+    // Far end and microphone have nothing in common, then the room turns its echo upside down every second.
+    let far = at_level(speech(9, 12 * SECOND), -18.0);
+    let echo = room(6, 320, &far);
+    let mut mic = at_level(white(10, far.len()), -40.0);
+    for n in 4 * SECOND..far.len() {
+        mic[n] = if (n / SECOND) % 2 == 0 { echo[n] } else { -echo[n] };
+    }
+    let (out, _) = run(&mut kalman(), &far, &mic);
+    for (n, (out, mic)) in out.chunks(BLOCK).zip(mic.chunks(BLOCK)).enumerate() {
+        let more = to_db(rms(out) / rms(mic).max(1e-6));
+        assert!(more < 0.01, "{more} dB at {} ms", n * 10);
+    }
+}
+
+#[test]
+fn nonsense_in_either_ear_is_survived_and_forgotten() {
+    let far = at_level(speech(11, 10 * SECOND), -22.0);
+    let mic = room(7, 320, &far);
+    for nonsense in [f32::NAN, f32::INFINITY, f32::MAX] {
+        let (mut bad_far, mut bad_mic) = (far.clone(), mic.clone());
+        bad_mic[4 * SECOND..5 * SECOND].fill(nonsense);
+        bad_far[9 * SECOND / 2..5 * SECOND].fill(nonsense);
+        let (out, readings) = run(&mut kalman(), &bad_far, &bad_mic);
+        assert!(out.iter().all(|s| s.is_finite()));
+        assert!(readings.iter().all(|r| r.near_end.is_finite() && r.erle_db.is_finite()));
+        let less = less_db(&mic, &out, 7, 10);
+        assert!(less > 20.0, "{nonsense}: {less} dB two seconds later");
+    }
+}
+
+#[test]
+fn a_full_scale_square_wave_does_not_run_away() {
+    let square: Vec<f32> = (0..6 * SECOND).map(|n| if (n / 20) % 2 == 0 { 1.0 } else { -1.0 }).collect();
+    let (out, _) = run(&mut kalman(), &square, &square);
+    assert!(out.iter().all(|s| s.abs() <= 2.0));
+    assert!(mean_square(&out[5 * SECOND..]) < 0.01, "{}", mean_square(&out[5 * SECOND..]));
+}
+
+#[test]
+fn reset_it_forgets_the_room() {
+    let far = at_level(white(12, 4 * SECOND), -25.0);
+    let mic = room(8, 100, &far);
+    let mut kalman = kalman();
+    let (first, _) = run(&mut kalman, &far, &mic);
+    kalman.reset();
+    let (again, _) = run(&mut kalman, &far[..SECOND], &mic[..SECOND]);
+    assert_eq!(first[..SECOND], again);
+}
