@@ -37,7 +37,7 @@ pub struct Levels {
     pub drift_ppm: Option<f32>,
     /// Where the speech comes from, in degrees.
     pub direction_deg: Option<f32>,
-    /// Channels that deliver nothing or are stuck, from 0.
+    /// Channels that are dead, stuck or otherwise broken and are left out, from 0.
     pub dead_channels: Vec<u32>,
 }
 
@@ -85,7 +85,7 @@ impl Levels {
         let clipped = (self.clipped_samples > 0).then_some(self.clipped_samples as f32);
         tell(clipped, "", " samples clipped", 0);
         for &channel in &self.dead_channels {
-            tell(Some(channel as f32), "channel ", " dead", 0);
+            tell(Some(channel as f32), "channel ", " left out", 0);
         }
         text
     }
@@ -180,7 +180,7 @@ mod tests {
             ..levels
         };
         let told = "gate open   speaker, 31 dB of echo removed, echo after 34 ms, speaker -12.3 ppm faster, 3 \
-                    samples clipped, channel 5 dead";
+                    samples clipped, channel 5 left out";
         assert_eq!(levels.meter(), format!("{bar}  -40 dBFS, floor  -60, {told}"));
     }
 

@@ -26,8 +26,19 @@ pub use remote::{Happened, Remote};
 pub const KEY: &str = "AIzaStageKey-not-a-real-one-0123456789";
 
 /// Every stage that changes the microphone's samples is off, so that what was said can be compared with what arrived.
-pub const STAGES_OFF: &str =
-    "[echo]\nengine = \"off\"\n[gain]\non = false\n[barge_in]\npolicy = \"server\"\n";
+pub const STAGES_OFF: &str = "\
+[array]
+watch = false
+playback_loop = \"none\"
+[echo]
+engine = \"off\"
+[noise]
+max_attenuation_db = 0.0
+[gain]
+on = false
+[barge_in]
+policy = \"server\"
+";
 
 /// How a stage is set.
 pub struct Setting {

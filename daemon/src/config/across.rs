@@ -1,6 +1,6 @@
 //! Checks that a range cannot express: the shape of one text, and rules that span keys.
 
-use super::{ButtonKind, Config, Eager, LightKind, Mode, Rewind};
+use super::{ArrayGeometry, ButtonKind, Config, Eager, LightKind, Mode, Rewind};
 use crate::wire::Endpoint;
 
 /// A rule that spans keys. It is skipped when one of its keys has a mistake of its own.
@@ -27,6 +27,18 @@ pub const RULES: &[Across] = &[
     Across {
         keys: &[("playback", "period_ms"), ("playback", "buffer_ms")],
         wrong: |c| period(c.playback.period_ms, c.playback.buffer_ms),
+    },
+    Across {
+        keys: &[("array", "positions_mm"), ("array", "geometry")],
+        wrong: |c| {
+            let (custom, given) =
+                (c.array.geometry == ArrayGeometry::Custom, !c.array.positions_mm.is_empty());
+            match (custom, given) {
+                (true, false) => Some("is needed where geometry = \"custom\"".to_owned()),
+                (false, true) => Some("has an effect with geometry = \"custom\" only".to_owned()),
+                _ => None,
+            }
+        },
     },
     Across {
         keys: &[("capture", "rest_ms"), ("capture", "buffer_ms")],

@@ -1,8 +1,11 @@
 //! The configuration as the sound threads want it.
 
-use pressel_dsp::{EchoSettings, GainSettings, GateSettings, NearEndSettings};
+use pressel_dsp::{
+    ArraySettings, EchoSettings, GainSettings, GateSettings, Geometry, NearEndSettings, NoiseSettings,
+};
 
-use super::{BargeInPolicy, Config, EchoEngine, KeepAwake, Rewind, filters};
+use super::stages::{playback_loop, positions_m};
+use super::{Array, ArrayGeometry, BargeInPolicy, Config, EchoEngine, KeepAwake, Rewind, filters};
 use crate::sound::{CaptureSettings, PlaybackSettings, SoundSettings};
 
 impl Config {
@@ -45,6 +48,7 @@ impl Config {
                 jitter_max_ms: playback.jitter_max_ms,
                 queue_max_s: playback.queue_max_s,
             },
+            array: self.array.settings(),
             echo: EchoSettings {
                 engine: match self.echo.engine {
                     EchoEngine::Kalman => pressel_dsp::EchoEngine::Kalman,
@@ -54,6 +58,7 @@ impl Config {
                 steer: self.echo.steer,
                 suppress: self.echo.suppress,
             },
+            noise: NoiseSettings { max_attenuation_db: self.noise.max_attenuation_db },
             gain: GainSettings {
                 on: self.gain.on,
                 target_dbfs: self.gain.target_dbfs,
@@ -75,6 +80,18 @@ impl Config {
     }
 }
 
+impl Array {
+    /// Texts that passed their checks when they were set.
+    fn settings(&self) -> ArraySettings {
+        let geometry = match self.geometry {
+            ArrayGeometry::Custom => Geometry::Custom(positions_m(&self.positions_mm).unwrap_or_default()),
+            known => Geometry::of_name(known.word()).unwrap_or(Geometry::Unknown),
+        };
+        let playback_loop = playback_loop(&self.playback_loop).unwrap_or_default();
+        ArraySettings { geometry, watch: self.watch, playback_loop }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,10 +101,15 @@ mod tests {
         let sound = Config::default().sound();
         assert_eq!(sound.capture, CaptureSettings::default());
         assert_eq!(sound.playback, PlaybackSettings::default());
+        assert_eq!(sound.array, ArraySettings::default());
         assert_eq!(sound.echo, EchoSettings::default());
+        assert_eq!(sound.noise, NoiseSettings::default());
         assert_eq!(sound.gain, GainSettings::default());
         assert_eq!(sound.near_end, NearEndSettings::default());
         assert_eq!(sound.gate, GateSettings::default());
+        for name in Geometry::NAMES {
+            assert!(ArrayGeometry::WORDS.contains(&name), "{name} cannot be chosen");
+        }
         assert_eq!((sound.pre_roll_ms, sound.realtime_priority), (300, 60));
     }
 }

@@ -79,7 +79,7 @@ pub struct CaptureFacts {
     pub drift_ppm: Figure,
     /// Where speech comes from, in degrees.
     pub direction_deg: Figure,
-    /// Channels that are dead or stuck, a bit each.
+    /// Channels that are dead, stuck or otherwise broken, a bit each.
     pub dead_channels: AtomicU32,
 }
 

@@ -1,6 +1,8 @@
 //! What the sound threads are told once. Field names are those of the configuration.
 
-use pressel_dsp::{Band, EchoSettings, GainSettings, GateSettings, NearEndSettings};
+use pressel_dsp::{
+    ArraySettings, Band, EchoSettings, GainSettings, GateSettings, NearEndSettings, NoiseSettings,
+};
 use pressel_hal::StreamRequest;
 
 /// Everything about sound.
@@ -10,8 +12,12 @@ pub struct SoundSettings {
     pub capture: CaptureSettings,
     /// The speaker.
     pub playback: PlaybackSettings,
+    /// What is known of several microphones.
+    pub array: ArraySettings,
     /// How the speaker is taken out of the microphone.
     pub echo: EchoSettings,
+    /// How much steady noise is taken away.
+    pub noise: NoiseSettings,
     /// How speech is brought to one level.
     pub gain: GainSettings,
     /// When sound over an answer is taken for a person.
@@ -29,7 +35,8 @@ impl SoundSettings {
     /// what is delivered; and nobody listens for speech over an answer.
     pub fn bare() -> Self {
         let (echo, gain, near_end) = (EchoSettings::OFF, GainSettings::OFF, NearEndSettings::OFF);
-        let mut settings = SoundSettings { echo, gain, near_end, ..SoundSettings::default() };
+        let (array, noise) = (ArraySettings::OFF, NoiseSettings::OFF);
+        let mut settings = SoundSettings { array, noise, echo, gain, near_end, ..SoundSettings::default() };
         settings.capture.high_pass_hz = 0;
         settings
     }

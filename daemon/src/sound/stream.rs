@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use pressel_dsp::{BLOCK, BLOCK_RATE, Block, EchoEngine, FrontEnd, FrontEndSettings, Reading};
+use pressel_dsp::{BLOCK, BLOCK_RATE, Block, EchoEngine, Fault, FrontEnd, FrontEndSettings, Reading};
 use pressel_hal::{Error, ErrorKind, Microphone};
 
 use super::SoundSettings;
@@ -46,7 +46,9 @@ impl Stream {
         let front_end = FrontEnd::new(FrontEndSettings {
             use_channels: settings.capture.use_channels.clone(),
             high_pass_hz: settings.capture.high_pass_hz as f32,
+            array: settings.array.clone(),
             echo: settings.echo,
+            noise: settings.noise,
             gate: settings.gate,
             near_end: settings.near_end,
             gain: settings.gain,
@@ -138,6 +140,11 @@ impl Stream {
             facts.speech_dbfs.set(10.0 * self.speech_power.log10());
         }
         facts.gain_db.set(self.gain.then_some(reading.gain_db));
+        facts.direction_deg.set(self.front_end.array().direction_deg);
+        let faulty = |channel: &u32| self.front_end.fault(*channel) != Fault::None;
+        let channels = (self.channels as u32).min(u32::BITS);
+        let dead = (0..channels).filter(faulty).fold(0, |mask, channel| mask | 1 << channel);
+        facts.dead_channels.store(dead, Relaxed);
         let echo = self.front_end.echo();
         facts.far_end.store(echo.active, Relaxed);
         facts.erle_db.set((echo.erle_db > 0.0).then_some(echo.erle_db));
