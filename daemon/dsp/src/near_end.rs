@@ -107,7 +107,8 @@ impl NearEnd {
         }
         let leftover_dbfs =
             if echo.active { echo.residual_dbfs.max(gate.floor_dbfs) } else { gate.floor_dbfs };
-        let sounds = gate.level_dbfs > leftover_dbfs + 9.0 && echo.near_end > 0.5;
+        // The gate's own word, too: a floor of digital silence makes a sound of a card's last bit.
+        let sounds = gate.speech && gate.level_dbfs > leftover_dbfs + 9.0 && echo.near_end > 0.5;
         let voice = if sounds { 1.0 } else { 0.0 };
         if self.answer_blocks == 0 {
             self.reset();
@@ -209,6 +210,13 @@ mod tests {
             let confirmed: Vec<_> = said.iter().filter(|(_, said)| *said == BargeIn::Confirmed).collect();
             assert!(confirmed.len() == 1 && confirmed[0].0 <= 3_900, "{said:?}");
         }
+    }
+
+    #[test]
+    fn the_last_bit_of_a_silent_card_is_nobody() {
+        let far = at_level(speech(7, 6 * S), -26.0);
+        let sound = with(vec![0.0; 6 * S], &at_level(pink(3, 2 * S), -90.0), 3 * S);
+        assert_eq!(events(&sound, &far, NearEndSettings::default()), []);
     }
 
     #[test]
