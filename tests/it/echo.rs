@@ -1,18 +1,26 @@
 //! The sound path as a product has it: what the loudspeaker says does not reach the server, what a person says does.
 
+use std::f64::consts::LOG10_2;
 use std::io::{BufRead, BufReader};
+use std::ops::Range;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fake_gemini::audio::recording;
-use fake_gemini::{Script, Turn};
-use pressel_world::card::{CardOptions, Direction, StreamOptions};
+use fake_gemini::{Script, Turn, What};
+use pressel_world::card::{CardOptions, Direction, Echo, StreamOptions};
 use pressel_world::wav::Wav;
 use serde_json::Value;
 use tempfile::TempDir;
+use tests::measure::correlation;
 use tests::stage::{Setting, program};
 
-use crate::scene::{MIC_MS, Scene, setting};
+use crate::scene::{MIC_MS, PRE_ROLL_MS, Scene, setting};
+
+/// Samples per millisecond of the speaker here.
+const DAC_MS: u64 = 48;
+/// From the DAC to the ADC.
+const WAY: Duration = Duration::from_millis(40);
 
 fn script() -> Script {
     Script { rest: Turn::noise(400, 1), ..Script::default() }
@@ -28,12 +36,80 @@ fn on(sound: &[i16], folder: &TempDir, stages: &str, prepare: fn(&pressel_world:
     Setting { card, stages: stages.to_owned(), prepare, ..setting("hold", &sounds, script()) }
 }
 
+/// Half a loudspeaker's sound comes back.
+fn echoes(card: &pressel_world::card::Card) {
+    card.set_echo(Some(Echo { delay: WAY, gain: 0.5 }));
+}
+
 /// Recordings one after the other, no longer than `ms`.
 fn words(names: &[&str], ms: u64) -> Vec<i16> {
     let mut words: Vec<i16> =
         names.iter().flat_map(|name| recording(name).unwrap().samples.to_vec()).collect();
     words.truncate((ms * MIC_MS) as usize);
     words
+}
+
+fn power(samples: &[i16]) -> f64 {
+    samples.iter().map(|&s| f64::from(s) * f64::from(s)).sum::<f64>() / samples.len().max(1) as f64
+}
+
+fn db(power: f64) -> f64 {
+    10.0 * power.max(1e-3).log2() * LOG10_2
+}
+
+/// All sound that the server got.
+fn received(scene: &Scene) -> Vec<i16> {
+    let record = scene.server.events();
+    let sound = |event: &fake_gemini::Event| match &event.what {
+        What::Audio { samples, .. } => samples.to_vec(),
+        _ => Vec::new(),
+    };
+    record.iter().flat_map(sound).collect()
+}
+
+/// What the server got in a range of the microphone's samples, of an utterance that began with a press.
+fn got(sound: &[i16], pressed: u64, samples: &Range<u64>) -> Range<usize> {
+    let first = pressed - PRE_ROLL_MS * MIC_MS;
+    let at = |sample: u64| (sample - first) as usize;
+    at(samples.start)..at(samples.end).min(sound.len())
+}
+
+#[test]
+fn the_speaker_s_sound_does_not_reach_the_server_and_a_person_s_does() {
+    let folder = TempDir::new().unwrap();
+    let far = words(
+        &["question-moon", "question-story", "question-lamp", "question-rain", "question-time"],
+        12_000,
+    );
+    let scene = Scene::set(on(&far, &folder, "[gain]\non = false\n", echoes));
+    let played_from = scene.card.now_sample(Direction::Playback);
+    let pressed = scene.mic_at(scene.press().start);
+    let near = words(&["stop", "question-time"], 2_000);
+    let said = scene.card.now_sample(Direction::Capture) + 6_500 * MIC_MS;
+    scene.card.say(said, &near).unwrap();
+    scene.until_heard(said + near.len() as u64 + 500 * MIC_MS);
+    scene.release();
+    scene.received("activityEnd", 1);
+    let sound = received(&scene);
+    // From 2 s after the sound began until the person speaks.
+    let alone = pressed + 2_000 * MIC_MS..said;
+    let played = scene.card.channel(
+        Direction::Playback,
+        0,
+        played_from + 2_000 * DAC_MS..played_from + (said - pressed) / MIC_MS * DAC_MS,
+    );
+    let echo_db = db(power(&played.unwrap()) / 4.0);
+    let left_db = db(power(&sound[got(&sound, pressed, &alone)]));
+    assert!(echo_db > 40.0, "there is something to cancel: {echo_db:.1} dB");
+    assert!(echo_db - left_db >= 20.0, "an echo of {echo_db:.1} dB became {left_db:.1} dB");
+    // The person's words, wherever the stages' delay has put them.
+    let place = got(&sound, pressed, &(said..said + near.len() as u64));
+    let best = (0..30 * MIC_MS as usize)
+        .filter_map(|late| sound.get(place.start + late..place.end + late))
+        .map(|heard| correlation(&near[..heard.len()], heard))
+        .fold(0.0, f64::max);
+    assert!(best > 0.8, "the person over the speaker: {best:.3} alike");
+    scene.end();
 }
 
 /// The drift that the daemon has found.

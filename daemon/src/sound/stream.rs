@@ -116,10 +116,9 @@ impl Stream {
                 let mut far = [0.0; BLOCK];
                 if self.wants_far {
                     reference.read(self.expected - self.front_end.frames_per_block() as u64, &mut far);
-                    facts.capture.drift_ppm.set(reference.drift_ppm().map(|ppm| ppm as f32));
                 }
                 let reading = self.front_end.process(&self.frames, &far, out);
-                self.tell(&reading, facts);
+                self.tell(&reading, reference.drift_ppm(), facts);
                 let lost = std::mem::take(&mut self.lost);
                 let stamp = Stamp { at: captured.at - self.delay, speech: reading.speech, lost };
                 return Ok(Some((stamp, reading)));
@@ -128,7 +127,7 @@ impl Stream {
     }
 
     /// Tells the world what was measured.
-    fn tell(&mut self, reading: &Reading, facts: &Facts) {
+    fn tell(&mut self, reading: &Reading, clocks_ppm: Option<f64>, facts: &Facts) {
         let facts = &facts.capture;
         facts.level_dbfs.set(reading.level_dbfs);
         facts.floor_dbfs.set(reading.floor_dbfs);
@@ -147,6 +146,11 @@ impl Stream {
         facts.dead_channels.store(dead, Relaxed);
         let echo = self.front_end.echo();
         facts.far_end.store(echo.active, Relaxed);
+        let steer = self.front_end.steer();
+        facts.echo_delay_ms.set((steer.delay_ms > 0.0).then_some(steer.delay_ms));
+        // Where the clocks do not tell, the ear does.
+        let heard_ppm = steer.locked.then_some(steer.drift_ppm);
+        facts.drift_ppm.set(clocks_ppm.map(|ppm| ppm as f32).or(heard_ppm));
         facts.erle_db.set((echo.erle_db > 0.0).then_some(echo.erle_db));
     }
 }
