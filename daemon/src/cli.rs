@@ -15,6 +15,7 @@ use pressel::control::{self, AskError};
 use pressel::devices;
 use pressel::doctor::{self, Class};
 use pressel::levels::{self, Levels};
+use pressel::offline;
 use pressel::secret::{self, Key, NoKey};
 use pressel::status::Status;
 use serde_json::{Value, json};
@@ -57,6 +58,8 @@ enum Command {
     Status(Format),
     /// Show a live meter: level, noise floor, gate, echo; from the running daemon, or of the microphone itself
     Levels(Format),
+    /// Take recordings through the whole capture path: what echo goes, when the gate opens; needs no daemon
+    Process(Recordings),
     /// Follow what happens in the running daemon: phases, captions, latencies
     Watch(Format),
     /// Press the running daemon's button
@@ -79,6 +82,28 @@ enum ConfigCommand {
 
 #[derive(Args)]
 struct Format {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct Recordings {
+    /// What the microphones heard: WAV of any rate, 1 to 32 channels, 16, 24 or 32-bit integers or float
+    #[arg(long, value_name = "IN.wav")]
+    mic: PathBuf,
+    /// What the speaker played meanwhile, from the same moment on; without it a loop channel of the first is used
+    #[arg(long, value_name = "FAR.wav")]
+    far: Option<PathBuf>,
+    /// Where the result goes: one channel at the rate of the first, as long and aligned with it
+    #[arg(long, value_name = "OUT.wav")]
+    out: PathBuf,
+    /// Channels of the microphones, from 0; otherwise they are found
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    channels: Vec<u32>,
+    /// Where the microphones are, for a beam: respeaker-usb-4, respeaker-square-4, respeaker-circular-6, linear-2
+    #[arg(long, value_name = "NAME")]
+    geometry: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -137,6 +162,7 @@ pub fn main() -> Result<(), Failure> {
         Command::Config(ConfigCommand::Show { default: false }) => print(&load(file)?.show()),
         Command::Status(format) => status(file, format.json),
         Command::Levels(format) => levels(file, format.json),
+        Command::Process(recordings) => process(file, recordings),
         Command::Watch(format) => watch(file, format.json),
         Command::Press => gesture(file, "press"),
         Command::Release => gesture(file, "release"),
@@ -262,6 +288,13 @@ fn watch(file: Option<&Path>, json: bool) -> Result<(), Failure> {
         show(&event)?;
     }
     Err(Failure::failed("the daemon has ended, or we read too slowly"))
+}
+
+fn process(file: Option<&Path>, recordings: Recordings) -> Result<(), Failure> {
+    let Recordings { mic, far, out, channels, geometry, json } = recordings;
+    let job = offline::Job { mic, far, out, channels, geometry };
+    let report = offline::process(&job, &load(file)?.config).map_err(Failure::failed)?;
+    print(&if json { format!("{:#}\n", json!(report)) } else { report.to_string() })
 }
 
 fn levels(file: Option<&Path>, json: bool) -> Result<(), Failure> {

@@ -14,6 +14,7 @@ pub mod engine;
 pub mod levels;
 pub mod log;
 pub mod notify;
+pub mod offline;
 pub mod panel;
 pub mod report;
 pub mod secret;

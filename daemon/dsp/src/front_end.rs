@@ -135,6 +135,18 @@ pub struct FrontEnd {
     steer_reading: SteerReading,
     echo_reading: EchoReading,
     array_reading: ArrayReading,
+    stages: Stages,
+}
+
+/// The newest block on its way through the path, for whoever wants to see where it was spoilt.
+#[derive(Clone, Copy, Debug)]
+pub struct Stages {
+    /// What the speaker played, as the canceller got it.
+    pub far: Block,
+    /// One channel, before anything was taken out of it.
+    pub microphone: Block,
+    /// Without the echo.
+    pub cancelled: Block,
 }
 
 impl FrontEnd {
@@ -190,6 +202,7 @@ impl FrontEnd {
             steer_reading: SteerReading::UNKNOWN,
             echo_reading: EchoReading::REST,
             array_reading: ArrayReading::default(),
+            stages: Stages { far: [0.0; BLOCK], microphone: [0.0; BLOCK], cancelled: [0.0; BLOCK] },
         })
     }
 
@@ -213,6 +226,7 @@ impl FrontEnd {
         }
         self.echo.steady(self.steer_reading.locked);
         self.echo_reading = self.echo.process(&reference, &mic, out);
+        self.stages = Stages { far: reference, microphone: mic, cancelled: *out };
         self.spectrum.process(out);
         self.noise.process(self.spectrum.bands());
         self.suppress.process(&self.spectrum, &self.noise, out);
@@ -232,6 +246,11 @@ impl FrontEnd {
     /// What the canceller said of the newest block.
     pub fn echo(&self) -> EchoReading {
         self.echo_reading
+    }
+
+    /// The newest block at each stage.
+    pub fn stages(&self) -> &Stages {
+        &self.stages
     }
 
     /// What the microphones' stage said of the newest block.

@@ -60,7 +60,7 @@ pub use downmix::Downmix;
 pub use duck::{Duck, DuckSettings};
 pub use equalizer::{BANDS_MAX, Band, BandKind, Equalizer};
 pub use fade::Fade;
-pub use front_end::{FrontEnd, FrontEndSettings, SettingsError};
+pub use front_end::{FrontEnd, FrontEndSettings, SettingsError, Stages};
 pub use gain::{Gain, GainSettings};
 pub use gate::{Gate, GateSettings, Reading};
 pub use high_pass::HighPass;

@@ -1,7 +1,8 @@
 //! What the sound threads are told once. Field names are those of the configuration.
 
 use pressel_dsp::{
-    ArraySettings, Band, EchoSettings, GainSettings, GateSettings, NearEndSettings, NoiseSettings,
+    ArraySettings, Band, EchoSettings, FrontEndSettings, GainSettings, GateSettings, NearEndSettings,
+    NoiseSettings,
 };
 use pressel_hal::StreamRequest;
 
@@ -39,6 +40,21 @@ impl SoundSettings {
         let mut settings = SoundSettings { array, noise, echo, gain, near_end, ..SoundSettings::default() };
         settings.capture.high_pass_hz = 0;
         settings
+    }
+
+    /// What the capture path is built from, for a card with this rate and so many channels.
+    pub fn front_end(&self, rate_hz: u32, channels: u32) -> FrontEndSettings {
+        FrontEndSettings {
+            use_channels: self.capture.use_channels.clone(),
+            array: self.array.clone(),
+            high_pass_hz: self.capture.high_pass_hz as f32,
+            echo: self.echo,
+            noise: self.noise,
+            gate: self.gate,
+            near_end: self.near_end,
+            gain: self.gain,
+            ..FrontEndSettings::bare(rate_hz, channels)
+        }
     }
 }
 

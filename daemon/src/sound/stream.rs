@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use pressel_dsp::{BLOCK, BLOCK_RATE, Block, EchoEngine, Fault, FrontEnd, FrontEndSettings, Reading};
+use pressel_dsp::{BLOCK, BLOCK_RATE, Block, EchoEngine, Fault, FrontEnd, Reading};
 use pressel_hal::{Error, ErrorKind, Microphone};
 
 use super::SoundSettings;
@@ -43,18 +43,8 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn new(microphone: Box<dyn Microphone>, settings: &SoundSettings) -> Result<Self, Error> {
         let format = microphone.format();
-        let front_end = FrontEnd::new(FrontEndSettings {
-            use_channels: settings.capture.use_channels.clone(),
-            high_pass_hz: settings.capture.high_pass_hz as f32,
-            array: settings.array.clone(),
-            echo: settings.echo,
-            noise: settings.noise,
-            gate: settings.gate,
-            near_end: settings.near_end,
-            gain: settings.gain,
-            ..FrontEndSettings::bare(format.rate_hz, format.channels)
-        })
-        .map_err(|error| Error::new(ErrorKind::Unsupported, error.to_string()))?;
+        let front_end = FrontEnd::new(settings.front_end(format.rate_hz, format.channels))
+            .map_err(|error| Error::new(ErrorKind::Unsupported, error.to_string()))?;
         let channels = format.channels as usize;
         Ok(Stream {
             delay: Duration::from_secs_f32(front_end.delay_ms() / 1000.0),

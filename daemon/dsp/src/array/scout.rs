@@ -112,7 +112,10 @@ impl Scout {
             count > 0.0 && among > ALIKE_MIN && sum / count < UNLIKE * among
         };
         let others_gaps = (0..last).filter(|&c| sounding(c)).map(|c| self.gaps[c]).min().unwrap_or(0);
-        let silent_alone = self.gaps[last] >= GAPS_MIN + 2 * others_gaps;
+        // Boards with the layout of six that deliver nothing but their processed sound and the loop.
+        let nothing_between = compared == 6 && (1..last).all(|c| !sounding(c)) && sounding(0);
+        let factor = if nothing_between { 0 } else { 2 };
+        let silent_alone = self.gaps[last] >= GAPS_MIN + factor * others_gaps;
         if self.sounding[last] < SOUNDING_MIN || !(silent_alone || unlike(last)) {
             return (None, microphones);
         }

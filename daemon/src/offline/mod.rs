@@ -1,0 +1,360 @@
+//! The whole capture path over recordings: anyone can measure it on a room of their own, without a daemon or a card.
+
+mod report;
+mod wav;
+
+use std::path::PathBuf;
+
+use pressel_dsp::{
+    BLOCK, BLOCK_RATE, BargeIn, Block, EchoEngine, FrontEnd, FrontEndSettings, Geometry, PlaybackLoop,
+    Reading, Resampler, Scout, Steer, block_level_dbfs,
+};
+
+pub use report::{Duck, Echo, Opening, Report};
+pub use wav::Wav;
+
+use crate::config::Config;
+
+/// Above this the far end sounds, in dBFS.
+const FAR_SOUNDS_DBFS: f32 = -60.0;
+/// The far end's first two seconds are not measured: there the canceller learns the room.
+const LEARNING_BLOCKS: usize = 200;
+/// A microphone below this in every block carries nothing, in dBFS: less than the lowest bit of 16.
+const NOTHING_DBFS: f32 = -95.0;
+
+/// What is to be done.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Job {
+    /// Recording of the microphones.
+    pub mic: PathBuf,
+    /// Recording of what the speaker played, from the same moment on.
+    pub far: Option<PathBuf>,
+    /// Where the result goes: one channel at the rate of the microphones, as long as they are.
+    pub out: PathBuf,
+    /// Channels of the microphones from 0; empty means that they are found.
+    pub channels: Vec<u32>,
+    /// Where the microphones are.
+    pub geometry: Option<String>,
+}
+
+/// Reads, processes, writes.
+///
+/// # Errors
+/// A sentence that names the file, what was found in it and what is allowed.
+pub fn process(job: &Job, config: &Config) -> Result<Report, String> {
+    let same = |path: &PathBuf| path.canonicalize().ok() == job.out.canonicalize().ok() && job.out.exists();
+    if same(&job.mic) || job.far.as_ref().is_some_and(same) {
+        return Err(format!("{}: would be overwritten; name another file for --out", job.out.display()));
+    }
+    let mic = Wav::read(&job.mic)?;
+    let far = job.far.as_deref().map(Wav::read).transpose()?;
+    let geometry = match &job.geometry {
+        Some(name) => Some(Geometry::of_name(name).ok_or_else(|| {
+            format!("--geometry {name}: not known; there are {}", Geometry::NAMES.join(", "))
+        })?),
+        None => None,
+    };
+    let name = |error: String| format!("{}: {error}", job.mic.display());
+    let (sound, report) = run(&mic, far.as_ref(), &job.channels, geometry, config).map_err(name)?;
+    let out = Wav { rate_hz: mic.rate_hz, channels: 1, samples: sound };
+    out.write(&job.out).map_err(|error| format!("{}: {error}", job.out.display()))?;
+    Ok(report)
+}
+
+/// Takes recordings through the capture path; returns the sound at the microphones' rate, aligned with them and as
+/// long, and what was seen on the way.
+///
+/// # Errors
+/// What about the recording or the choice of channels cannot be used.
+pub fn run(
+    mic: &Wav,
+    far: Option<&Wav>,
+    chosen: &[u32],
+    geometry: Option<Geometry>,
+    config: &Config,
+) -> Result<(Vec<f32>, Report), String> {
+    if mic.channels > 32 {
+        return Err(format!("{} channels; 1 to 32 are allowed", mic.channels));
+    }
+    let channels: Vec<Vec<f32>> = (0..mic.channels)
+        .map(|channel| at_block_rate(&mic.channel(channel), mic.rate_hz))
+        .collect::<Result<_, _>>()?;
+    let played = match far {
+        Some(far) => {
+            Some(at_block_rate(&mono(far), far.rate_hz).map_err(|error| format!("far end: {error}"))?)
+        }
+        None => None,
+    };
+    let found = find(&channels, far.is_none(), chosen, geometry.as_ref())?;
+    let played = played.or_else(|| found.playback_loop.map(|channel| channels[channel as usize].clone()));
+    let mut settings = config.sound().front_end(BLOCK_RATE, found.microphones.len() as u32);
+    settings.array.geometry = geometry.unwrap_or(Geometry::Unknown);
+    settings.array.playback_loop = PlaybackLoop::None;
+    settings.use_channels = Vec::new();
+    let (sound, mut report) = walk(&channels, &found.microphones, played.as_deref(), settings)?;
+    report.channels = found.microphones;
+    report.playback_loop = found.playback_loop.filter(|_| far.is_none());
+    report.rate_hz = mic.rate_hz;
+    report.duration_ms = mic.frames() as u64 * 1_000 / u64::from(mic.rate_hz);
+    let mut sound = resample(&sound, BLOCK_RATE, mic.rate_hz)?;
+    sound.resize(mic.frames(), 0.0);
+    Ok((sound, report))
+}
+
+/// Which channel is what.
+struct Found {
+    microphones: Vec<u32>,
+    playback_loop: Option<u32>,
+}
+
+fn find(
+    channels: &[Vec<f32>],
+    wants_loop: bool,
+    chosen: &[u32],
+    geometry: Option<&Geometry>,
+) -> Result<Found, String> {
+    let count = channels.len() as u32;
+    if let Some(wrong) = chosen.iter().find(|&&channel| channel >= count) {
+        return Err(format!("channel {wrong} of {count}: channels 0 to {} are allowed", count - 1));
+    }
+    let mut scout = Scout::new(channels.len(), BLOCK_RATE);
+    let mut frames = vec![0.0; channels.len() * BLOCK];
+    for n in 0..channels[0].len() / BLOCK {
+        interleave(channels, n, &mut frames);
+        scout.process(&frames);
+    }
+    let (playback_loop, heard) = scout.finding();
+    let playback_loop =
+        playback_loop.map(|channel| channel as u32).filter(|_| wants_loop || chosen.is_empty());
+    let known = geometry.map(|geometry| geometry.layout(count));
+    if !chosen.is_empty() {
+        return Ok(Found { microphones: chosen.to_vec(), playback_loop });
+    }
+    if let Some(layout) =
+        known.filter(|layout| layout.microphones.len() > 1 && geometry != Some(&Geometry::Unknown))
+    {
+        return Ok(Found {
+            playback_loop: layout.playback_loop.or(playback_loop),
+            microphones: layout.microphones,
+        });
+    }
+    let sounds = |channel: u32| {
+        let blocks = channels[channel as usize].chunks_exact(BLOCK);
+        blocks
+            .map(|block| block_level_dbfs(block.try_into().expect("a whole block")))
+            .any(|l| l > NOTHING_DBFS)
+    };
+    // Loud enough to be compared; if none is, whatever carries anything at all; if none does, silence is processed.
+    let all: Vec<u32> = (0..count).filter(|&channel| Some(channel) != playback_loop).collect();
+    let is_heard = |channel: &u32| count > 16 || heard >> channel & 1 == 1;
+    let mut microphones: Vec<u32> = all.iter().copied().filter(is_heard).filter(|&c| sounds(c)).collect();
+    if microphones.is_empty() {
+        microphones = all.iter().copied().filter(|&channel| sounds(channel)).collect();
+    }
+    if microphones.is_empty() {
+        microphones = all;
+    }
+    Ok(Found { microphones, playback_loop })
+}
+
+/// The capture path, block by block.
+fn walk(
+    channels: &[Vec<f32>],
+    microphones: &[u32],
+    played: Option<&[f32]>,
+    settings: FrontEndSettings,
+) -> Result<(Vec<f32>, Report), String> {
+    let steered = settings.echo.steer && settings.echo.engine != EchoEngine::Off;
+    let mut front_end = FrontEnd::new(settings).map_err(|error| error.to_string())?;
+    let chosen: Vec<&[f32]> = microphones.iter().map(|&channel| &channels[channel as usize][..]).collect();
+    let late = (front_end.delay_ms() * BLOCK_RATE as f32 / 1_000.0).round() as usize;
+    let len = chosen[0].len();
+    let mut frames = vec![0.0; chosen.len() * BLOCK];
+    let mut sound = Vec::with_capacity(len + late + BLOCK);
+    let mut watch = Watch::new(late as f32 * 1_000.0 / BLOCK_RATE as f32, played.is_some(), steered);
+    let mut out: Block = [0.0; BLOCK];
+    for n in 0..(len + late).div_ceil(BLOCK) {
+        interleave(&chosen, n, &mut frames);
+        let mut far: Block = [0.0; BLOCK];
+        copy_block(played.unwrap_or_default(), n, &mut far);
+        let reading = front_end.process(&frames, &far, &mut out);
+        watch.see(n, &front_end, &far, &reading);
+        sound.extend_from_slice(&out);
+    }
+    sound.drain(..late.min(sound.len()));
+    sound.truncate(len);
+    Ok((sound, watch.end()))
+}
+
+/// Gathers the report.
+struct Watch {
+    late_ms: f32,
+    report: Report,
+    has_far: bool,
+    /// Measures beside the path where nothing is cancelled.
+    steer: Option<Steer>,
+    delays_ms: Vec<f32>,
+    /// Blocks in which the far end sounded so far.
+    far_blocks: usize,
+    /// Energy before and after the canceller while only the far end spoke: learnt, and from the start.
+    learnt: (f64, f64),
+    all: (f64, f64),
+    opening: Option<u64>,
+    duck: Option<u64>,
+    confirmed: bool,
+    floor_dbfs: f32,
+    at_ms: u64,
+}
+
+impl Watch {
+    fn new(late_ms: f32, has_far: bool, steered: bool) -> Self {
+        Watch {
+            late_ms,
+            report: Report::default(),
+            has_far,
+            steer: (!steered).then(|| Steer::new(true)),
+            delays_ms: Vec::new(),
+            far_blocks: 0,
+            learnt: (0.0, 0.0),
+            all: (0.0, 0.0),
+            opening: None,
+            duck: None,
+            confirmed: false,
+            floor_dbfs: 0.0,
+            at_ms: 0,
+        }
+    }
+
+    fn see(&mut self, n: usize, front_end: &FrontEnd, far: &Block, reading: &Reading) {
+        // A block is judged at its end; what it says happened earlier by what the path adds.
+        self.at_ms = ((n as f32 + 1.0) * 10.0 - self.late_ms).max(0.0) as u64;
+        self.floor_dbfs = reading.floor_dbfs;
+        if reading.opened {
+            self.opening = Some(self.at_ms);
+        }
+        if reading.closed {
+            if let Some(open_ms) = self.opening.take() {
+                self.report.gate.push(Opening { open_ms, close_ms: self.at_ms });
+            }
+        }
+        match reading.barge_in {
+            Some(BargeIn::Suspected) => {
+                self.duck.get_or_insert(self.at_ms);
+                self.confirmed = false;
+            }
+            Some(BargeIn::Confirmed) => self.confirmed = true,
+            Some(BargeIn::Dismissed) => self.end_duck(),
+            None => {}
+        }
+        // The answer would have been dropped; in the recording it goes on, so the end is the person's.
+        if self.confirmed && !reading.open {
+            self.end_duck();
+        }
+        let direction = front_end.array().direction_deg;
+        self.report.direction_deg = direction.or(self.report.direction_deg);
+        if block_level_dbfs(far) > FAR_SOUNDS_DBFS {
+            self.far_blocks += 1;
+            let stages = front_end.stages();
+            if front_end.echo().near_end < 0.5 {
+                let (before, after) = (energy(&stages.microphone), energy(&stages.cancelled));
+                self.all = (self.all.0 + before, self.all.1 + after);
+                if self.far_blocks > LEARNING_BLOCKS {
+                    self.learnt = (self.learnt.0 + before, self.learnt.1 + after);
+                }
+            }
+        }
+        if self.has_far {
+            let steer = match &mut self.steer {
+                Some(steer) => steer.process(far, &front_end.stages().microphone, &mut [0.0; BLOCK]),
+                None => front_end.steer(),
+            };
+            if steer.delay_ms > 0.0 {
+                self.delays_ms.push(steer.delay_ms);
+            }
+            self.report.echo = Some(Echo {
+                delay_ms: steer.delay_ms,
+                drift_ppm: steer.drift_ppm,
+                locked: steer.locked,
+                erle_db: 0.0,
+            });
+        }
+    }
+
+    fn end_duck(&mut self) {
+        self.confirmed = false;
+        if let Some(start_ms) = self.duck.take() {
+            self.report.duck.push(Duck { start_ms, end_ms: self.at_ms });
+        }
+    }
+
+    fn end(mut self) -> Report {
+        self.end_duck();
+        if let Some(open_ms) = self.opening.take() {
+            self.report.gate.push(Opening { open_ms, close_ms: self.at_ms });
+        }
+        self.delays_ms.sort_by(f32::total_cmp);
+        let (before, after) = if self.learnt.0 > 0.0 { self.learnt } else { self.all };
+        if let Some(echo) = &mut self.report.echo {
+            let ratio = if after > 0.0 { before / after } else { before / 1e-12 };
+            // Two clocks that drift have no one delay: the median.
+            echo.delay_ms = self.delays_ms.get(self.delays_ms.len() / 2).copied().unwrap_or(0.0);
+            echo.erle_db = if before > 0.0 { (10.0 * ratio.log10()).max(0.0) as f32 } else { 0.0 };
+        }
+        self.report.floor_dbfs = self.floor_dbfs;
+        self.report
+    }
+}
+
+fn energy(block: &Block) -> f64 {
+    block.iter().map(|&s| f64::from(s) * f64::from(s)).sum()
+}
+
+/// The n-th block of all channels; after their end silence.
+fn interleave(channels: &[impl AsRef<[f32]>], n: usize, frames: &mut [f32]) {
+    let width = channels.len();
+    for (channel, sound) in channels.iter().enumerate() {
+        let sound = sound.as_ref();
+        for k in 0..BLOCK {
+            frames[k * width + channel] = sound.get(n * BLOCK + k).copied().unwrap_or(0.0);
+        }
+    }
+}
+
+fn copy_block(sound: &[f32], n: usize, block: &mut Block) {
+    for (k, slot) in block.iter_mut().enumerate() {
+        *slot = sound.get(n * BLOCK + k).copied().unwrap_or(0.0);
+    }
+}
+
+/// The average of all channels.
+fn mono(wav: &Wav) -> Vec<f32> {
+    let share = 1.0 / wav.channels as f32;
+    wav.samples.chunks_exact(wav.channels).map(|frame| frame.iter().sum::<f32>() * share).collect()
+}
+
+fn at_block_rate(sound: &[f32], rate_hz: u32) -> Result<Vec<f32>, String> {
+    resample(sound, rate_hz, BLOCK_RATE)
+}
+
+/// The same sound at another rate, without delay and as long.
+fn resample(sound: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, String> {
+    let mut resample = Resampler::aligned(from_hz, to_hz).map_err(|error| error.to_string())?;
+    let len = (sound.len() as u64 * u64::from(to_hz)).div_ceil(u64::from(from_hz)) as usize;
+    let mut out = vec![0.0; len];
+    let tail = vec![0.0; resample.tail()];
+    let mut made = 0;
+    for mut input in [sound, &tail] {
+        while made < len {
+            let (used, produced) = resample.process(input, &mut out[made..]);
+            input = &input[used..];
+            made += produced;
+            if input.is_empty() && produced == 0 {
+                break;
+            }
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests;
