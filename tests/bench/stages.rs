@@ -42,7 +42,5 @@ pub fn stages(folder: &Path, table: &mut Table) -> io::Result<()> {
     stage.remote.wait_phase(mark, "speaking", WAIT)?;
     let (share, _) = cost(&stage, Duration::from_secs(15))?;
     table.put("CPU while answering, stages on", share, "%", Bar::AtMost(4.5));
-    let levels = stage.remote.ask(r#"{"op":"levels"}"#)?;
-    table.put("echo removed from a noise", levels["erle_db"].as_f64().unwrap_or_default(), "dB", Bar::None);
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use fake_gemini::audio::recording;
 use fake_gemini::{Script, Turn, What};
-use pressel_world::card::{CardOptions, Direction, Echo, StreamOptions};
+use pressel_world::card::{Card, CardOptions, Direction, Echo, StreamOptions};
 use pressel_world::wav::Wav;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -27,7 +27,7 @@ fn script() -> Script {
 }
 
 /// The product's stages on a card whose microphone hears its speaker, with a sound that a press plays.
-fn on(sound: &[i16], folder: &TempDir, stages: &str, prepare: fn(&pressel_world::card::Card)) -> Setting {
+fn on(sound: &[i16], folder: &TempDir, stages: &str, prepare: fn(&Card)) -> Setting {
     let path = folder.path().join("listening.wav");
     Wav { rate_hz: 16_000, channels: 1, samples: sound.to_vec() }.write(&path).unwrap();
     let sounds = format!("[sounds]\nfolder = \"{}\"\n", folder.path().display());
@@ -37,7 +37,7 @@ fn on(sound: &[i16], folder: &TempDir, stages: &str, prepare: fn(&pressel_world:
 }
 
 /// Half a loudspeaker's sound comes back.
-fn echoes(card: &pressel_world::card::Card) {
+fn echoes(card: &Card) {
     card.set_echo(Some(Echo { delay: WAY, gain: 0.5 }));
 }
 
@@ -74,14 +74,16 @@ fn got(sound: &[i16], pressed: u64, samples: &Range<u64>) -> Range<usize> {
     at(samples.start)..at(samples.end).min(sound.len())
 }
 
-#[test]
-fn the_speaker_s_sound_does_not_reach_the_server_and_a_person_s_does() {
+/// The echo that is left at the server, and the person's words there, `settle_ms` after the cards were opened.
+#[track_caller]
+fn check(prepare: fn(&Card), settle_ms: u64) {
     let folder = TempDir::new().unwrap();
     let far = words(
         &["question-moon", "question-story", "question-lamp", "question-rain", "question-time"],
         12_000,
     );
-    let scene = Scene::set(on(&far, &folder, "[gain]\non = false\n", echoes));
+    let scene = Scene::set(on(&far, &folder, "[gain]\non = false\n", prepare));
+    scene.pass(settle_ms);
     let played_from = scene.card.now_sample(Direction::Playback);
     let pressed = scene.mic_at(scene.press().start);
     let near = words(&["stop", "question-time"], 2_000);
@@ -110,6 +112,21 @@ fn the_speaker_s_sound_does_not_reach_the_server_and_a_person_s_does() {
         .fold(0.0, f64::max);
     assert!(best > 0.8, "the person over the speaker: {best:.3} alike");
     scene.end();
+}
+
+#[test]
+fn the_speaker_s_sound_does_not_reach_the_server_and_a_person_s_does() {
+    check(echoes, 0);
+}
+
+#[test]
+fn two_clocks_that_drift_make_no_difference() {
+    let drifting: fn(&Card) = |card| {
+        echoes(card);
+        card.set_drift(Direction::Capture, -50.0);
+        card.set_drift(Direction::Playback, 50.0);
+    };
+    check(drifting, 8_000);
 }
 
 /// The drift that the daemon has found.
