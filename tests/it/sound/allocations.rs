@@ -5,9 +5,9 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use pressel::sound::SoundEvent;
+use pressel::sound::{SoundEvent, SoundSettings};
 use pressel_live::event::{Listen, MicrophoneInput};
-use pressel_world::card::{CardFormat, CardOptions, Direction, Noise, StreamOptions};
+use pressel_world::card::{CardFormat, CardOptions, Direction, Echo, Noise, StreamOptions};
 
 use super::{Bench, settings};
 
@@ -63,13 +63,28 @@ fn the_count_counts() {
 
 #[tokio::test]
 async fn the_sound_threads_neither_allocate_nor_free() {
+    check(settings()).await;
+}
+
+#[tokio::test]
+async fn nor_do_they_with_every_stage_of_the_product() {
+    let SoundSettings { capture, playback, pre_roll_ms, realtime_priority, .. } = settings();
+    let mut product =
+        SoundSettings { capture, playback, pre_roll_ms, realtime_priority, ..SoundSettings::default() };
+    product.capture.high_pass_hz = 80;
+    check(product).await;
+}
+
+async fn check(mut settings: SoundSettings) {
     let options = CardOptions {
         microphone: StreamOptions::new(48_000, 6).formats(&[CardFormat::S24Le3]),
         speaker: StreamOptions::new(48_000, 2),
     };
-    let mut settings = settings();
     settings.playback.rate_hz = 48_000;
-    let mut bench = Bench::start_waiting(options, settings, |card| card.fill_noise(1, 9_000).unwrap());
+    let mut bench = Bench::start_waiting(options, settings, |card| {
+        card.fill_noise(1, 9_000).unwrap();
+        card.set_echo(Some(Echo { delay: Duration::from_millis(30), gain: 0.5 }));
+    });
     bench.until_open().await;
     let facts = bench.sound.facts();
     let threads = [facts.capture.thread.load(Relaxed), facts.playback.thread.load(Relaxed)];
@@ -93,7 +108,7 @@ async fn the_sound_threads_neither_allocate_nor_free() {
             bench.event(chunk).await;
         }
         bench.sound.set_volume(30.0 * turn as f32);
-        bench.sound.listen(Listen::Gated { number: turn, watch: false });
+        bench.sound.listen(Listen::Gated { number: turn, watch: turn == 2 });
         tokio::time::sleep(Duration::from_millis(150)).await;
         bench.sound.flush(turn);
         bench.sound.listen(Listen::Rest);
