@@ -46,17 +46,19 @@ fn cough() -> Vec<i16> {
         .collect()
 }
 
-/// Sound that arrived after a time: what is not silence, and how many samples of silence before it.
+/// Sound that arrived after a time, from its first message that is not silence, and how many samples of silence before.
 fn arrived(record: &[Event], after_ns: u64) -> (Vec<i16>, usize) {
     let (mut sound, mut silence) = (Vec::new(), 0);
     for event in record.iter().filter(|event| event.at_ns > after_ns) {
         let What::Audio { samples, .. } = &event.what else { continue };
-        if samples.iter().any(|sample| *sample != 0) {
+        // A recording has moments of pure silence, too.
+        if !sound.is_empty() || samples.iter().any(|sample| *sample != 0) {
             sound.extend_from_slice(samples);
-        } else if sound.is_empty() {
+        } else {
             silence += samples.len();
         }
     }
+    sound.truncate(sound.iter().rposition(|sample| *sample != 0).map_or(0, |last| last + 1));
     (sound, silence)
 }
 
@@ -69,6 +71,15 @@ fn heard(scene: &Scene, sound: &[i16]) -> Range<u64> {
     let same = microphone[begin..].iter().zip(sound).take_while(|(a, b)| a == b).count();
     assert_eq!(same, sound.len(), "after so many samples something is missing");
     begin as u64..(begin + sound.len()) as u64
+}
+
+/// The words without the silence around them in their recording.
+fn loud(scene: &Scene, words: Range<u64>) -> Range<u64> {
+    let microphone = scene.microphone(0);
+    let spoken = &microphone[words.start as usize..words.end as usize];
+    let first = spoken.iter().position(|sample| *sample != 0).expect("words");
+    let last = spoken.iter().rposition(|sample| *sample != 0).expect("words");
+    words.start + first as u64..words.start + last as u64 + 1
 }
 
 fn level(samples: &[i16]) -> f64 {
@@ -114,7 +125,7 @@ fn words_over_the_answer_turn_it_down_then_end_it_and_arrive_from_their_first_sy
     });
     assert!(first.unwrap().at_ns > cut.at_ns - 5_000_000, "something was heard before it was decided");
     let (sound, silence) = arrived(&record, began_ns);
-    let span = heard(&scene, &sound);
+    let (span, words) = (heard(&scene, &sound), loud(&scene, words));
     assert!(span.start <= words.start, "{} samples of the first word are missing", span.start - words.start);
     assert!(span.end >= words.end, "{} samples of the last word are missing", words.end - span.end);
     assert!(silence as u64 >= 200 * MIC_MS, "only {silence} samples of silence in its place");
@@ -198,7 +209,7 @@ fn in_tap_mode_words_over_the_answer_are_a_tap() {
     let utterances = scene.utterances();
     assert_eq!(utterances.len(), 2);
     assert!(utterances[1].began_ns + 5_000_000 > cut.at_ns, "marked before it was decided");
-    let span = utterances[1].whole();
+    let (span, words) = (utterances[1].whole(), loud(&scene, words));
     assert!(span.start <= words.start && span.end >= words.end, "{span:?} of {words:?}");
     played_whole(
         &scene.played(0)[scene.spk_at(again - SLACK_NS) as usize..],
