@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use pressel_dsp::{BLOCK, BargeIn, Block, EchoSettings, FrontEnd, FrontEndSettings, GainSettings};
+use pressel_rooms::level::{amplitude, rms};
 use pressel_rooms::{Kind, RATE, Row, Scene, Script, Speaking, Speex, erle_db, judge, run};
 
 use super::figures::Measured;
@@ -50,7 +51,7 @@ impl Pass {
 
     /// How often this was said in a stretch.
     fn count(&self, word: BargeIn, range: std::ops::Range<usize>) -> usize {
-        let said = |&(n, found): &&(usize, BargeIn)| found == word && range.contains(&(n * BLOCK));
+        let said = |&&(n, found): &&(usize, BargeIn)| found == word && range.contains(&(n * BLOCK));
         self.words.iter().filter(said).count()
     }
 
@@ -123,15 +124,17 @@ fn talk(kind: Kind, scene: &Scene, pass: &Pass, found: &mut Measured) {
     }
 }
 
-/// Seconds after a change of the echo's path until 10 dB are off again.
+/// Seconds after a change of the echo's path until 10 dB are off for good, looked at wherever the echo is loud.
 fn recovery_s(scene: &Scene, out: &[f32], at: usize) -> f32 {
     const WINDOW: usize = RATE / 5;
     const HOP: usize = RATE / 50;
     let end = scene.parts_of(Speaking::Far).find(|range| range.contains(&at)).map_or(at, |range| range.end);
-    (at..end.saturating_sub(WINDOW))
-        .step_by(HOP)
-        .find(|&start| erle_db(scene, out, start..start + WINDOW) >= 10.0)
-        .map_or(f32::INFINITY, |start| (start - at) as f32 / RATE as f32)
+    let bad = |start: &usize| {
+        let range = *start..*start + WINDOW;
+        rms(&scene.echo[range.clone()]) > amplitude(-40.0) && erle_db(scene, out, range) < 10.0
+    };
+    let windows = (at..end.saturating_sub(WINDOW)).step_by(HOP);
+    windows.filter(bad).next_back().map_or(0.0, |start| (start + HOP - at) as f32 / RATE as f32)
 }
 
 /// What a block costs while an answer is cancelled, everything on.
@@ -139,9 +142,10 @@ pub fn cost(seed: u64) -> Measured {
     let scene = Scene::new(Kind::Room40, seed);
     let path = front_end(FrontEndSettings::new(16_000, 1));
     let mut found = Measured { path_delay_ms: path.delay_ms(), ..Measured::default() };
-    let pass = Pass::of(&scene, path);
-    let us = pass.cost_ns.iter().map(|&ns| ns as f32 / 1000.0);
-    found.cost_us = us.collect();
+    // The same samples cost the same: what took longer in one of three passes was somebody else's work.
+    let passes: Vec<Pass> = (0..3).map(|_| Pass::of(&scene, path.clone())).collect();
+    let least = |n: usize| passes.iter().map(|pass| pass.cost_ns[n]).min().unwrap_or(0);
+    found.cost_us = (0..passes[0].cost_ns.len()).map(|n| least(n) as f32 / 1000.0).collect();
     found
 }
 
