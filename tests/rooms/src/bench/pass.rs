@@ -133,8 +133,8 @@ fn recovery_s(scene: &Scene, out: &[f32], at: usize) -> f32 {
         let range = *start..*start + WINDOW;
         rms(&scene.echo[range.clone()]) > amplitude(-40.0) && erle_db(scene, out, range) < 10.0
     };
-    let windows = (at..end.saturating_sub(WINDOW)).step_by(HOP);
-    windows.filter(bad).next_back().map_or(0.0, |start| (start + HOP - at) as f32 / RATE as f32)
+    let mut windows = (at..end.saturating_sub(WINDOW)).step_by(HOP);
+    windows.rfind(bad).map_or(0.0, |start| (start + HOP - at) as f32 / RATE as f32)
 }
 
 /// What a block costs while an answer is cancelled, everything on.
