@@ -36,6 +36,7 @@ impl Config {
                 fade_ms: playback.fade_ms,
                 soft_start: true,
                 volume_percent: playback.volume_percent,
+                duck_db: self.barge_in.duck_db,
                 limit_dbfs: playback.limit_dbfs,
                 // A text that is not read has been refused before.
                 eq: filters::bands(&playback.eq).unwrap_or_default(),

@@ -136,6 +136,8 @@ pub struct PlaybackSettings {
     pub soft_start: bool,
     /// 0 to 100.
     pub volume_percent: u32,
+    /// So far is the answer turned down while somebody may be speaking over it, in dB.
+    pub duck_db: f32,
     /// After an answer has run dry the next one waits for so much sound at most, in ms; 0 = never.
     pub jitter_max_ms: u32,
     /// Whether a sound that breaks off for want of more fades out.
@@ -176,6 +178,7 @@ impl Default for PlaybackSettings {
             fade_ms: 3,
             soft_start: true,
             volume_percent: 100,
+            duck_db: 15.0,
             jitter_max_ms: 400,
             conceal: true,
             keep_awake: KeepAwake::Silence,

@@ -66,7 +66,8 @@ pub(super) fn setting(talk: &Talk, url: String, server: Options) -> Result<Setti
         BargeIn::Both => "both",
         BargeIn::Off => "off",
     };
-    let stages = STAGES_OFF.replace("policy = \"server\"", &format!("policy = \"{policy}\""));
+    // What is heard is told by its samples.
+    let stages = STAGES_OFF.replace("policy = \"server\"", &format!("policy = \"{policy}\"\nduck_db = 0.0"));
     let stream = |rate_hz| StreamOptions { seconds: CARD_SECONDS, ..StreamOptions::new(rate_hz, 1) };
     Ok(Setting {
         card: CardOptions { microphone: stream(16_000), speaker: stream(24_000) },
