@@ -1,7 +1,6 @@
 //! One binary, so that it links once.
 mod aloop;
 mod answer;
-mod barge_in;
 mod captures;
 mod devices;
 mod echo;

@@ -281,6 +281,7 @@ impl FrontEnd {
         // Sound is missing: the echo may now come at another time.
         self.steer.reset();
         self.echo.realign();
+        self.near_end.distrust();
     }
 }
 

@@ -6,7 +6,7 @@
 //! suspicion is *confirmed* (the answer is dropped), or the sound ends and it is *dismissed* (the same sentence comes
 //! back).
 
-use crate::{Block, EchoReading, Reading, blocks_of_ms};
+use crate::{Block, EchoReading, Reading, SILENCE_DBFS, blocks_of_ms};
 
 /// What the detector says, each once and in this order: suspected, then confirmed or dismissed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,13 +43,25 @@ impl NearEndSettings {
 const FAR_SOUNDS_DBFS: f32 = -70.0;
 /// An answer pauses between sentences; for so long after its last sound it is still being heard.
 const ANSWER_PAUSE_MS: u32 = 2_000;
+/// What is suspected stands so far above the noise floor, in dB.
+const ABOVE_FLOOR_DB: f32 = 9.0;
+/// And so far above what the echo has been seen to leave, in dB.
+const ABOVE_LEFT_DB: f32 = 3.0;
+/// Least share of the near end in the canceller's output.
+const NEAR: f32 = 0.4;
+/// Blocks with sound before anything is suspected: one alone is what echo leaves now and then.
+const ONSET_BLOCKS: usize = 2;
 /// A suspicion that saw no sound for so long is dismissed. Longer than a gap between syllables (70 ms); short, because
 /// the sentence is to be back 400 ms after a cough and needs 150 ms of them to swell.
 const SILENT_MS: u32 = 160;
-/// A sound that goes on for so long without voice is the room's, whatever it is: a tap, a machine.
+/// A sound that goes on for so long without enough voice is the room's, whatever it is: a tap, a machine.
 const UNVOICED_MS: u32 = 1_500;
 /// After a confirmed person's last sound for so long the next one is a new suspicion.
 const FORGET_MS: u32 = 700;
+/// Voiced blocks before unvoiced ones count, too, by half: the consonants of a word.
+const WORD: f32 = 5.0;
+/// Levels that rise and fall with the echo's as closely as this are echo, whatever else speaks for a person.
+const ECHOES: f32 = 0.8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -67,7 +79,8 @@ pub struct NearEnd {
     answer_blocks: usize,
     /// The caller knows of an answer that the far end does not show.
     answering: bool,
-    /// Blocks with sound in a row, up to two.
+    leftover: Leftover,
+    /// Blocks with sound in a row.
     onset: usize,
     /// Blocks since the last sound.
     silent: usize,
@@ -75,6 +88,8 @@ pub struct NearEnd {
     suspected: usize,
     /// Voice gathered, in blocks.
     voice: f32,
+    /// The sound that goes on was dismissed for want of voice.
+    tired: bool,
 }
 
 impl NearEnd {
@@ -85,10 +100,12 @@ impl NearEnd {
             state: State::Quiet,
             answer_blocks: 0,
             answering: false,
+            leftover: Leftover::new(),
             onset: 0,
             silent: 0,
             suspected: 0,
             voice: 0.0,
+            tired: false,
         }
     }
 
@@ -105,124 +122,170 @@ impl NearEnd {
         if crate::block_level_dbfs(far) > FAR_SOUNDS_DBFS || self.answering {
             self.answer_blocks = blocks_of_ms(ANSWER_PAUSE_MS);
         }
-        let leftover_dbfs =
-            if echo.active { echo.residual_dbfs.max(gate.floor_dbfs) } else { gate.floor_dbfs };
-        // The gate's own word, too: a floor of digital silence makes a sound of a card's last bit.
-        let sounds = gate.speech && gate.level_dbfs > leftover_dbfs + 9.0 && echo.near_end > 0.5;
-        let voice = if sounds { 1.0 } else { 0.0 };
+        let left_dbfs = self.leftover.process(echo, gate.level_dbfs, self.state == State::Quiet);
+        let near_dbfs = near_dbfs(echo, gate.level_dbfs);
+        let sounds = near_dbfs > (gate.floor_dbfs + ABOVE_FLOOR_DB).max(left_dbfs + ABOVE_LEFT_DB)
+            && echo.near_end > NEAR;
         if self.answer_blocks == 0 {
-            self.reset();
+            self.rest();
             return None;
         }
         self.answer_blocks -= 1;
-        self.decide(sounds, voice)
+        let voiced = sounds && gate.voiced && !self.leftover.echoes();
+        self.decide(sounds, voiced)
     }
 
-    /// Forgets suspicion and answer.
+    /// The echo path may have moved (lost frames, another card): what the echo leaves is unknown for a while.
+    pub fn distrust(&mut self) {
+        self.leftover = Leftover::new();
+    }
+
+    /// Forgets suspicion, answer and echo.
     pub fn reset(&mut self) {
-        let answering = self.answering;
-        *self = Self { answering, ..Self::new(self.settings) };
+        *self = Self { answering: self.answering, ..Self::new(self.settings) };
     }
 
-    fn decide(&mut self, sounds: bool, voice: f32) -> Option<BargeIn> {
+    /// No answer: no suspicion either.
+    fn rest(&mut self) {
+        self.state = State::Quiet;
+        (self.onset, self.silent, self.suspected) = (0, 0, 0);
+        self.voice = 0.0;
+        self.tired = false;
+    }
+
+    fn decide(&mut self, sounds: bool, voiced: bool) -> Option<BargeIn> {
         self.onset = if sounds { self.onset + 1 } else { self.onset.saturating_sub(1) };
         self.silent = if sounds { 0 } else { self.silent + 1 };
         // Pauses between words may be longer than those after a cough: what was gathered is kept for a while.
-        self.voice *= 0.99;
+        self.voice *= 0.994;
+        if voiced {
+            self.voice += 1.0;
+        } else if sounds && self.voice >= WORD {
+            self.voice += 0.5;
+        }
+        self.tired &= !voiced && self.silent < blocks_of_ms(SILENT_MS);
         match self.state {
-            State::Quiet => {
-                if self.onset < 2 {
-                    return None;
-                }
+            State::Quiet if self.onset >= ONSET_BLOCKS && !self.tired => {
                 self.state = State::Suspecting;
                 self.suspected = 0;
-                self.voice += voice;
                 Some(BargeIn::Suspected)
             }
+            State::Quiet => None,
             State::Suspecting => {
                 self.suspected += 1;
-                self.voice += voice;
                 if self.voice >= blocks_of_ms(self.settings.confirm_ms) as f32 {
                     self.state = State::Speaking;
                     return Some(BargeIn::Confirmed);
                 }
-                let ended = self.silent >= blocks_of_ms(SILENT_MS);
                 let unvoiced = self.suspected >= blocks_of_ms(UNVOICED_MS);
-                if ended || unvoiced {
-                    self.state = State::Quiet;
-                    self.onset = 0;
-                    return Some(BargeIn::Dismissed);
+                if self.silent < blocks_of_ms(SILENT_MS) && !unvoiced {
+                    return None;
                 }
-                None
+                self.tired = unvoiced;
+                self.leftover.doubt();
+                self.quieten();
+                Some(BargeIn::Dismissed)
             }
             State::Speaking => {
                 if self.silent >= blocks_of_ms(FORGET_MS) {
-                    self.state = State::Quiet;
-                    self.onset = 0;
+                    self.voice = 0.0;
+                    self.quieten();
                 }
                 None
             }
         }
+    }
+
+    fn quieten(&mut self) {
+        self.state = State::Quiet;
+        self.onset = 0;
+    }
+}
+
+/// Level of the near end alone in a block of this level, in dBFS.
+fn near_dbfs(echo: &EchoReading, level_dbfs: f32) -> f32 {
+    level_dbfs + 10.0 * echo.near_end.clamp(0.01, 1.0).log10()
+}
+
+/// What the echo is seen to leave behind the canceller, against the echo itself, while nobody else speaks.
+///
+/// Behind a good canceller up to a quarter of the blocks hold more than a quiet speaker would: how much, depends on
+/// loudspeaker and room, so it is learnt, as the level that one block in a hundred exceeds.
+#[derive(Clone, Debug)]
+struct Leftover {
+    /// Echo in the microphone, falling by 1 dB per block at most: the room sounds on.
+    echo_dbfs: f32,
+    /// What it leaves, in dB against itself.
+    left_db: f32,
+    /// Blocks it was learnt from.
+    learnt: u32,
+    /// Running means of both levels, their variances and covariance.
+    means: [f32; 2],
+    variances: [f32; 2],
+    covariance: f32,
+}
+
+/// Until it is learnt: an unsettled canceller leaves much.
+const FIRST_LEFT_DB: f32 = -8.0;
+/// A block above the learnt level raises it by so much, in dB.
+const UP_DB: f32 = 0.5;
+/// Any other lowers it, in dB: in the first 5 s, and later.
+const DOWN_DB: [f32; 2] = [0.02, 0.004];
+const FIRST_BLOCKS: u32 = 500;
+/// A suspicion that came to nothing may have been echo, in dB.
+const DOUBT_DB: f32 = 0.5;
+/// Echo below this level, in dBFS, teaches nothing.
+const TEACHES_DBFS: f32 = -55.0;
+/// Memory of the comparison of levels: half a second.
+const COMPARE: f32 = 0.02;
+
+impl Leftover {
+    fn new() -> Self {
+        Self {
+            echo_dbfs: SILENCE_DBFS,
+            left_db: FIRST_LEFT_DB,
+            learnt: 0,
+            means: [-60.0; 2],
+            variances: [0.0; 2],
+            covariance: 0.0,
+        }
+    }
+
+    /// Takes in a block of this level; returns what may be left of the echo in it, in dBFS.
+    fn process(&mut self, echo: &EchoReading, level_dbfs: f32, learn: bool) -> f32 {
+        self.echo_dbfs = echo.echo_dbfs.max(self.echo_dbfs - 1.0).max(SILENCE_DBFS);
+        if !echo.active {
+            return SILENCE_DBFS;
+        }
+        self.compare(echo.echo_dbfs.max(-70.0), level_dbfs.max(-70.0));
+        if learn && self.echo_dbfs > TEACHES_DBFS {
+            let over = near_dbfs(echo, level_dbfs) > self.echo_dbfs + self.left_db;
+            let down = DOWN_DB[usize::from(self.learnt >= FIRST_BLOCKS)];
+            self.left_db = (self.left_db + if over { UP_DB } else { -down }).clamp(-60.0, 0.0);
+            self.learnt = self.learnt.saturating_add(1);
+        }
+        self.echo_dbfs + self.left_db
+    }
+
+    fn compare(&mut self, echo_dbfs: f32, level_dbfs: f32) {
+        let off = [echo_dbfs - self.means[0], level_dbfs - self.means[1]];
+        for ((mean, variance), off) in self.means.iter_mut().zip(&mut self.variances).zip(off) {
+            *mean += COMPARE * off;
+            *variance += COMPARE * (off * off - *variance);
+        }
+        self.covariance += COMPARE * (off[0] * off[1] - self.covariance);
+    }
+
+    /// The output's level goes up and down as the echo's does.
+    fn echoes(&self) -> bool {
+        let size = (self.variances[0] * self.variances[1]).sqrt();
+        size > 4.0 && self.covariance > ECHOES * size
+    }
+
+    fn doubt(&mut self) {
+        self.left_db = (self.left_db + DOUBT_DB).min(0.0);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::synth::{at_level, pink, speech};
-    use crate::{BLOCK, Gate, GateSettings};
-
-    const S: usize = 16_000;
-
-    fn events(sound: &[f32], far: &[f32], settings: NearEndSettings) -> Vec<(usize, BargeIn)> {
-        let (mut gate, mut near_end) = (Gate::new(GateSettings::default()), NearEnd::new(settings));
-        let rest = EchoReading {
-            active: false,
-            erle_db: 0.0,
-            echo_dbfs: crate::SILENCE_DBFS,
-            residual_dbfs: crate::SILENCE_DBFS,
-            near_end: 1.0,
-        };
-        let blocks = sound.chunks_exact(BLOCK).zip(far.chunks_exact(BLOCK));
-        blocks
-            .enumerate()
-            .filter_map(|(n, (block, far))| {
-                let reading = gate.process(block.try_into().unwrap());
-                let said = near_end.process(far.try_into().unwrap(), &rest, &reading);
-                said.map(|said| ((n + 1) * 10, said))
-            })
-            .collect()
-    }
-
-    fn with(mut noise: Vec<f32>, sound: &[f32], at: usize) -> Vec<f32> {
-        noise[at..].iter_mut().zip(sound).for_each(|(out, sample)| *out += sample);
-        noise
-    }
-
-    #[test]
-    fn speech_over_an_answer_is_suspected_at_once_and_confirmed() {
-        let far = at_level(speech(7, 6 * S), -26.0);
-        for seed in 1..=8 {
-            let sound =
-                with(at_level(pink(seed, 6 * S), -60.0), &at_level(speech(seed, 2 * S), -26.0), 3 * S);
-            let said = events(&sound, &far, NearEndSettings::default());
-            assert!(said[0].1 == BargeIn::Suspected && said[0].0 <= 3_030, "{said:?}");
-            let confirmed: Vec<_> = said.iter().filter(|(_, said)| *said == BargeIn::Confirmed).collect();
-            assert!(confirmed.len() == 1 && confirmed[0].0 <= 3_900, "{said:?}");
-        }
-    }
-
-    #[test]
-    fn the_last_bit_of_a_silent_card_is_nobody() {
-        let far = at_level(speech(7, 6 * S), -26.0);
-        let sound = with(vec![0.0; 6 * S], &at_level(pink(3, 2 * S), -90.0), 3 * S);
-        assert_eq!(events(&sound, &far, NearEndSettings::default()), []);
-    }
-
-    #[test]
-    fn without_an_answer_it_says_nothing() {
-        let sound = with(at_level(pink(1, 6 * S), -60.0), &at_level(speech(1, 2 * S), -26.0), 3 * S);
-        assert_eq!(events(&sound, &vec![0.0; 6 * S], NearEndSettings::default()), []);
-        assert_eq!(events(&sound, &at_level(speech(7, 6 * S), -26.0), NearEndSettings::OFF), []);
-    }
-}
+mod tests;

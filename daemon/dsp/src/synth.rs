@@ -195,3 +195,83 @@ pub fn speech(seed: u64, len: usize) -> Vec<f32> {
     out.truncate(len);
     out
 }
+
+/// Mains hum at 16 kHz: 100 Hz with harmonics.
+pub fn hum(seed: u64, len: usize) -> Vec<f32> {
+    let phase = Random::new(seed).even();
+    (0..len)
+        .map(|n| {
+            let t = n as f64 / 16_000.0;
+            (1..=6)
+                .map(|k| 0.1 / f64::from(k * k) * (TAU * f64::from(k) * (100.0 * t + phase)).sin())
+                .sum::<f64>() as f32
+        })
+        .collect()
+}
+
+/// A cough at 16 kHz: a burst of 200 to 400 ms, dull noise that starts hard and dies away.
+pub fn cough(seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed);
+    let len = (random.between(0.2, 0.4) * 16_000.0) as usize;
+    let mut low = 0.0;
+    (0..len)
+        .map(|n| {
+            let part = n as f64 / len as f64;
+            low += 0.35 * (random.bell() - low);
+            (0.2 * low * (n as f64 / 80.0).min(1.0) * (-3.0 * part).exp() * (1.0 - part)) as f32
+        })
+        .collect()
+}
+
+/// A door that slams, 300 ms at 16 kHz: a click, then a thump at 60 to 90 Hz that dies away, and rattle.
+pub fn door(seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed);
+    let hz = random.between(60.0, 90.0);
+    (0..4_800)
+        .map(|n| {
+            let t = f64::from(n) / 16_000.0;
+            let click = if n < 48 { random.bell() } else { 0.0 };
+            let thump = (TAU * hz * t).sin() * (-t / 0.06).exp();
+            let rattle = 0.3 * random.bell() * (-t / 0.05).exp();
+            (0.3 * (click + thump + rattle)) as f32
+        })
+        .collect()
+}
+
+/// "Mm-hm" at 16 kHz: two hums of a closed mouth, 150 ms each.
+pub fn mm_hm(seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed);
+    let pitch = random.between(100.0, 160.0);
+    let mut out = Vec::new();
+    for rise in [1.0, 1.25] {
+        out.extend((0..2_400).map(|n| {
+            let t = f64::from(n) / 16_000.0;
+            let edge = (f64::from(n.min(2_399 - n)) / 400.0).min(1.0);
+            let tone = |k: f64| (TAU * k * pitch * rise * t).sin();
+            (0.1 * edge * (tone(1.0) + 0.4 * tone(2.0) + 0.03 * tone(3.0))) as f32
+        }));
+        out.extend([0.0; 960]);
+    }
+    out
+}
+
+/// A slow compressor at 16 kHz: four strokes a second, each a dull blow of 60 ms over the motor's noise, 12 dB above.
+pub struct Strokes {
+    motor: Compressor,
+    random: Random,
+    low: f64,
+    n: usize,
+}
+
+impl Strokes {
+    pub fn new(seed: u64) -> Self {
+        Self { motor: Compressor::new(seed), random: Random::new(seed ^ 77), low: 0.0, n: 0 }
+    }
+
+    pub fn sample(&mut self) -> f64 {
+        let t = (self.n % 4_000) as f64 / 16_000.0;
+        self.n += 1;
+        self.low += 0.1 * (self.random.bell() - self.low);
+        self.motor.sample() + if t < 0.06 { 2.5 * self.low * (-t / 0.03).exp() } else { 0.0 }
+    }
+}

@@ -74,6 +74,7 @@ impl Config {
                 min_level_dbfs: gate.min_level_dbfs,
                 min_burst_ms: gate.min_burst_ms,
                 hangover_ms: gate.hangover_ms,
+                ..GateSettings::default()
             },
             pre_roll_ms: gate.pre_roll_ms,
             realtime_priority: u8::try_from(self.realtime.priority).unwrap_or(u8::MAX),

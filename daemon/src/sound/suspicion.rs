@@ -75,6 +75,7 @@ mod tests {
     fn reading(open: bool, barge_in: Option<BargeIn>) -> Reading {
         Reading {
             speech: open,
+            voiced: open,
             open,
             opened: false,
             closed: false,

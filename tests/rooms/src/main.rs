@@ -1,14 +1,11 @@
 //! `pressel-rooms`: one scene, one row per engine.
 
-mod bench;
-
 use std::process::ExitCode;
 
 use pressel_rooms::{Kind, Scene, Speex, judge, run};
 
 const USAGE: &str = "\
-pressel-rooms [SCENE…] [--seed N]…
-pressel-rooms bench [--record] [--quick]
+pressel-rooms [SCENE…] [--seed N]… [--wav DIR]
 
   SCENE     clean40 room40 room120 drift3 drift30 loud hard               (these by default)
             delay-jump path-change compressor babble volume xrun
@@ -16,11 +13,7 @@ pressel-rooms bench [--record] [--quick]
 
 fn main() -> ExitCode {
     let (mut kinds, mut seeds) = (Vec::new(), Vec::new());
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.first().is_some_and(|first| first == "bench") {
-        return bench::run(&arguments[1..]);
-    }
-    let mut arguments = arguments.into_iter();
+    let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         if argument == "--seed" {
             seeds.extend(arguments.next().and_then(|seed| seed.parse::<u64>().ok()));

@@ -136,6 +136,7 @@ fn it_moves_without_steps() {
     let mut gain = fresh();
     let reading = Reading {
         speech: true,
+        voiced: true,
         open: true,
         opened: false,
         closed: false,
