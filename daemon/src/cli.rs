@@ -10,6 +10,7 @@ use std::process::Command as Process;
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
+use pressel::calibrate;
 use pressel::config::{self, Config, Loaded};
 use pressel::control::{self, AskError};
 use pressel::devices;
@@ -58,6 +59,15 @@ enum Command {
     Status(Format),
     /// Show a live meter: level, noise floor, gate, echo; from the running daemon, or of the microphone itself
     Levels(Format),
+    /// Play a short sweep and measure delay, echo and channels; says what to change and writes a config fragment
+    Calibrate {
+        /// Where the fragment goes
+        #[arg(long, value_name = "FILE", default_value = "calibration.toml")]
+        out: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Take recordings through the whole capture path: what echo goes, when the gate opens; needs no daemon
     Process(Recordings),
     /// Follow what happens in the running daemon: phases, captions, latencies
@@ -162,6 +172,12 @@ pub fn main() -> Result<(), Failure> {
         Command::Config(ConfigCommand::Show { default: false }) => print(&load(file)?.show()),
         Command::Status(format) => status(file, format.json),
         Command::Levels(format) => levels(file, format.json),
+        Command::Calibrate { out, json } => {
+            let found = calibrate::calibrate(&load(file)?.config, &out).map_err(Failure::failed)?;
+            print(&if json { format!("{:#}\n", json!(found)) } else { found.to_string() })?;
+            eprintln!("pressel: wrote {}; /etc/pressel/config.d/ is its place", out.display());
+            Ok(())
+        }
         Command::Process(recordings) => process(file, recordings),
         Command::Watch(format) => watch(file, format.json),
         Command::Press => gesture(file, "press"),

@@ -5,6 +5,7 @@
 //! other commands ask and press. docs/architecture.md is the map.
 
 pub mod button;
+pub mod calibrate;
 pub mod config;
 pub mod control;
 pub mod devices;

@@ -1,6 +1,8 @@
 //! One binary, so that it links once.
 mod aloop;
 mod answer;
+mod barge_in;
+mod calibrate;
 mod captures;
 mod devices;
 mod echo;

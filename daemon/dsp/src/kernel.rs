@@ -136,6 +136,16 @@ pub(crate) fn dot_between(a: &[f32], b: &[f32], share: f32, inputs: &[f32]) -> f
     sums.iter().sum()
 }
 
+/// Correlates a sound with a template, whose length is a multiple of 16, at each shift that `out` has a place for.
+///
+/// # Panics
+/// If the sound is shorter than the template and all shifts together.
+pub fn correlate(sound: &[f32], template: &[f32], out: &mut [f32]) {
+    for (shift, out) in out.iter_mut().enumerate() {
+        *out = dot(&sound[shift..shift + template.len()], template);
+    }
+}
+
 /// Sum of products of two slices of the same length, a multiple of `LANES`.
 #[inline]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -173,6 +183,15 @@ mod tests {
     fn a_dot_product_is_the_sum_of_all_products() {
         let a: Vec<f32> = (0..48).map(|n| n as f32).collect();
         assert_eq!(dot(&a, &a), (0..48).map(|n| n * n).sum::<i32>() as f32);
+    }
+
+    #[test]
+    fn a_correlation_is_highest_where_the_template_lies() {
+        let mut sound = vec![0.0; 64];
+        sound[20..36].fill(1.0);
+        let mut out = [0.0; 40];
+        correlate(&sound, &[1.0; 16], &mut out);
+        assert_eq!((out[20], out[19], out[3]), (16.0, 15.0, 0.0));
     }
 
     #[test]

@@ -65,6 +65,7 @@ pub use front_end::{FrontEnd, FrontEndSettings, SettingsError, Stages};
 pub use gain::{Gain, GainSettings};
 pub use gate::{Gate, GateSettings, Reading};
 pub use high_pass::HighPass;
+pub use kernel::correlate;
 pub use level::{SILENCE_DBFS, block_level_dbfs, dbfs, from_db};
 pub use limiter::Limiter;
 pub use meter::{Levels, Meter};
