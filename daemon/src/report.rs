@@ -223,6 +223,8 @@ impl Report {
             microphone.floor_dbfs = facts.capture.floor_dbfs.value();
         }
         let mut counters = stats.counters.clone();
+        counters.answer_gaps = facts.playback.starved.load(Relaxed);
+        counters.jitter_ms = u64::from(facts.playback.jitter_ms.load(Relaxed));
         counters.bytes_up = traffic.bytes_up.load(Relaxed);
         counters.bytes_down = traffic.bytes_down.load(Relaxed);
         counters.messages_up = traffic.messages_up.load(Relaxed);

@@ -91,6 +91,10 @@ pub struct Counters {
     pub speech_dropped_samples: u64,
     /// Samples of answers dropped beyond the bound or of a cut turn.
     pub answer_dropped_samples: u64,
+    /// Times an answer broke off because the network was late.
+    pub answer_gaps: u64,
+    /// How long the next answer's beginning waits for that, in ms.
+    pub jitter_ms: u64,
     /// Tokens in, as the server counts them.
     pub tokens_in: u64,
     /// Tokens out, thoughts included.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use fake_gemini::{Event, Fault, Script, Turn, What};
+use fake_gemini::{Event, Fault, Script, Stall, Turn, What};
 use pressel_world::card::{CardOptions, StreamOptions};
 use tests::measure::{Stretch, alike, find, first_sound, last_sound, place};
 use tests::stage::Setting;
@@ -98,7 +98,9 @@ fn an_answer_beyond_the_bound_loses_its_end_and_says_so() {
 #[test]
 fn an_answer_that_comes_too_slowly_has_pauses_and_loses_nothing() {
     let turn = Turn { pace: Some(0.5), ..Turn::noise(2000, 4) };
-    let scene = Scene::of("hold", "", script(vec![turn]));
+    let mut setting = setting("hold", "", script(vec![turn]));
+    setting.playback = "jitter_max_ms = 0".into();
+    let scene = Scene::set(setting);
     let mark = scene.remote.mark();
     scene.ask("question-time");
     scene.answered(mark);
@@ -112,6 +114,50 @@ fn an_answer_that_comes_too_slowly_has_pauses_and_loses_nothing() {
     // A zero at the edge of a part is silence, too.
     assert_eq!((placed.repeated, placed.foreign), (0, 0));
     assert!(placed.lost <= placed.placed.len(), "{} samples lost", placed.lost);
+    scene.end();
+}
+
+/// A server that says this, and stops for a moment in the middle.
+fn stalling(seed: u64) -> Turn {
+    Turn { pace: Some(2.0), stalls: vec![Stall { at_ms: 600, ms: 500 }], ..Turn::noise(1500, seed) }
+}
+
+#[test]
+fn a_link_that_stalls_breaks_up_one_answer_and_the_next_ones_wait_for_it() {
+    let scene = Scene::of("hold", "", script((20..24).map(stalling).collect()));
+    let mut broken = Vec::new();
+    for turn in 1..=4 {
+        let mark = scene.remote.mark();
+        scene.ask("question-time");
+        scene.answered(mark);
+        let (played, sent) = (scene.played(0), scene.server.events().spoken(turn));
+        let part = played_part(&played, &sent, 0);
+        broken.push(part.len() < sent.len());
+    }
+    // A busy machine may stall on its own.
+    assert!(scene.counter("answer_gaps") > 0 && (100..=400).contains(&scene.counter("jitter_ms")));
+    let again = broken[1..].iter().filter(|broken| **broken).count();
+    assert!(broken[0] && again <= 1, "{broken:?}");
+    scene.end();
+}
+
+#[test]
+fn an_answer_that_breaks_off_fades_out_and_in_again() {
+    let mut setting = setting("hold", "", script(vec![stalling(30)]));
+    setting.playback = "conceal = true\njitter_max_ms = 0".into();
+    let scene = Scene::set(setting);
+    let mark = scene.remote.mark();
+    scene.ask("question-time");
+    scene.answered(mark);
+    let (played, sent) = (scene.played(0), scene.server.events().spoken(1));
+    let part = played_part(&played, &sent, 0);
+    assert!(part.len() < sent.len(), "it did not break off");
+    let made_up = runs(&played[part.end..], 24)[0].len();
+    assert!((100..=40 * SPK_MS as usize).contains(&made_up), "{made_up} samples were made up");
+    // After the fade in every sample is the server's.
+    let back = find(&played, &sent[part.len() + FADE..][..480], part.end).expect("it goes on");
+    assert!(back > part.end + made_up + 100 * SPK_MS as usize, "there was a pause");
+    assert_eq!(same(&played[back..], &sent[part.len() + FADE..]), sent.len() - part.len() - FADE);
     scene.end();
 }
 

@@ -129,6 +129,35 @@ fn two_clocks_that_drift_make_no_difference() {
     check(drifting, 8_000);
 }
 
+/// A person who talks over an answer that comes back from the room, and nobody else, turns it down and ends it.
+#[test]
+fn an_answer_does_not_interrupt_itself_and_a_person_does() {
+    let card =
+        CardOptions { microphone: StreamOptions::new(16_000, 1), speaker: StreamOptions::new(48_000, 1) };
+    let script = Script { turns: vec![Turn::recording("answer-story")], ..script() };
+    let product = Setting { card, stages: String::new(), prepare: echoes, ..setting("open", "", script) };
+    let scene = Scene::set(product);
+    let mark = scene.remote.mark();
+    scene.press();
+    scene.phase(mark, "listening");
+    scene.speak("question-time");
+    scene.phase(mark, "speaking");
+    let mark = scene.remote.mark();
+    scene.pass(3_500);
+    let ducks = scene.remote.events().iter().filter(|e| e.name == "duck" || e.name == "barge_in").count();
+    assert_eq!(ducks, 0, "nobody has spoken over it");
+    let words = scene.speak("question-rain");
+    let sound = recording("question-rain").unwrap().samples;
+    let loud = sound.iter().position(|sample| sample.unsigned_abs() > 1_500).unwrap() as u64;
+    let began = scene.heard_at(words.start + loud);
+    let ducked = scene.told(mark, "duck");
+    assert_eq!(ducked.value["ducked"], true);
+    let late_ms = ducked.at_ns.saturating_sub(began) / 1_000_000;
+    assert!(late_ms <= 300, "turned down after {late_ms} ms");
+    scene.told(mark, "barge_in");
+    scene.end();
+}
+
 /// The drift that the daemon has found.
 fn drift(scene: &Scene) -> Option<f64> {
     scene.remote.ask(r#"{"op":"levels"}"#).unwrap()["drift_ppm"].as_f64()

@@ -66,6 +66,7 @@ const LEFT_OUT: &[(&str, Why)] = &[
     ("barge-in-tap-last-word", Why::Suspicion),
     ("barge-in-tap-server", Why::Suspicion),
     ("barge-in-tap", Why::Suspicion),
+    ("barge-in-two-words", Why::Suspicion),
     ("barge-in-unresolved", Why::Suspicion),
     ("dead-handle", Why::Long),
     ("dead-handle-after", Why::Long),

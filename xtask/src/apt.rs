@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 pub const BUILD: &[&str] = &["libasound2-dev", "pkg-config", "gcc", "libc6-dev"];
 /// What the trixie root is made with.
 pub const ROOT: &[&str] = &["mmdebstrap"];
+/// What the sound path is measured beside; without it the measurement goes on.
+pub const YARDSTICK: &[&str] = &["libspeexdsp1"];
 /// Everything any chore needs.
 pub const ALL: &[&str] = &["libasound2-dev", "pkg-config", "gcc", "libc6-dev", "mmdebstrap"];
 
@@ -45,6 +47,13 @@ pub fn need(packages: &[&str]) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!("{script}\n{}", String::from_utf8_lossy(&log.stderr)))
+    }
+}
+
+/// Installs packages if that is easy; says so if they stay away.
+pub fn want(packages: &[&str]) {
+    if let Err(error) = need(packages) {
+        eprintln!("going on without {}: {error}", packages.join(" "));
     }
 }
 

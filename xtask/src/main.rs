@@ -15,7 +15,8 @@ cargo xtask <chore>
   demo [--aloop] [--out DIR]   the whole daemon on a virtual sound card against a server on loopback
   test [--msrv] [-- ARGS]      every test; --msrv: with the oldest supported compiler
   test --aloop                 talks over the kernel's loopback card, see docs/aloop.md
-  bench [sound|wire|micro]     latencies, CPU, memory, bytes; compared with the last recorded run
+  bench [SCENE…|micro]         latencies, CPU, memory, bytes; compared with the last recorded run
+  bench sound [--quick]        echo, barge-in, noise, array in simulated rooms; likewise
   lint                         format, clippy, docs, unit files
   arm                          release binaries for arm64 and armhf, built as Debian trixie would
   deny                         licences, bans and sources (needs cargo-deny)

@@ -25,6 +25,13 @@ pub fn bench(args: &[String]) -> Result<(), String> {
             sh("cargo", &["bench", "-p", "pressel-live"])?;
             sh("cargo", &["bench", "-p", "pressel-dsp"])
         }
+        Some("sound") => {
+            apt::want(apt::YARDSTICK);
+            sh("cargo", &["build", "--profile", "quick", "-p", "pressel-rooms", "--bins"])?;
+            let rest: Vec<String> =
+                std::iter::once("bench".into()).chain(args[1..].iter().cloned()).collect();
+            start("quick", "pressel-rooms", &rest)
+        }
         _ => {
             sh("cargo", &["build", "--release", "-p", "pressel", "-p", "tests", "--bins"])?;
             start("release", "pressel-bench", args)

@@ -61,6 +61,22 @@ fn asynchronous(from_hz: u32) {
     });
 }
 
+/// Steers an echo of speech; the slowest block counts too, because long transforms come now and then.
+fn steer(name: &str, ppm: f64) {
+    let far = synth::at_level(synth::speech(7, 16_000 * 60), -23.0);
+    let read = Asynchronous::new(BLOCK_RATE, BLOCK_RATE).expect("common rates");
+    let mut mic = vec![0.0; far.len()];
+    read.read(&far, -1_000.0, 1.0 + ppm * 1e-6, &mut mic);
+    let mut blocks = far.chunks_exact(BLOCK).zip(mic.chunks_exact(BLOCK)).cycle();
+    let (mut steer, mut out) = (Steer::new(true), [0.0; BLOCK]);
+    measure(name, || {
+        if let Some((far, mic)) = blocks.next() {
+            let (far, mic) = (far.try_into().expect("a block"), mic.try_into().expect("a block"));
+            black_box(steer.process(far, mic, &mut out));
+        }
+    });
+}
+
 fn main() {
     writeln!(stdout(), "{:<44}{:>9}{:>9}{:>9}", "µs per 10 ms", "mean", "p50", "p99")
         .expect("stdout is open");
@@ -83,6 +99,8 @@ fn main() {
     for from_hz in [16_000, 44_100, 48_000] {
         asynchronous(from_hz);
     }
+    steer("steer, 60 ms", 0.0);
+    steer("steer, 60 ms and 100 ppm", 100.0);
     let mut high_pass = HighPass::new(80.0, BLOCK_RATE);
     measure("high-pass", || high_pass.process(black_box(&mut block)));
     let mut gate = Gate::new(GateSettings::default());

@@ -3,8 +3,8 @@
 //! Two paths, each a row of stages that do not know their neighbours:
 //!
 //! ```text
-//! capture    frames → array, or downmix → resample → high_pass → aec → noise_suppressor → gate, near_end → gain
-//!            → block (written down in front_end.rs)
+//! capture    frames → array, or downmix → resample → high_pass → steer → aec → noise_suppressor → gate, near_end
+//!            → gain → block (written down in front_end.rs)
 //! playback   answer → resample → equalizer → fade → duck → mix → volume → limiter → frames  (put together by whoever
 //!            plays; conceal makes up for what is missing)
 //! ```

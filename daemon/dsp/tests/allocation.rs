@@ -93,6 +93,35 @@ fn the_capture_path_allocates_nothing_at_any_rate() {
 }
 
 #[test]
+fn finding_following_and_correcting_an_echo_allocates_nothing() {
+    let mut state = 1u32;
+    let mut random = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state as f32 / u32::MAX as f32 - 0.5
+    };
+    let far: Vec<f32> = (0..16_000 * 12).map(|_| 0.2 * random()).collect();
+    let read = Asynchronous::new(BLOCK_RATE, BLOCK_RATE).expect("a common rate");
+    let mut mic = vec![0.0; far.len()];
+    let half = far.len() / 2;
+    read.read(&far, -1_000.0, 1.0001, &mut mic[..half]);
+    read.read(&far, half as f64 - 4_000.0, 1.0001, &mut mic[half..]);
+    let (mut steer, mut clock) = (Steer::new(true), ClockModel::new(48_000));
+    let (mut out, mut jumps, mut last) = ([0.0; BLOCK], 0, None);
+    let calls = allocations(|| {
+        for (n, (far, mic)) in far.chunks_exact(BLOCK).zip(mic.chunks_exact(BLOCK)).enumerate() {
+            let (far, mic) = (far.try_into().expect("a block"), mic.try_into().expect("a block"));
+            let reading = steer.process(far, mic, &mut out);
+            jumps += u32::from(reading.jumped);
+            last = Some(reading);
+            clock.observe(480 * n as u64, 10_000_000 * n as u64);
+        }
+    });
+    assert_eq!(calls, 0);
+    let last = last.expect("there were blocks");
+    assert!(jumps >= 2 && last.locked && (last.drift_ppm - 100.0).abs() < 3.0, "{jumps}: {last:?}");
+}
+
+#[test]
 fn the_playback_stages_allocate_nothing() {
     for rate_hz in [24_000, 44_100, 48_000, 192_000] {
         let mut resample = Resampler::aligned(24_000, rate_hz).expect("a common rate");

@@ -4,7 +4,7 @@
 //!                 server          local, both                        off
 //!  sound          goes up         is held, silence goes up           is dropped, silence goes up
 //!  Suspected      duck            duck                               -
-//!  Dismissed      back            back, what is held is dropped      -
+//!  Dismissed      back            back, what is held is dropped soon -
 //!  Confirmed      back after 2 s  flush, what is held goes up        -
 //!  interrupted    flush           both: flush, what is held goes up  -
 //! ```
@@ -23,11 +23,14 @@ use crate::wire::client;
 
 /// Of what is captured before a suspicion so much is held: the first syllable is older than what is known of it.
 const PRE_ROLL: Duration = Duration::from_millis(300);
+/// A word and a pause may be dismissed like a cough, and the next word confirmed: what was held for a dismissed suspicion
+/// is kept for so long in case the next one is of the same sentence.
+const SECOND_THOUGHT: Duration = Duration::from_secs(1);
 /// The slowest detector there can be decides in 2 s; a suspicion of which nothing is heard for so long was none.
 const SUSPICION_MAX: Duration = Duration::from_secs(3);
 /// The server hears speech in about 400 ms; what it has not interrupted after this it does not take for speech.
 const SERVER_DECIDES: Duration = Duration::from_secs(2);
-/// Pre-roll and the longest suspicion are 3.3 s; beyond this, in 16 kHz samples, the oldest goes.
+/// Pre-roll and the longest suspicion are 3.3 s; beyond this, in 16 kHz samples, the oldest goes: it was dismissed.
 const HELD_MAX: usize = 4 * 16_000;
 
 /// A chunk that waits for a decision.
@@ -42,6 +45,8 @@ struct Held {
 pub(crate) struct Watch {
     /// Since when, and until when without another word.
     suspicion: Option<(Instant, Instant)>,
+    /// The last suspicion was dismissed, and what is held of it is kept until then.
+    second_thought: Option<Instant>,
     held: VecDeque<Held>,
     held_samples: usize,
     /// Sound is being held back or dropped.
@@ -69,28 +74,46 @@ impl Watch {
     fn hold(&mut self, samples: Vec<i16>, speech: bool, at: Instant) -> u64 {
         self.held_samples += samples.len();
         self.held.push_back(Held { samples, speech, at });
-        let (mut lost, suspected) = (0, self.suspicion.is_some());
-        while let Some(oldest) = self.held.front().filter(|_| self.held.len() > 1) {
-            let past = !suspected && oldest.at + PRE_ROLL <= at;
-            if !past && self.held_samples <= HELD_MAX {
-                break;
-            }
-            let samples = oldest.samples.len();
-            self.held_samples -= samples;
-            self.held.pop_front();
-            lost += if past { 0 } else { samples as u64 };
+        let thought_over = self.second_thought.is_none_or(|until| until <= at);
+        if self.suspicion.is_none() && thought_over {
+            self.second_thought = None;
+            self.keep_pre_roll();
+        }
+        let mut lost = 0;
+        while self.held_samples > HELD_MAX && self.held.len() > 1 {
+            let samples = self.drop_oldest() as u64;
+            lost += if self.suspicion.is_some() { samples } else { 0 };
         }
         lost
+    }
+
+    /// Of what is held only the last moments are kept.
+    fn keep_pre_roll(&mut self) {
+        let Some(newest) = self.held.back().map(|held| held.at) else { return };
+        while self.held.front().is_some_and(|oldest| oldest.at + PRE_ROLL <= newest) {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) -> usize {
+        let samples = self.held.pop_front().map_or(0, |oldest| oldest.samples.len());
+        self.held_samples -= samples;
+        samples
     }
 
     fn drop_held(&mut self) {
         self.held.clear();
         self.held_samples = 0;
+        self.second_thought = None;
     }
 
-    /// Hands over what is held.
-    fn release(&mut self, utterance: &mut Utterance) -> u64 {
+    /// Hands over what is held: all of it if somebody was suspected to the last.
+    fn release(&mut self, suspected: bool, utterance: &mut Utterance) -> u64 {
         let mut lost = 0;
+        if !suspected {
+            self.keep_pre_roll();
+        }
+        self.second_thought = None;
         for Held { samples, speech, at } in self.held.drain(..) {
             lost += utterance.push(samples, speech, at);
         }
@@ -167,9 +190,10 @@ impl Conversation {
         }
     }
 
-    pub(crate) fn on_dismissed(&mut self) {
-        self.watch.suspicion = None;
-        self.watch.drop_held();
+    pub(crate) fn on_dismissed(&mut self, now: Instant) {
+        if self.watch.suspicion.take().is_some() {
+            self.watch.second_thought = Some(now + SECOND_THOUGHT);
+        }
     }
 
     pub(crate) fn on_confirmed(&mut self, now: Instant) {
@@ -182,12 +206,13 @@ impl Conversation {
             return;
         }
         self.note(Note::BargeIn);
+        self.watch.suspicion = Some((since, now));
         if self.is_tap() {
             self.begin_utterance(now, since);
+            self.watch.suspicion = None; // also where there is no microphone to begin with
         } else {
             self.silence(now); // and what is held goes up, see `keep_watch`
         }
-        self.watch.suspicion = None;
     }
 
     /// Tap mode: the listening that watched goes on as that of an utterance, beginning with what is held.
@@ -196,8 +221,8 @@ impl Conversation {
             self.listen_number += 1;
         }
         self.listen(Listen::All { number: self.listen_number, since });
-        self.watch.suspicion = None;
-        let lost = self.utterance.as_mut().map_or(0, |utterance| self.watch.release(utterance));
+        let suspected = self.watch.suspicion.take().is_some();
+        let lost = self.utterance.as_mut().map_or(0, |utterance| self.watch.release(suspected, utterance));
         if lost > 0 {
             self.note(Note::SpeechDropped { samples: lost });
         }
@@ -205,7 +230,8 @@ impl Conversation {
 
     /// The gate has closed, or the card is gone: nobody spoke.
     pub(crate) fn forget_suspicion(&mut self) {
-        self.on_dismissed();
+        self.watch.suspicion = None;
+        self.watch.drop_held();
     }
 
     /// What went up as silence pauses here.
@@ -222,7 +248,7 @@ impl Conversation {
 
     pub(crate) fn end_overdue_suspicion(&mut self, now: Instant) {
         if self.suspicion_deadline().is_some_and(|until| until <= now) {
-            self.on_dismissed();
+            self.on_dismissed(now);
         }
     }
 
@@ -232,6 +258,7 @@ impl Conversation {
         let watching = self.is_watching();
         let withholding = self.withholds();
         let ended = std::mem::replace(&mut self.watch.withholding, withholding) && !withholding;
+        let suspected = self.watch.suspicion.is_some();
         if !watching {
             self.watch.suspicion = None;
         }
@@ -242,7 +269,8 @@ impl Conversation {
             }
         } else if ended && self.open.as_ref().is_some_and(|talk| talk.gate_open) {
             self.begin_segment(now); // nobody speaks any more but them
-            let lost = self.utterance.as_mut().map_or(0, |utterance| self.watch.release(utterance));
+            let lost =
+                self.utterance.as_mut().map_or(0, |utterance| self.watch.release(suspected, utterance));
             if lost > 0 {
                 self.note(Note::SpeechDropped { samples: lost });
             }

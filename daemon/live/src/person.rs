@@ -128,7 +128,7 @@ impl Conversation {
             }
             MicrophoneInput::Suspected { listen } if self.is_heard(listen) => self.on_suspected(now),
             MicrophoneInput::Confirmed { listen } if self.is_heard(listen) => self.on_confirmed(now),
-            MicrophoneInput::Dismissed { listen } if self.is_heard(listen) => self.on_dismissed(),
+            MicrophoneInput::Dismissed { listen } if self.is_heard(listen) => self.on_dismissed(now),
             MicrophoneInput::Gap { listen, samples } if self.is_heard(listen) => {
                 self.note(Note::SpeechDropped { samples });
             }

@@ -54,6 +54,11 @@ impl Feed {
         }
     }
 
+    /// Whether what comes next is sound, and not only the end of a turn.
+    pub(super) fn has_sound(&mut self) -> bool {
+        self.peek().is_some() && matches!(self.queue.peek(), Ok(Fed::Sound { .. }))
+    }
+
     pub(super) fn pop(&mut self) -> Option<Fed> {
         let fed = self.queue.pop().ok()?;
         if let Fed::Sound { samples, .. } = &fed {

@@ -46,7 +46,7 @@ impl Player {
             self.answer.forget_made_up(self.written);
         } else if self.answer.is_made_up() && self.answer.has_more(&mut with.answer) {
             self.seek()?;
-            if self.answer.take_up(self.written) {
+            if self.answer.take_up(self.written) && with.answer.has_sound() {
                 with.facts.playback.starved.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -58,7 +58,7 @@ impl Player {
         if answer || local {
             if dry && self.more {
                 with.facts.playback.xruns.fetch_add(1, Ordering::Relaxed);
-            } else if answer && self.answer.turn().is_some() {
+            } else if answer && self.answer.turn().is_some() && with.answer.has_sound() {
                 with.facts.playback.starved.fetch_add(1, Ordering::Relaxed);
             }
             let before = self.written;

@@ -113,6 +113,14 @@ fn an_answer_whose_end_is_told_late_has_nothing_made_up_for_long() {
         floats(&answer).into_iter().filter(|&sample| sample != 0.0).collect::<Vec<_>>()
     );
     assert_eq!(rig.notes(), ["started", "drained"]);
+    rig.say(2, &answer);
+    rig.turn();
+    rig.pass(9_000, STEP);
+    rig.end(2);
+    rig.turn();
+    rig.pass(1_000, STEP);
+    assert_eq!(rig.notes(), ["started", "drained"]);
+    assert_eq!(rig.facts.playback.starved.load(Relaxed), 0, "nothing was missing");
 }
 
 #[test]

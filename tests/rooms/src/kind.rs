@@ -107,7 +107,7 @@ impl Kind {
             Kind::Hard => Acoustics {
                 delay_ms: 90.0,
                 drift_ppm: 60.0,
-                drive: 0.16,
+                drive: 0.2,
                 echo_over_near_db: 10.8,
                 noise_dbfs: Some(-50.0),
             },

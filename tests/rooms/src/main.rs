@@ -1,11 +1,14 @@
 //! `pressel-rooms`: one scene, one row per engine.
 
+mod bench;
+
 use std::process::ExitCode;
 
 use pressel_rooms::{Kind, Scene, Speex, judge, run};
 
 const USAGE: &str = "\
-pressel-rooms [SCENE…] [--seed N]… [--wav DIR]
+pressel-rooms [SCENE…] [--seed N]…
+pressel-rooms bench [--record] [--quick]
 
   SCENE     clean40 room40 room120 drift3 drift30 loud hard               (these by default)
             delay-jump path-change compressor babble volume xrun
@@ -13,7 +16,11 @@ pressel-rooms [SCENE…] [--seed N]… [--wav DIR]
 
 fn main() -> ExitCode {
     let (mut kinds, mut seeds) = (Vec::new(), Vec::new());
-    let mut arguments = std::env::args().skip(1);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == "bench") {
+        return bench::run(&arguments[1..]);
+    }
+    let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         if argument == "--seed" {
             seeds.extend(arguments.next().and_then(|seed| seed.parse::<u64>().ok()));

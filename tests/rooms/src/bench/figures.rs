@@ -1,0 +1,239 @@
+//! What was measured, and the figures made of it.
+
+use pressel_rooms::{Kind, Row};
+
+use super::pass::mean;
+use super::table::{Bar, Table};
+
+/// Everything that all passes found.
+#[derive(Debug, Default)]
+pub struct Measured {
+    /// Kind, engine, row.
+    pub rows: Vec<(Kind, &'static str, Row)>,
+    /// Confirmed barge-ins in a talk while only the far end spoke.
+    pub false_barge_ins: Vec<(Kind, usize)>,
+    /// Seconds until 10 dB were off again, once for each change of the echo's path.
+    pub recovery_s: Vec<(Kind, f32)>,
+    /// Whether a person who spoke over the answer was heard.
+    pub barge_ins: Vec<(Kind, bool)>,
+    /// From the first sample of speech until the answer is down by 12 dB, in ms.
+    pub duck_ms: Vec<f32>,
+    /// Whether the sentence came back 400 ms after a cough or a door.
+    pub bangs: Vec<(Kind, bool)>,
+    /// Seconds of answers that nobody spoke over, and what was cut or turned down in them.
+    pub answer_s: f32,
+    pub interruptions: Vec<(Kind, usize)>,
+    pub ducks_in_vain: usize,
+    /// Microseconds of each block.
+    pub cost_us: Vec<f32>,
+    pub path_delay_ms: f32,
+    /// Spatial gain in dB, ESTOI of one channel and of the beam.
+    pub array: Vec<(f32, f32, f32)>,
+}
+
+impl Measured {
+    /// Takes over what another pass found.
+    pub fn add(&mut self, mut other: Measured) {
+        self.rows.append(&mut other.rows);
+        self.false_barge_ins.append(&mut other.false_barge_ins);
+        self.recovery_s.append(&mut other.recovery_s);
+        self.barge_ins.append(&mut other.barge_ins);
+        self.duck_ms.append(&mut other.duck_ms);
+        self.bangs.append(&mut other.bangs);
+        self.answer_s += other.answer_s;
+        self.interruptions.append(&mut other.interruptions);
+        self.ducks_in_vain += other.ducks_in_vain;
+        self.cost_us.append(&mut other.cost_us);
+        self.path_delay_ms = self.path_delay_ms.max(other.path_delay_ms);
+        self.array.append(&mut other.array);
+    }
+
+    fn row(&self, kind: Kind, engine: &str) -> Option<Row> {
+        let of = self.rows.iter().filter(|(k, e, _)| *k == kind && *e == engine);
+        mean(&of.map(|(_, _, row)| *row).collect::<Vec<Row>>())
+    }
+
+    /// One line per scene and engine.
+    pub fn scenes(&self) -> String {
+        let mut text = String::from(
+            "| scene | engine | ERLE dB | 10 dB after s | ESTOI both | ESTOI alone | delay ms | false | missed |\n\
+             |---|---|---|---|---|---|---|---|---|\n",
+        );
+        for kind in Kind::all() {
+            for engine in ["raw", "linear", "speex", "pressel"] {
+                let Some(row) = self.row(kind, engine) else {
+                    text += &format!("| {} | {engine} | skipped | | | | | | |\n", kind.name());
+                    continue;
+                };
+                let (mut cut, mut missed) = (String::new(), String::new());
+                if engine == "pressel" {
+                    let all = self.false_barge_ins.iter().chain(&self.interruptions);
+                    cut = all.filter(|(k, _)| *k == kind).map(|(_, n)| n).sum::<usize>().to_string();
+                    let of: Vec<bool> =
+                        self.barge_ins.iter().filter(|(k, _)| *k == kind).map(|(_, heard)| *heard).collect();
+                    if !of.is_empty() {
+                        missed = format!("{} of {}", of.iter().filter(|heard| !**heard).count(), of.len());
+                    }
+                }
+                let converged =
+                    if row.converged_s.is_finite() { format!("{:.2}", row.converged_s) } else { "-".into() };
+                text += &format!(
+                    "| {} | {engine} | {:.1} | {converged} | {:.3} | {:.3} | {:.1} | {cut} | {missed} |\n",
+                    kind.name(),
+                    row.erle_db,
+                    row.estoi_double,
+                    row.estoi_alone,
+                    row.delay_ms
+                );
+            }
+        }
+        text
+    }
+
+    /// The figures that have a bar, and some that are only told.
+    pub fn fill(&self, table: &mut Table) {
+        // One seed is no likeness yet, three are.
+        let several = self.rows.iter().filter(|(k, e, _)| *k == Kind::Room40 && *e == "raw").count() > 1;
+        let at_most = |most: f32| if several { Bar::AtMost(most) } else { Bar::None };
+        for kind in Kind::KNOWN {
+            let (Some(known), name) = (kind.known(), kind.name()) else { continue };
+            if let Some(raw) = self.row(kind, "raw") {
+                let off = (raw.estoi_double - known.raw_estoi).abs();
+                table.put(format!("scene {name}: raw ESTOI off the known one"), off, "", at_most(0.03));
+            }
+            if let Some(speex) = self.row(kind, "speex") {
+                let off = (speex.estoi_double - known.speex_estoi).abs();
+                table.put(format!("scene {name}: Speex ESTOI off the known one"), off, "", at_most(0.04));
+                let off = (speex.erle_db - known.speex_erle_db).abs();
+                table.put(format!("scene {name}: Speex ERLE off the known one"), off, "dB", at_most(3.0));
+            }
+        }
+        for (kind, least) in [
+            (Kind::Clean40, None),
+            (Kind::Room40, Some(30.0)),
+            (Kind::Room120, Some(30.0)),
+            (Kind::Drift3, None),
+            (Kind::Drift30, Some(28.0)),
+            (Kind::Loud, None),
+            (Kind::Hard, Some(18.0)),
+        ] {
+            if let Some(row) = self.row(kind, "pressel") {
+                let bar = least.map_or(Bar::None, Bar::AtLeast);
+                table.put(format!("ERLE, {}", kind.name()), row.erle_db, "dB", bar);
+            }
+        }
+        for (kind, least) in [
+            (Kind::Clean40, None),
+            (Kind::Room40, Some(0.92)),
+            (Kind::Room120, Some(0.90)),
+            (Kind::Drift3, None),
+            (Kind::Drift30, Some(0.88)),
+            (Kind::Loud, Some(0.84)),
+            (Kind::Hard, Some(0.50)),
+        ] {
+            if let Some(row) = self.row(kind, "pressel") {
+                let bar = least.map_or(Bar::None, Bar::AtLeast);
+                table.put(format!("ESTOI in double talk, {}", kind.name()), row.estoi_double, "", bar);
+            }
+        }
+        self.alone(table);
+        self.events(table);
+        self.barge_in(table);
+        self.cost(table);
+    }
+
+    fn alone(&self, table: &mut Table) {
+        let mut least = f32::INFINITY;
+        let mut below_raw = f32::MIN;
+        for kind in Kind::all() {
+            let (Some(ours), Some(raw)) = (self.row(kind, "pressel"), self.row(kind, "raw")) else {
+                continue;
+            };
+            // A microphone that hears .9 of a person in a compressor's noise cannot be made to hear .95.
+            if kind.known().is_some() {
+                least = least.min(ours.estoi_alone);
+            }
+            below_raw = below_raw.max(raw.estoi_alone - ours.estoi_alone);
+        }
+        table.put("ESTOI alone, worst known scene".into(), least, "", Bar::AtLeast(0.95));
+        table.put(
+            "ESTOI alone below the raw microphone's, worst scene".into(),
+            below_raw,
+            "",
+            Bar::AtMost(0.0),
+        );
+        if let Some((gain_db, one, beam)) = self.array_mean() {
+            table.put("array at 60°: spatial gain over one channel".into(), gain_db, "dB", Bar::AtLeast(3.0));
+            table.put("array at 60°: ESTOI rise over one channel".into(), beam - one, "", Bar::AtLeast(0.15));
+            table.put("array at 60°: ESTOI of one channel".into(), one, "", Bar::None);
+        }
+    }
+
+    fn array_mean(&self) -> Option<(f32, f32, f32)> {
+        let mean = |of: fn(&(f32, f32, f32)) -> f32| {
+            self.array.iter().map(of).sum::<f32>() / self.array.len() as f32
+        };
+        (!self.array.is_empty()).then(|| (mean(|a| a.0), mean(|a| a.1), mean(|a| a.2)))
+    }
+
+    fn events(&self, table: &mut Table) {
+        for (kind, most) in
+            [(Kind::DelayJump, None), (Kind::PathChange, None), (Kind::Volume, None), (Kind::Xrun, Some(0.5))]
+        {
+            let worst =
+                self.recovery_s.iter().filter(|(k, _)| *k == kind).map(|(_, s)| *s).fold(0.0, f32::max);
+            let bar = most.map_or(Bar::None, Bar::AtMost);
+            table.put(format!("{}: 10 dB off for good, worst", kind.name()), worst, "s", bar);
+        }
+    }
+
+    fn barge_in(&self, table: &mut Table) {
+        let cut: usize = self.interruptions.iter().chain(&self.false_barge_ins).map(|(_, n)| n).sum();
+        table.put("self-interruptions".into(), cut as f32, "", Bar::AtMost(0.0));
+        let minutes = self.answer_s / 60.0;
+        table.put("  in answers that nobody spoke over".into(), minutes, "min", Bar::None);
+        let ducks = self.ducks_in_vain as f32 / minutes.max(1e-3);
+        table.put("  turned down in vain".into(), ducks, "/min", Bar::None);
+        let heard = self.barge_ins.iter().filter(|(_, heard)| *heard).count();
+        let missed = self.barge_ins.len() - heard;
+        table.put(format!("missed barge-ins of {}", self.barge_ins.len()), missed as f32, "", Bar::None);
+        let mut duck_ms = self.duck_ms.clone();
+        table.put(
+            "speech → answer 12 dB down, median".into(),
+            percentile(&mut duck_ms, 0.5),
+            "ms",
+            Bar::AtMost(60.0),
+        );
+        table.put(
+            "speech → answer 12 dB down, 95 %".into(),
+            percentile(&mut duck_ms, 0.95),
+            "ms",
+            Bar::AtMost(120.0),
+        );
+        let back = self.bangs.iter().filter(|(_, back)| *back).count() as f32;
+        let share = 100.0 * back / self.bangs.len().max(1) as f32;
+        table.put("coughs and doors, sentence back after 400 ms".into(), share, "%", Bar::AtLeast(90.0));
+        for kind in super::LIVELY {
+            let of: Vec<bool> =
+                self.bangs.iter().filter(|(k, _)| *k == kind).map(|(_, back)| *back).collect();
+            let back = of.iter().filter(|back| **back).count() as f32;
+            table.put(format!("  in {}", kind.name()), 100.0 * back / of.len().max(1) as f32, "%", Bar::None);
+        }
+    }
+
+    fn cost(&self, table: &mut Table) {
+        let mut us = self.cost_us.clone();
+        let mean = us.iter().sum::<f32>() / us.len().max(1) as f32;
+        table.put("capture path per block, mean".into(), mean, "µs", Bar::AtMost(150.0));
+        table.put("capture path per block, 99 %".into(), percentile(&mut us, 0.99), "µs", Bar::AtMost(400.0));
+        let heard = self.row(Kind::Clean40, "pressel").map_or(f32::NAN, |row| row.delay_ms);
+        table.put("delay added, as heard".into(), heard, "ms", Bar::AtMost(15.0));
+        table.put("delay added, as stated".into(), self.path_delay_ms, "ms", Bar::AtMost(15.0));
+    }
+}
+
+fn percentile(values: &mut [f32], share: f32) -> f32 {
+    values.sort_by(f32::total_cmp);
+    let place = ((values.len() as f32 * share).ceil() as usize).clamp(1, values.len().max(1)) - 1;
+    values.get(place).copied().unwrap_or(f32::NAN)
+}

@@ -1,0 +1,102 @@
+//! `cargo xtask bench sound`: the capture path in every room, its figures beside their bars and the last recorded run.
+
+mod array;
+mod figures;
+mod pass;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use figures::Measured;
+use pressel_rooms::{Kind, REPORT, Script, TUNE};
+use table::Table;
+
+const USAGE: &str = "\
+cargo xtask bench sound [--record] [--quick]
+
+  --record   with the seeds kept for it; the run to compare with from now on (docs/sound-benchmarks.*)
+  --quick    one seed of each scene, ten minutes of answers";
+
+/// Rooms in which people talk over answers, cough and slam doors.
+const LIVELY: [Kind; 6] = [Kind::Room40, Kind::Room120, Kind::Drift30, Kind::Loud, Kind::Hard, Kind::Babble];
+
+/// One thing to measure.
+#[derive(Clone, Copy, Debug)]
+enum Job {
+    Scene(Kind, Script, u64),
+    Array(u64),
+}
+
+/// Measures everything; fails when a bar is missed.
+pub fn run(arguments: &[String]) -> ExitCode {
+    let (mut record, mut quick) = (false, false);
+    for argument in arguments {
+        match argument.as_str() {
+            "--record" => record = true,
+            "--quick" => quick = true,
+            _ => {
+                eprintln!("{USAGE}");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    let begun = Instant::now();
+    let seeds = if record { REPORT } else { TUNE };
+    let jobs = jobs(if quick { &seeds[..1] } else { &seeds }, if quick { 10 } else { 60 });
+    let next = AtomicUsize::new(0);
+    let measured = Mutex::new(Measured::default());
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(&job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let found = match job {
+                        Job::Scene(kind, script, seed) => pass::measure(kind, script, seed),
+                        Job::Array(seed) => array::measure(seed),
+                    };
+                    measured.lock().expect("no thread fails while it adds").add(found);
+                }
+            });
+        }
+    });
+    let mut measured = measured.into_inner().expect("no thread failed");
+    // Alone on the machine, or as alone as it gets.
+    measured.add(pass::cost(seeds[0]));
+    let mut table = Table::new(&recorded());
+    measured.fill(&mut table);
+    println!("{}\n{table}", measured.scenes());
+    eprintln!("measured in {:.0} s with seeds {seeds:?}", begun.elapsed().as_secs_f32());
+    if record {
+        if let Err(error) = table.record(&recorded(), &measured.scenes(), &seeds) {
+            eprintln!("pressel-rooms: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    if table.missed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The longest first, so that no thread is left alone with one at the end.
+fn jobs(seeds: &[u64], answer_minutes: u32) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    let answers = Kind::all().count() as u32;
+    for kind in Kind::all() {
+        jobs.push(Job::Scene(kind, Script::Monologue(answer_minutes * 60 / answers), seeds[0]));
+    }
+    for &seed in seeds {
+        jobs.extend(Kind::all().map(|kind| Job::Scene(kind, Script::Talk, seed)));
+        for kind in LIVELY {
+            jobs.push(Job::Scene(kind, Script::BargeIns, seed));
+            jobs.push(Job::Scene(kind, Script::Bangs, seed));
+        }
+        jobs.push(Job::Array(seed));
+    }
+    jobs
+}
+
+fn recorded() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/sound-benchmarks.json")
+}
