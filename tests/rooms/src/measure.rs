@@ -90,3 +90,6 @@ fn converged_s(scene: &Scene, out: &[f32]) -> f32 {
         .find(|&start| erle_db(scene, out, start..start + 10 * HOP) >= 10.0)
         .map_or(f32::INFINITY, |start| (start - first) as f32 / RATE as f32)
 }
+
+#[cfg(test)]
+mod tests;

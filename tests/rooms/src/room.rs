@@ -107,7 +107,7 @@ pub fn convolve(samples: &[f32], taps: &[f32]) -> Vec<f32> {
     out
 }
 
-/// Reads samples at places between samples: 48 taps of a windowed sinc, error below -80 dB to 7 kHz.
+/// Reads samples at places between samples: 48 taps of a windowed sinc, error below -70 dB to 5 kHz, -50 dB at 7.
 pub struct Between<'a> {
     samples: &'a [f32],
     /// Taps for `PHASES` + 1 places between two samples.
@@ -151,3 +151,6 @@ impl<'a> Between<'a> {
         (0..TAPS).map(|k| samples[k] * (from[k] + (to[k] - from[k]) * part)).sum()
     }
 }
+
+#[cfg(test)]
+mod tests;

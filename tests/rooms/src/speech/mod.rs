@@ -29,3 +29,6 @@ pub fn speech(seed: u64, voice: Voice, len: usize) -> Vec<f32> {
     out.iter_mut().for_each(|sample| *sample *= gain);
     out
 }
+
+#[cfg(test)]
+mod tests;
