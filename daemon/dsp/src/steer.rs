@@ -16,26 +16,23 @@
 
 mod drift;
 mod fourier;
+mod reference;
 mod track;
 
 use drift::Drift;
 pub(crate) use fourier::Fourier;
+use reference::Reference;
 use track::{Shift, Track};
 
 use crate::delay::{DelayFinder, Found};
 use crate::level::sane;
-use crate::{Asynchronous, BLOCK, BLOCK_RATE, Block};
+use crate::{BLOCK, Block};
 
 /// The direct sound lies this far behind the steered reference: 4 ms. Estimates are a ms wrong at worst, and a
 /// band-limited room answers a little before its direct sound.
 const LEAD: usize = 64;
 /// A delay up to this fits into any canceller's tail and is left alone: 20 ms.
 const SMALL: usize = 320;
-/// Longest lag in samples, with room for drift beyond the 500 ms that are found.
-const LAG_MAX: usize = 9_600;
-/// Samples of the far end that are kept, and moved at once when their place is used up.
-const KEPT: usize = LAG_MAX + 64;
-const ROOM: usize = 32 * BLOCK;
 /// The first delay must be beyond doubt.
 const VOTES_TO_BEGIN: f32 = 20.0;
 /// Where an echo has gone from one place, less will do for the other.
@@ -97,17 +94,7 @@ impl SteerReading {
 #[derive(Clone, Debug)]
 pub struct Steer {
     enabled: bool,
-    history: Box<[f32]>,
-    /// Samples in `history`; the newest is the last of them.
-    filled: usize,
-    /// Blocks since a far end that was not digital silence.
-    silent: usize,
-    read: Asynchronous,
-    /// How far back the reference is read, in samples; whole while no drift is corrected.
-    lag: f64,
-    /// What the lag changes by per sample.
-    slope: f64,
-    correcting: bool,
+    reference: Reference,
     finder: DelayFinder,
     /// Blocks since the finder saw the echo where it should be.
     since_found: u32,
@@ -136,13 +123,7 @@ impl Steer {
     pub fn new(enabled: bool) -> Self {
         Self {
             enabled,
-            history: vec![0.0; KEPT + ROOM].into_boxed_slice(),
-            filled: KEPT,
-            silent: KEPT,
-            read: Asynchronous::new(BLOCK_RATE, BLOCK_RATE).expect("the block's rate is a common one"),
-            lag: 0.0,
-            slope: 0.0,
-            correcting: false,
+            reference: Reference::new(),
             finder: DelayFinder::new(),
             since_found: 0,
             direct: None,
@@ -171,17 +152,16 @@ impl Steer {
         sane_mic.iter_mut().for_each(|sample| *sample = sane(*sample));
         let mic = &sane_mic;
         self.moved = 0.0;
-        self.push(far);
-        self.pull(out);
+        self.reference.process(far, out);
         self.drift.pass(BLOCK as f64);
         self.since_found = self.since_found.saturating_add(1);
-        let expected = self.direct.map(|direct| (self.lag + direct).max(0.0) as usize);
+        let expected = self.direct.map(|direct| (self.reference.lag + direct).max(0.0) as usize);
         let busy = self.finder.is_busy();
         if let Some(found) = self.finder.process(far, mic, expected) {
             self.find(found);
         }
         self.ages += self.windows;
-        if self.direct.is_some() && self.silent < KEPT / BLOCK {
+        if self.direct.is_some() && !self.reference.is_silent() {
             self.track.hear(out, mic);
             // Never two long transforms in one block.
             if !busy && self.track.is_due() {
@@ -202,42 +182,11 @@ impl Steer {
 
     fn reading(&self) -> SteerReading {
         SteerReading {
-            delay_ms: self.direct.map_or(0.0, |direct| ((self.lag + direct) / 16.0) as f32),
-            drift_ppm: (-self.drift.rate() * 1e6) as f32,
+            delay_ms: self.direct.map_or(0.0, |direct| ((self.reference.lag + direct) / 16.0) as f32),
+            drift_ppm: ((0.0 - self.drift.rate()) * 1e6) as f32,
             uncertainty_ppm: (self.drift.rate_deviation() * 1e6) as f32,
             locked: self.known,
             jumped: self.moved.abs() >= TOLD,
-        }
-    }
-
-    fn push(&mut self, far: &Block) {
-        if self.filled + BLOCK > self.history.len() {
-            self.history.copy_within(self.filled - KEPT..self.filled, 0);
-            self.filled = KEPT;
-        }
-        let mut any = false;
-        for (slot, &sample) in self.history[self.filled..].iter_mut().zip(far) {
-            *slot = sane(sample);
-            any |= *slot != 0.0;
-        }
-        self.filled += BLOCK;
-        self.silent = if any { 0 } else { self.silent.saturating_add(1) };
-    }
-
-    fn pull(&mut self, out: &mut Block) {
-        let start = (self.filled - BLOCK) as f64 - self.lag;
-        if self.correcting {
-            let least = self.read.after() as f64 + 1.0;
-            let end = (self.lag + self.slope * BLOCK as f64).clamp(least, LAG_MAX as f64);
-            let step = 1.0 - (end - self.lag) / BLOCK as f64;
-            if self.silent >= KEPT / BLOCK {
-                out.fill(0.0);
-            } else {
-                self.read.read(&self.history[..self.filled], start, step, out);
-            }
-            self.lag = end;
-        } else {
-            out.copy_from_slice(&self.history[start as usize..][..BLOCK]);
         }
     }
 
@@ -250,7 +199,7 @@ impl Steer {
             }
             return;
         };
-        let off = found.delay as f64 - (self.lag + direct);
+        let off = found.delay as f64 - (self.reference.lag + direct);
         if off.abs() <= APART {
             self.since_found = 0;
             if found.votes > VOTES_TO_JUMP {
@@ -258,9 +207,8 @@ impl Steer {
                 self.doubting = false;
             }
         } else if found.votes > VOTES_TO_JUMP && found.expected < STILL_THERE {
-            let lag = (self.lag + off).clamp(self.least_lag(), LAG_MAX as f64);
+            let lag = self.reference.nearest(self.reference.lag + off);
             self.drift.put(self.drift.place() + off, 0.0, 30.0);
-            let lag = if self.correcting { lag } else { lag.round() };
             self.place(lag, found.delay as f64);
         } else {
             self.finder.alert(true);
@@ -269,18 +217,14 @@ impl Steer {
 
     /// Moves the reference because of what the finder said.
     fn place(&mut self, lag: f64, delay: f64) {
-        self.moved = lag - self.lag;
+        self.moved = lag - self.reference.lag;
         self.settling = true;
-        self.lag = lag;
+        self.reference.lag = lag;
         self.direct = Some(delay - lag);
         self.finder.alert(false);
         self.doubting = false;
         self.restart_measurement();
         self.track.moved();
-    }
-
-    fn least_lag(&self) -> f64 {
-        if self.correcting { self.read.after() as f64 + 1.0 } else { 0.0 }
     }
 
     fn restart_measurement(&mut self) {
@@ -306,7 +250,7 @@ impl Steer {
             let half = 0.5 * track::WINDOW as f64;
             let weight = self.track.weight();
             self.windows += weight;
-            self.lags += weight * (self.lag - self.slope * half);
+            self.lags += weight * (self.reference.lag - self.reference.slope * half);
             self.ages += weight * half / BLOCK as f64;
         }
         if self.track.is_first() {
@@ -347,7 +291,7 @@ impl Steer {
         }
         let place = lag + f64::from(shift.samples);
         // A window counts by its sound, so when a measurement was is known to about 45 ms only.
-        let slide = (self.drift.rate() - self.slope).abs() + self.drift.rate_deviation();
+        let slide = (self.drift.rate() - self.reference.slope).abs() + self.drift.rate_deviation();
         let deviation = f64::from(shift.deviation).hypot(DEVIATION_LEAST).hypot(slide * 700.0);
         let (surprise, spread) = self.drift.surprise(place, age, deviation);
         if surprise.abs() > SURPRISING * spread + 0.3 {
@@ -381,9 +325,9 @@ impl Steer {
     fn correct(&mut self) -> Option<f32> {
         let (rate, deviation) = (self.drift.rate(), self.drift.rate_deviation());
         let known = deviation < RATE_KNOWN;
-        let before = self.lag;
+        let before = self.reference.lag;
         let mut absorbed = 0.0;
-        let mut off = self.drift.place() - self.lag;
+        let mut off = self.drift.place() - self.reference.lag;
         if known && !self.known && off.abs() < TOLD {
             // While the drift was unknown the echo slid away from where it was found. There is nothing better about
             // the old place: the canceller has followed.
@@ -395,40 +339,39 @@ impl Steer {
         }
         self.known = known;
         let drifts = rate.abs() > RATE_NONE.max(4.0 * deviation);
-        if !self.correcting && (drifts || (known && !self.settling && off.abs() > STEP / 2.0)) {
+        if !self.reference.correcting && (drifts || (known && !self.settling && off.abs() > STEP / 2.0)) {
             self.begin_to_correct();
-            off = self.drift.place() - self.lag;
+            off = self.drift.place() - self.reference.lag;
         }
         // After a jump the tracker knows better than the finder where the echo was when the canceller learnt it.
         let step = if self.settling { SETTLED } else { STEP };
         if off.abs() > step && self.drift.place_deviation() < step / 2.0 && known {
-            let lag = (self.lag + off).clamp(self.least_lag(), LAG_MAX as f64);
-            let lag = if self.correcting { lag } else { lag.round() };
-            self.moved += lag - self.lag;
-            self.lag = lag;
+            let lag = self.reference.nearest(self.reference.lag + off);
+            self.moved += lag - self.reference.lag;
+            self.reference.lag = lag;
             self.track.moved();
             self.restart_measurement();
             off = 0.0;
         }
         self.settling &= self.drift.place_deviation() > SETTLED / 2.0;
-        if self.correcting {
+        if self.reference.correcting {
             let slew = if known { (off / SLEW_SAMPLES).clamp(-SLEW_MAX, SLEW_MAX) } else { 0.0 };
-            self.slope = rate + slew;
+            self.reference.slope = rate + slew;
         }
-        (self.lag == before).then_some(absorbed)
+        (self.reference.lag == before).then_some(absorbed)
     }
 
     /// From now on the reference is read between samples, for which it must lie far enough back.
     fn begin_to_correct(&mut self) {
-        let (least, Some(direct)) = (self.read.after() as f64 + 1.0, self.direct) else { return };
-        let push = (least - self.lag).max(0.0);
+        let (least, Some(direct)) = (Reference::LEAST, self.direct) else { return };
+        let push = (least - self.reference.lag).max(0.0);
         if direct - push < 8.0 {
             // The echo is too early: what would have to be read has not come yet.
             return;
         }
         if push > 0.0 {
             // The echo moves toward the reference, and nothing else changes.
-            self.lag += push;
+            self.reference.lag += push;
             self.moved += push;
             self.direct = Some(direct - push);
             self.drift.shift(push);
@@ -436,7 +379,7 @@ impl Steer {
             self.track.moved();
             self.restart_measurement();
         }
-        self.correcting = true;
+        self.reference.correcting = true;
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Asynchronous;
 use crate::synth::{Random, at_level, pink, speech};
 
 /// A room: direct sound, then a tail of noise that decays by 60 dB in `decay_s`, as loud as the direct sound.
@@ -127,7 +128,7 @@ fn the_drift_of_two_clocks_is_gone_within_20_seconds() {
         for (n, (far, mic)) in far.chunks_exact(BLOCK).zip(mic.chunks_exact(BLOCK)).enumerate() {
             last = steer.process(far.try_into().unwrap(), mic.try_into().unwrap(), &mut out);
             // how far the reference is from its echo
-            lags.push(steer.lag - 2_000.0 + ((n + 1) * BLOCK) as f64 * ppm * 1e-6);
+            lags.push(steer.reference.lag - 2_000.0 + ((n + 1) * BLOCK) as f64 * ppm * 1e-6);
         }
         let left = |from: usize, to: usize| (lags[to] - lags[from]) / ((to - from) * BLOCK) as f64 * 1e6;
         assert!(left(2_000, 2_500).abs() < 2.5, "{ppm} ppm: {:.2} left", left(2_000, 2_500));
