@@ -200,13 +200,15 @@ impl Steer {
             return;
         };
         let off = found.delay as f64 - (self.reference.lag + direct);
+        // Somebody who begins to speak hides the echo and may resemble the far end for a moment.
+        let needed = if self.track.hears_more() { VOTES_TO_BEGIN } else { VOTES_TO_JUMP };
         if off.abs() <= APART {
             self.since_found = 0;
             if found.votes > VOTES_TO_JUMP {
                 self.finder.alert(false);
                 self.doubting = false;
             }
-        } else if found.votes > VOTES_TO_JUMP && found.expected < STILL_THERE {
+        } else if found.votes > needed && found.expected < STILL_THERE {
             let lag = self.reference.nearest(self.reference.lag + off);
             self.drift.put(self.drift.place() + off, 0.0, 30.0);
             self.place(lag, found.delay as f64);

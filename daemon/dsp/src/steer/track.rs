@@ -26,6 +26,8 @@ const LOW: usize = 150 * WINDOW / 16_000;
 const HIGH: usize = 7_000 * WINDOW / 16_000;
 /// Frequencies by which a single window is judged: up to 1.5 kHz.
 const FIT_HIGH: usize = 1_500 * WINDOW / 16_000;
+/// So much above its usual level, the microphone hears somebody, in dB.
+const MORE_DB: f32 = 4.0;
 /// Furthest shift that is looked for, in samples: 30 ms.
 const FURTHEST: usize = 480;
 /// What a measurement leaves of the template: 8 s of speech.
@@ -71,6 +73,9 @@ pub(super) struct Track {
     windows: u32,
     weight: f64,
     fit: f32,
+    /// Level of the microphone over the far end's, in dB: while the echo is in place, and what it is above that now.
+    usual_db: f32,
+    excess_db: f32,
     since_window: u32,
     since_first: u32,
     /// Blocks that are in the windows: after a jump, the sound before it must leave first.
@@ -103,6 +108,8 @@ impl Track {
             windows: 0,
             weight: 0.0,
             fit: 1.0,
+            usual_db: 0.0,
+            excess_db: 0.0,
             since_window: 0,
             since_first: 0,
             filled: 0,
@@ -204,6 +211,11 @@ impl Track {
         self.fit
     }
 
+    /// Whether the microphone hears clearly more than the echo would be, wherever that is.
+    pub(super) fn hears_more(&self) -> bool {
+        self.excess_db > MORE_DB
+    }
+
     /// Whether the windows so far are about to become the first template.
     pub(super) fn is_first(&self) -> bool {
         !self.learnt && self.windows == WINDOWS
@@ -233,7 +245,7 @@ impl Track {
             }
             self.fourier.forward(&mut self.time, spectrum);
         }
-        let mut weight = 0.0;
+        let (mut weight, mut far_sum, mut mic_sum) = (0.0, 0.0f32, 0.0f32);
         for n in LOW..HIGH {
             let (far, mic) = (self.far_spectrum[n], self.mic_spectrum[n]);
             self.cross[n] += mic * far.conj();
@@ -241,11 +253,18 @@ impl Track {
             self.far_power[n] += power;
             self.mic_power[n] += mic.norm_sqr();
             weight += power * n as f32;
+            far_sum += power;
+            mic_sum += mic.norm_sqr();
         }
         self.weight = f64::from(weight);
         if self.learnt {
             let fit = self.fit();
             self.fit += 0.5 * (fit - self.fit);
+            let return_db = 10.0 * (mic_sum / far_sum.max(1e-20)).max(1e-12).log10();
+            if fit > 0.4 {
+                self.usual_db += 0.1 * (return_db - self.usual_db);
+            }
+            self.excess_db += 0.5 * (return_db - self.usual_db - self.excess_db);
         }
         self.windows += 1;
         if self.windows == WINDOWS {
