@@ -49,7 +49,8 @@ fn a_recording_of_any_rate_comes_out_as_long_and_at_the_same_time() {
     let (_, mic) = room();
     for rate_hz in [8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000] {
         let at_rate = resample(&mic[..3 * 16_000 + 77], BLOCK_RATE, rate_hz).unwrap();
-        let (sound, report) = run(&wav(rate_hz, &[at_rate.clone()]), None, &[], None, &bare()).unwrap();
+        let (sound, report) =
+            run(&wav(rate_hz, std::slice::from_ref(&at_rate)), None, &[], None, &bare()).unwrap();
         assert_eq!(sound.len(), at_rate.len(), "{rate_hz} Hz");
         // What is above the block's band is lost; the rest lies where it was.
         let (mut same, mut power) = (0.0, 0.0);
@@ -65,8 +66,14 @@ fn a_recording_of_any_rate_comes_out_as_long_and_at_the_same_time() {
 #[test]
 fn the_delay_is_measured_and_the_gate_told_in_time() {
     let (far, mic) = room();
-    let (sound, report) =
-        run(&wav(16_000, &[mic.clone()]), Some(&wav(16_000, &[far])), &[], None, &Config::default()).unwrap();
+    let (sound, report) = run(
+        &wav(16_000, std::slice::from_ref(&mic)),
+        Some(&wav(16_000, &[far])),
+        &[],
+        None,
+        &Config::default(),
+    )
+    .unwrap();
     assert_eq!(sound.len(), mic.len());
     let echo = report.echo.unwrap();
     assert!((echo.delay_ms - 40.0).abs() < 1.0, "{echo:?}");
