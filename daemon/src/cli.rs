@@ -68,6 +68,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Record the microphone and write a WAV per stage of the capture path, for a bug report
+    Record {
+        /// Folder for card.wav (every channel as the card delivers it), microphone.wav, far.wav, cancelled.wav, out.wav
+        #[arg(long, value_name = "FOLDER")]
+        stages: PathBuf,
+        /// How long
+        #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+        seconds: u64,
+    },
     /// Take recordings through the whole capture path: what echo goes, when the gate opens; needs no daemon
     Process(Recordings),
     /// Follow what happens in the running daemon: phases, captions, latencies
@@ -178,6 +187,7 @@ pub fn main() -> Result<(), Failure> {
             eprintln!("pressel: wrote {}; /etc/pressel/config.d/ is its place", out.display());
             Ok(())
         }
+        Command::Record { stages, seconds } => record(file, &stages, seconds),
         Command::Process(recordings) => process(file, recordings),
         Command::Watch(format) => watch(file, format.json),
         Command::Press => gesture(file, "press"),
@@ -304,6 +314,24 @@ fn watch(file: Option<&Path>, json: bool) -> Result<(), Failure> {
         show(&event)?;
     }
     Err(Failure::failed("the daemon has ended, or we read too slowly"))
+}
+
+fn record(file: Option<&Path>, folder: &Path, seconds: u64) -> Result<(), Failure> {
+    let config = load(file)?.config;
+    let heard = calibrate::listen(&config, std::time::Duration::from_secs(seconds));
+    let heard = heard.map_err(Failure::failed)?;
+    std::fs::create_dir_all(folder).map_err(Failure::failed)?;
+    let write = |name: &str, wav: &offline::Wav| {
+        let path = folder.join(format!("{name}.wav"));
+        let written = wav.write(&path);
+        written.map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
+        print(&format!("{}\n", path.display()))
+    };
+    write("card", &heard)?;
+    for (name, samples) in offline::stages(&heard, &config).map_err(Failure::failed)? {
+        write(name, &offline::Wav { rate_hz: pressel_dsp::BLOCK_RATE, channels: 1, samples })?;
+    }
+    Ok(())
 }
 
 fn process(file: Option<&Path>, recordings: Recordings) -> Result<(), Failure> {

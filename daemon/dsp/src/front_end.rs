@@ -221,7 +221,8 @@ impl FrontEnd {
         let (mut mic, mut far, mut reference) = ([0.0; BLOCK], *far, [0.0; BLOCK]);
         self.array_reading = self.intake.process(frames, &mut far, &mut mic);
         self.steer_reading = self.steer.process(&far, &mic, &mut reference);
-        if self.steer_reading.jumped {
+        // A beam that turns makes another path of the same room.
+        if self.steer_reading.jumped || self.array_reading.moved {
             self.echo.realign();
         }
         self.echo.steady(self.steer_reading.locked);

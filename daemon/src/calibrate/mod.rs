@@ -13,6 +13,7 @@ pub use measure::{Heard, Kind};
 pub use report::Calibration;
 
 use crate::config::Config;
+use crate::offline::Wav;
 use crate::world::World;
 
 /// Heard before the sweep, for the floor, and after it, for delay and tail.
@@ -30,10 +31,6 @@ const SILENT: Duration = Duration::from_secs(3);
 pub fn calibrate(config: &Config, out: &Path) -> Result<Calibration, String> {
     let settings = config.sound();
     let World { mut microphone, mut speaker, .. } = World::real(config, &settings);
-    let busy = |error: Error| match error.kind {
-        ErrorKind::Busy => format!("{error}; stop the daemon first: systemctl stop pressel"),
-        _ => error.to_string(),
-    };
     let mut microphone = microphone().map_err(busy)?;
     let mut speaker = speaker().map_err(busy)?;
     let gain = gain_of_percent(settings.playback.volume_percent as f32);
@@ -47,6 +44,32 @@ pub fn calibrate(config: &Config, out: &Path) -> Result<Calibration, String> {
     let calibration = Calibration::new(heard, settings.playback.volume_percent);
     std::fs::write(out, calibration.fragment()).map_err(|error| format!("{}: {error}", out.display()))?;
     Ok(calibration)
+}
+
+/// Records all channels of the configuration's microphone for so long.
+///
+/// # Errors
+/// A card that cannot be used, with what to do about it.
+pub fn listen(config: &Config, length: Duration) -> Result<Wav, String> {
+    let settings = config.sound();
+    let World { mut microphone, .. } = World::real(config, &settings);
+    let mut microphone = microphone().map_err(busy)?;
+    let format = microphone.format();
+    let mut recorder = Recorder::new(format.channels as usize);
+    let wake = Wake::new();
+    let frames = (length.as_secs_f64() * f64::from(format.rate_hz)) as usize;
+    while recorder.frames() < frames {
+        recorder.read(&mut *microphone, &wake).map_err(|error| error.to_string())?;
+    }
+    recorder.samples.truncate(frames * recorder.width);
+    Ok(Wav { rate_hz: format.rate_hz, channels: recorder.width, samples: recorder.samples })
+}
+
+fn busy(error: Error) -> String {
+    match error.kind {
+        ErrorKind::Busy => format!("{error}; stop the daemon first: systemctl stop pressel"),
+        _ => error.to_string(),
+    }
 }
 
 /// Plays and records; returns each channel at 16 kHz and the sample in it at which the DAC began with the sweep.

@@ -85,20 +85,48 @@ pub fn run(
         }
         None => None,
     };
-    let found = find(&channels, far.is_none(), chosen, geometry.as_ref())?;
+    let (sound, report, _) = through(&channels, played, mic, far.is_none(), chosen, geometry, config)?;
+    Ok((sound, report))
+}
+
+/// What a recording sounds like after each stage: name and samples at 16 kHz, one channel each.
+///
+/// # Errors
+/// As [`run`].
+pub fn stages(mic: &Wav, config: &Config) -> Result<Vec<(&'static str, Vec<f32>)>, String> {
+    let channels: Vec<Vec<f32>> = (0..mic.channels)
+        .map(|channel| at_block_rate(&mic.channel(channel), mic.rate_hz))
+        .collect::<Result<_, _>>()?;
+    let chosen = &config.capture.use_channels;
+    let (_, _, stages) = through(&channels, None, mic, true, chosen, None, config)?;
+    Ok(stages.into())
+}
+
+type Staged = [(&'static str, Vec<f32>); 4];
+
+fn through(
+    channels: &[Vec<f32>],
+    played: Option<Vec<f32>>,
+    mic: &Wav,
+    wants_loop: bool,
+    chosen: &[u32],
+    geometry: Option<Geometry>,
+    config: &Config,
+) -> Result<(Vec<f32>, Report, Staged), String> {
+    let found = find(channels, wants_loop, chosen, geometry.as_ref())?;
     let played = played.or_else(|| found.playback_loop.map(|channel| channels[channel as usize].clone()));
     let mut settings = config.sound().front_end(BLOCK_RATE, found.microphones.len() as u32);
     settings.array.geometry = geometry.unwrap_or(Geometry::Unknown);
     settings.array.playback_loop = PlaybackLoop::None;
     settings.use_channels = Vec::new();
-    let (sound, mut report) = walk(&channels, &found.microphones, played.as_deref(), settings)?;
+    let (sound, mut report, stages) = walk(channels, &found.microphones, played.as_deref(), settings)?;
     report.channels = found.microphones;
-    report.playback_loop = found.playback_loop.filter(|_| far.is_none());
+    report.playback_loop = found.playback_loop.filter(|_| wants_loop);
     report.rate_hz = mic.rate_hz;
     report.duration_ms = mic.frames() as u64 * 1_000 / u64::from(mic.rate_hz);
     let mut sound = resample(&sound, BLOCK_RATE, mic.rate_hz)?;
     sound.resize(mic.frames(), 0.0);
-    Ok((sound, report))
+    Ok((sound, report, stages))
 }
 
 /// Which channel is what.
@@ -163,7 +191,7 @@ fn walk(
     microphones: &[u32],
     played: Option<&[f32]>,
     settings: FrontEndSettings,
-) -> Result<(Vec<f32>, Report), String> {
+) -> Result<(Vec<f32>, Report, Staged), String> {
     let steered = settings.echo.steer && settings.echo.engine != EchoEngine::Off;
     let mut front_end = FrontEnd::new(settings).map_err(|error| error.to_string())?;
     let chosen: Vec<&[f32]> = microphones.iter().map(|&channel| &channels[channel as usize][..]).collect();
@@ -173,6 +201,8 @@ fn walk(
     let mut sound = Vec::with_capacity(len + late + BLOCK);
     let mut watch = Watch::new(late as f32 * 1_000.0 / BLOCK_RATE as f32, played.is_some(), steered);
     let mut out: Block = [0.0; BLOCK];
+    let names = ["far", "microphone", "cancelled", "out"];
+    let mut staged: Staged = names.map(|name| (name, Vec::new()));
     for n in 0..(len + late).div_ceil(BLOCK) {
         interleave(&chosen, n, &mut frames);
         let mut far: Block = [0.0; BLOCK];
@@ -180,10 +210,16 @@ fn walk(
         let reading = front_end.process(&frames, &far, &mut out);
         watch.see(n, &front_end, &far, &reading);
         sound.extend_from_slice(&out);
+        let stages = front_end.stages();
+        for ((_, sound), block) in
+            staged.iter_mut().zip([&stages.far, &stages.microphone, &stages.cancelled, &out])
+        {
+            sound.extend_from_slice(block);
+        }
     }
     sound.drain(..late.min(sound.len()));
     sound.truncate(len);
-    Ok((sound, watch.end()))
+    Ok((sound, watch.end(), staged))
 }
 
 /// Gathers the report.
