@@ -46,7 +46,8 @@ fn a_sweep_finds_delay_gain_and_channels() {
     assert_eq!(found["channels"].as_array().unwrap().len(), 2, "{found:#}");
     let fragment = std::fs::read_to_string(folder.path().join("calibration.toml")).unwrap();
     assert!(fragment.contains("[echo]\ntail_ms = 100\n"), "{fragment}");
-    let recorded = pressel(folder.path(), config, Some(&card), &["record", "--stages", "all", "--seconds", "1"]);
+    let recorded =
+        pressel(folder.path(), config, Some(&card), &["record", "--stages", "all", "--seconds", "1"]);
     assert!(recorded.status.success(), "{}", String::from_utf8_lossy(&recorded.stderr));
     let wav = |name: &str| Wav::read(&folder.path().join("all").join(name)).unwrap();
     assert_eq!((wav("card.wav").channels, wav("card.wav").samples.len()), (2, 96_000));
