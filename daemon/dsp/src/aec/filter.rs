@@ -1,6 +1,6 @@
 //! The linear part and its bend: learns the way from speaker to microphone and predicts the echo.
 
-use super::branch::Branch;
+use super::branch::{Branch, Pace};
 use super::loudspeaker::Loudspeaker;
 use super::spectrum::{BINS, Bins, FRAME, Fourier, Spectrum};
 use crate::{BLOCK, Block};
@@ -8,6 +8,8 @@ use crate::{BLOCK, Block};
 /// Blocks of path for what the loudspeaker distorts. Distortion is weaker than the sound it comes with, so its late
 /// reverberation is below the noise.
 const BENT_BLOCKS: usize = 12;
+/// Share of the error that is near end and noise however much the filter doubts itself.
+const LEAST_NEAR: f32 = 0.05;
 /// Keeps a division by nothing finite: -100 dBFS in the unit of a bin.
 const LEAST_POWER: f32 = 1e-8;
 
@@ -56,9 +58,8 @@ impl Filter {
         }
     }
 
-    /// Learns from the error of the newest block. `persistence` is how much of the echo path stays itself from block
-    /// to block.
-    pub(super) fn learn(&mut self, error: &Block, persistence: f32, fourier: &mut Fourier) {
+    /// Learns from the error of the newest block.
+    pub(super) fn learn(&mut self, error: &Block, pace: Pace, fourier: &mut Fourier) {
         let mut frame = [0.0; FRAME];
         frame[BLOCK..].copy_from_slice(error);
         fourier.forward(&mut frame, &mut self.error);
@@ -67,22 +68,23 @@ impl Filter {
         let mut step = [0.0; BINS];
         for k in 0..BINS {
             let beside = power[k.saturating_sub(1)] + power[(k + 1).min(BINS - 1)];
-            let now = 0.5 * power[k] + 0.25 * beside;
+            let error = 0.5 * power[k] + 0.25 * beside;
+            let now = (error - 0.5 * self.doubt[k]).max(LEAST_NEAR * error);
             self.near[k] += 0.3 * (now - self.near[k]);
-            // All of the error counts as near end, at once: who starts to speak is not learnt as a room. That the
-            // filter's own mistakes count too makes it slower only while it knows little, by half.
+            // What the filter does not doubt counts as near end, at once: who starts to speak is not learnt as a
+            // room.
             step[k] = 1.0 / (self.doubt[k] + 2.0 * self.near[k].max(now) + LEAST_POWER);
             self.error.re[k] *= step[k];
             self.error.im[k] *= step[k];
         }
-        self.straight.learn(&self.error, &step, persistence, fourier);
-        self.bent.learn(&self.error, &step, persistence, fourier);
+        self.straight.learn(&self.error, &step, pace, fourier);
+        self.bent.learn(&self.error, &step, pace, fourier);
     }
 
     /// The echo path may have moved.
     pub(super) fn realign(&mut self) {
-        self.straight.doubt_path(0.25);
-        self.bent.doubt_path(0.25);
+        self.straight.doubt_path(2.0);
+        self.bent.doubt_path(2.0);
     }
 
     /// Starts afresh.

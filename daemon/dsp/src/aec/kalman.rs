@@ -1,5 +1,6 @@
 //! The engine: filter, suppressor and the watch over both.
 
+use super::branch::Pace;
 use super::filter::Filter;
 use super::shaper::Shaper;
 use super::spectrum::Fourier;
@@ -13,6 +14,11 @@ const FAR_SILENCE: f32 = 1e-9;
 /// How much of the echo path stays itself in 10 ms when the reference keeps step with the microphone, and when not.
 const STEADY: f32 = 0.9998;
 const SLIDING: f32 = 0.998;
+/// How much surer each block makes the filter when the path is new, and when it is known. Eager, an echo is 20 dB less
+/// after a second instead of five; settled, a person who speaks over it suffers less.
+const EAGER: f32 = 0.25;
+const SETTLED: f32 = 0.5;
+const EAGER_BLOCKS: usize = blocks_of_ms(3_000);
 /// Share of the newest block in powers that are watched: 200 ms.
 const WATCH: f32 = 0.05;
 
@@ -23,7 +29,9 @@ pub struct Kalman {
     filter: Filter,
     suppressor: Option<Suppressor>,
     shaper: Shaper,
-    persistence: f32,
+    pace: Pace,
+    /// Blocks of far end for which it still learns eagerly.
+    eager: usize,
     /// Blocks until the tail of the far end has died away; 0 is rest.
     awake: usize,
     tail_blocks: usize,
@@ -47,7 +55,8 @@ impl Kalman {
             filter: Filter::new(tail_ms),
             suppressor: settings.suppress.then(Suppressor::new),
             shaper: Shaper::new(),
-            persistence: STEADY,
+            pace: Pace { persistence: STEADY, trust: SETTLED },
+            eager: EAGER_BLOCKS,
             awake: 0,
             // what the suppressor holds on to comes after the tail
             tail_blocks: blocks_of_ms(tail_ms) + blocks_of_ms(200),
@@ -66,6 +75,7 @@ impl Kalman {
         self.error_power += WATCH * (mean_square(error) - self.error_power);
         if self.error_power > 1.5 * self.mic_power + FAR_SILENCE {
             self.filter.forget();
+            self.eager = EAGER_BLOCKS;
             self.error_power = self.mic_power;
         }
     }
@@ -117,7 +127,9 @@ impl EchoCanceller for Kalman {
             near_end = suppressor.near_end;
             residual_dbfs = power_dbfs(suppressor.residual_power);
         }
-        self.filter.learn(&error, self.persistence, &mut self.fourier);
+        self.eager -= usize::from(loud && self.eager > 0);
+        let trust = if self.eager > 0 { EAGER } else { SETTLED };
+        self.filter.learn(&error, Pace { trust, ..self.pace }, &mut self.fourier);
         self.limit(&mic, out);
         self.echo_power += 0.2 * (mean_square(&self.filter.echo) - self.echo_power);
         if loud && near_end < 0.2 {
@@ -142,10 +154,11 @@ impl EchoCanceller for Kalman {
 
     fn realign(&mut self) {
         self.filter.realign();
+        self.eager = EAGER_BLOCKS;
     }
 
     fn steady(&mut self, steady: bool) {
-        self.persistence = if steady { STEADY } else { SLIDING };
+        self.pace.persistence = if steady { STEADY } else { SLIDING };
     }
 
     fn reset(&mut self) {
@@ -154,7 +167,8 @@ impl EchoCanceller for Kalman {
             *suppressor = Suppressor::new();
         }
         self.shaper = Shaper::new();
-        self.persistence = STEADY;
+        self.pace.persistence = STEADY;
+        self.eager = EAGER_BLOCKS;
         self.awake = 0;
         (self.mic_power, self.error_power) = (0.0, 0.0);
         (self.heard, self.left, self.echo_power) = (0.0, 0.0, 0.0);

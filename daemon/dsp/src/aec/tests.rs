@@ -71,9 +71,9 @@ fn who_speaks_over_the_echo_is_kept_and_the_filter_stays_converged() {
     let echo = room(2, 320, &far);
     let mic = add(&[&echo, &near, &at_level(pink(5, far.len()), -65.0)]);
     let (out, readings) = run(&mut kalman(), &far, &mic);
-    // What is not the near end, in the output: at least 10 dB below it; it was 4 dB above.
+    // What is not the near end, in the output: at least 8 dB below it; it was 4 dB above.
     let rest: Vec<f32> = out.iter().zip(&near).map(|(out, near)| out - near).collect();
-    assert!(less_db(&near, &rest, 6, 12) > 10.0, "{}", less_db(&near, &rest, 6, 12));
+    assert!(less_db(&near, &rest, 6, 12) > 8.0, "{}", less_db(&near, &rest, 6, 12));
     assert!(less_db(&mic, &out, 12, 16) > 30.0, "{}", less_db(&mic, &out, 12, 16));
     let near_end = |from: usize, to: usize| {
         readings[from..to].iter().map(|r| r.near_end).sum::<f32>() / (to - from) as f32
