@@ -43,6 +43,8 @@ impl NearEndSettings {
 const FAR_SOUNDS_DBFS: f32 = -70.0;
 /// An answer pauses between sentences; for so long after its last sound it is still being heard.
 const ANSWER_PAUSE_MS: u32 = 2_000;
+/// Nobody speaks so softly; over a floor of digital silence a card's last bit would be a sound.
+const QUIETEST_DBFS: f32 = -65.0;
 /// What is suspected stands so far above the noise floor, in dB.
 const ABOVE_FLOOR_DB: f32 = 9.0;
 /// And so far above what the echo has been seen to leave, in dB.
@@ -124,8 +126,8 @@ impl NearEnd {
         }
         let left_dbfs = self.leftover.process(echo, gate.level_dbfs, self.state == State::Quiet);
         let near_dbfs = near_dbfs(echo, gate.level_dbfs);
-        let sounds = near_dbfs > (gate.floor_dbfs + ABOVE_FLOOR_DB).max(left_dbfs + ABOVE_LEFT_DB)
-            && echo.near_end > NEAR;
+        let floor_dbfs = (gate.floor_dbfs + ABOVE_FLOOR_DB).max(QUIETEST_DBFS);
+        let sounds = near_dbfs > floor_dbfs.max(left_dbfs + ABOVE_LEFT_DB) && echo.near_end > NEAR;
         if self.answer_blocks == 0 {
             self.rest();
             return None;
