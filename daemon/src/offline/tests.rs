@@ -13,11 +13,23 @@ fn babble(seed: u32, len: usize) -> Vec<f32> {
         .collect()
 }
 
+/// A voice in syllables: harmonics of a pitch that moves, which noise has not.
+fn voice(len: usize) -> Vec<f32> {
+    let mut phase = 0.0f32;
+    (0..len)
+        .map(|n| {
+            phase += (140.0 + 20.0 * (n as f32 / 4_000.0).sin()) / 16_000.0;
+            let turns = (1..=16).map(|k| (std::f32::consts::TAU * phase.fract() * k as f32).sin() / k as f32);
+            if n % 3_200 < 2_400 { 0.15 * turns.sum::<f32>() } else { 0.0 }
+        })
+        .collect()
+}
+
 /// The loudspeaker 40 ms late at the microphone, and a person from the fifth second to the seventh.
 fn room() -> (Vec<f32>, Vec<f32>) {
     let mut far = babble(1, 10 * 16_000);
     far[5 * 16_000..7 * 16_000].fill(0.0);
-    let near = babble(2, 2 * 16_000);
+    let near = voice(2 * 16_000);
     let noise = babble(3, far.len());
     let mic = (0..far.len())
         .map(|n| {
