@@ -34,7 +34,6 @@ impl Config {
                 rewind: playback.rewind == Rewind::Auto,
                 shallow_ms: playback.shallow_ms,
                 fade_ms: playback.fade_ms,
-                soft_start: true,
                 volume_percent: playback.volume_percent,
                 duck_db: self.barge_in.duck_db,
                 limit_dbfs: playback.limit_dbfs,

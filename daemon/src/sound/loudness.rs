@@ -11,12 +11,10 @@ pub(super) struct Loudness {
 }
 
 impl Loudness {
-    /// Silent before `position`, where it rises to `percent`; without `soft` it is there at once.
-    pub(super) fn new(percent: f32, duck_db: f32, soft: bool, position: u64, rate_hz: u32) -> Self {
-        let mut volume = Volume::new(if soft { 0.0 } else { percent }, rate_hz);
-        volume.set_percent(percent);
+    /// From the first frame on as loud as that: a stream that stops while it is quiet begins with a first word.
+    pub(super) fn new(percent: f32, duck_db: f32, rate_hz: u32) -> Self {
         let duck = Duck::new(DuckSettings { depth_db: duck_db, ..DuckSettings::default() }, rate_hz);
-        Loudness { duck, duck_from: position, volume, volume_from: position }
+        Loudness { duck, duck_from: 0, volume: Volume::new(percent, rate_hz), volume_from: 0 }
     }
 
     /// Moves to a volume, beginning at `position`.
@@ -77,7 +75,7 @@ mod tests {
 
     #[test]
     fn what_is_written_again_is_as_loud_as_before() {
-        let mut loudness = Loudness::new(100.0, 15.0, false, 0, RATE);
+        let mut loudness = Loudness::new(100.0, 15.0, RATE);
         loudness.set_percent(60.0, 1_000);
         loudness.set_ducked(true, 1_000);
         let once = ones(&loudness, 1_000, 10_000, 256);
@@ -90,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_change_goes_on_from_what_is_heard_there() {
-        let mut loudness = Loudness::new(100.0, 15.0, false, 0, RATE);
+        let mut loudness = Loudness::new(100.0, 15.0, RATE);
         loudness.set_ducked(true, 100);
         let mut heard = ones(&loudness, 100, 300, 100);
         loudness.set_ducked(false, 300);
@@ -101,9 +99,10 @@ mod tests {
     }
 
     #[test]
-    fn a_soft_start_rises_from_nothing() {
-        let loudness = Loudness::new(100.0, 15.0, true, 500, RATE);
-        let heard = ones(&loudness, 500, 1_500, 64);
-        assert!(heard[0] < 0.01 && heard[999] == 1.0);
+    fn a_first_sound_is_as_loud_as_ordered_from_its_first_frame() {
+        for (percent, gain) in [(100.0, 1.0), (50.0, 0.125)] {
+            let loudness = Loudness::new(percent, 15.0, RATE);
+            assert!(ones(&loudness, 500, 1_500, 64).iter().all(|&sample| sample == gain), "{percent} %");
+        }
     }
 }

@@ -56,7 +56,6 @@ impl Rig {
             rate_hz: RATE,
             lead_ms: 2,
             fade_ms: 5,
-            soft_start: false,
             conceal: false,
             ..PlaybackSettings::default()
         };
@@ -156,6 +155,18 @@ fn a_first_sound_is_written_just_ahead_of_the_dac() {
     let heard = rig.card.heard();
     assert_eq!(heard[..10_007 + LEAD], vec![0.0; 10_007 + LEAD]);
     assert_eq!(heard[10_007 + LEAD..][..2_400], floats(&sound(1, 2_400)));
+}
+
+#[test]
+fn an_answer_that_is_a_streams_first_sound_loses_nothing_of_its_beginning() {
+    for can_rewind in [true, false] {
+        let mut rig = Rig::new(can_rewind);
+        let answer = sound(20_000, 2_400);
+        rig.say(1, &answer);
+        rig.turn();
+        rig.pass(3_000, 100);
+        assert_eq!(rig.sounding(), floats(&answer), "rewinds: {can_rewind}");
+    }
 }
 
 #[test]

@@ -132,8 +132,6 @@ pub struct PlaybackSettings {
     pub shallow_ms: u32,
     /// A flush fades out over this, in ms.
     pub fade_ms: u32,
-    /// Whether the first sound after the card was opened may only rise from silence.
-    pub soft_start: bool,
     /// 0 to 100.
     pub volume_percent: u32,
     /// So far is the answer turned down while somebody may be speaking over it, in dB.
@@ -176,7 +174,6 @@ impl Default for PlaybackSettings {
             rewind: true,
             shallow_ms: 40,
             fade_ms: 3,
-            soft_start: true,
             volume_percent: 100,
             duck_db: 15.0,
             jitter_max_ms: 400,

@@ -129,7 +129,6 @@ fn settings() -> SoundSettings {
     settings.capture.device = "pressel_mic".into();
     settings.playback.device = "pressel_speaker".into();
     settings.playback.rate_hz = 24_000;
-    settings.playback.soft_start = false;
     settings.playback.conceal = false;
     settings
 }
