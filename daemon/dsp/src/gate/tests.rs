@@ -173,7 +173,8 @@ fn clicks_do_not_open_it_and_do_not_keep_it_open() {
 
 #[test]
 fn what_is_below_the_least_level_is_never_speech() {
-    let sound = [at_level(pink(6, 3 * S), -95.0), at_level(pink(7, 3 * S), -70.0)].concat();
+    let said = [vec![0.0; 3 * S], at_level(speech(7, 3 * S), -70.0)].concat();
+    let sound = add(at_level(pink(6, 6 * S), -95.0), &said, 0);
     assert!(listen(&sound).iter().all(|r| !r.speech));
     let settings = GateSettings { min_level_dbfs: -85.0, ..GateSettings::default() };
     assert!(listen_with(Gate::new(settings), &sound).iter().any(|r| r.open));
