@@ -238,19 +238,15 @@ impl Drop for Meter {
 fn the_meter_follows_the_daemon_and_the_microphone_alone() {
     let mut scene = Scene::of("hold", "", script());
     let mut meter = Meter::start(&scene, true);
-    scene
-        .card
-        .say(
-            scene.mic_at(0).max(scene.card.now_sample(Direction::Capture) + 8_000),
-            &words(&["question-time"], 2_000),
-        )
-        .unwrap();
+    let (begin, said) = (scene.card.now_sample(Direction::Capture) + 8_000, words(&["question-time"], 2_000));
+    scene.card.say(begin, &said).unwrap();
     let speech = meter.line(|levels| levels["open"] == true);
     assert!(speech["level_dbfs"].as_f64().unwrap() > -60.0, "{speech}");
     let floor = speech["floor_dbfs"].as_f64().unwrap();
     assert!((-95.0..-65.0).contains(&floor), "the room's noise is at -76 dBFS: {speech}");
     drop(meter);
     scene.daemon.stop().unwrap();
+    scene.until_heard(begin + said.len() as u64);
     let mut meter = Meter::start(&scene, false);
     let quiet = meter.line(|_| true);
     assert!(quiet["level_dbfs"].as_f64().unwrap() < -60.0, "{quiet}");
