@@ -40,6 +40,8 @@ const FAINT: f32 = 1e-5;
 /// A vote is the correlation in multiples of its RMS, less what chance gives, up to a bound.
 const CHANCE: f32 = 2.0;
 const VOTE_MAX: f32 = 6.0;
+/// The far end pauses where it has less than this share of the power elsewhere.
+const PAUSE: f32 = 0.3;
 /// What earlier votes still count, after a look.
 const KEPT: f32 = 0.85;
 /// An earlier arrival of at least this share of the peak, up to this many samples before it, is the direct sound: 4 ms.
@@ -258,7 +260,12 @@ impl DelayFinder {
             (at.saturating_sub(EARLY)..at).find(|&n| self.votes[n] > EARLY_SHARE * most).unwrap_or(at);
         let around = expected.map_or(0..0, |at| (at / 2).saturating_sub(16)..(at / 2 + 16).min(LONGEST));
         let there = self.votes.get(around).unwrap_or_default();
-        let expected = there.iter().fold(0.0f32, |most, &votes| most.max(votes)) / most;
+        let share = there.iter().fold(0.0f32, |most, &votes| most.max(votes)) / most;
+        // In a pause of the far end nothing can be heard where the echo should be, which does not mean that it has
+        // gone: somebody else speaks, and resembles what was played before.
+        let power = |lag: usize| mean_square(&self.far[FAR - MIC - lag..FAR - lag]);
+        let pause = expected.is_some_and(|at| power((at / 2).min(LONGEST)) < PAUSE * power(first));
+        let expected = if pause { 1.0 } else { share };
         // Both sides went through the same filter: its delay is in neither.
         Some(Found { delay: 2 * first, votes: most, expected })
     }
