@@ -225,6 +225,9 @@ impl FrontEnd {
         if self.steer_reading.jumped || self.array_reading.moved {
             self.echo.realign();
         }
+        if self.steer_reading.jumped {
+            self.near_end.distrust();
+        }
         self.echo.steady(self.steer_reading.locked);
         self.echo_reading = self.echo.process(&reference, &mic, out);
         self.stages = Stages { far: reference, microphone: mic, cancelled: *out };

@@ -47,12 +47,21 @@ const ANSWER_PAUSE_MS: u32 = 2_000;
 const QUIETEST_DBFS: f32 = -65.0;
 /// What is suspected stands so far above the noise floor, in dB.
 const ABOVE_FLOOR_DB: f32 = 9.0;
-/// And so far above what the echo has been seen to leave, in dB.
-const ABOVE_LEFT_DB: f32 = 3.0;
-/// Least share of the near end in the canceller's output.
-const NEAR: f32 = 0.4;
-/// Blocks with sound before anything is suspected: one alone is what echo leaves now and then.
-const ONSET_BLOCKS: usize = 2;
+/// Share of the near end in the canceller's output: below it is echo, above it surely somebody.
+const NEAR: [f32; 2] = [0.5, 0.8];
+/// A block so far above the noise is full evidence, in dB.
+const LOUD_DB: f32 = 10.0;
+/// Evidence, in full blocks, before anything is suspected: one block alone is what echo leaves now and then.
+const ONSET: f32 = 2.0;
+/// What is left of it after a block without sound.
+const ONSET_FADES: f32 = 0.7;
+/// Voice that is not below the echo by more than this, in dB, is no echo, however little of that is taken off.
+const BELOW_ECHO_DB: f32 = 5.0;
+/// Blocks of such voice before a suspicion is confirmed. A person who is 12 dB softer than the echo gives one in five;
+/// a canceller that has just lost the room one in a hundred.
+const CLEAR_BLOCKS: f32 = 8.0;
+/// After the echo path moved for so long nobody is confirmed: what comes through may be echo.
+const UNSETTLED_MS: u32 = 700;
 /// A suspicion that saw no sound for so long is dismissed. Longer than a gap between syllables (70 ms); short, because
 /// the sentence is to be back 400 ms after a cough and needs 150 ms of them to swell.
 const SILENT_MS: u32 = 160;
@@ -81,15 +90,18 @@ pub struct NearEnd {
     answer_blocks: usize,
     /// The caller knows of an answer that the far end does not show.
     answering: bool,
-    leftover: Leftover,
-    /// Blocks with sound in a row.
-    onset: usize,
+    echo: Echo,
+    /// Evidence of sound that is not the answer, in blocks.
+    onset: f32,
     /// Blocks since the last sound.
     silent: usize,
     /// Blocks since the suspicion.
     suspected: usize,
-    /// Voice gathered, in blocks.
+    /// Voice gathered, in blocks, and how much of it no echo could be.
     voice: f32,
+    clear: f32,
+    /// Blocks until the canceller can be expected to know the room again.
+    unsettled: usize,
     /// The sound that goes on was dismissed for want of voice.
     tired: bool,
 }
@@ -102,11 +114,13 @@ impl NearEnd {
             state: State::Quiet,
             answer_blocks: 0,
             answering: false,
-            leftover: Leftover::new(),
-            onset: 0,
+            echo: Echo::new(),
+            onset: 0.0,
             silent: 0,
             suspected: 0,
             voice: 0.0,
+            clear: 0.0,
+            unsettled: 0,
             tired: false,
         }
     }
@@ -124,22 +138,30 @@ impl NearEnd {
         if crate::block_level_dbfs(far) > FAR_SOUNDS_DBFS || self.answering {
             self.answer_blocks = blocks_of_ms(ANSWER_PAUSE_MS);
         }
-        let left_dbfs = self.leftover.process(echo, gate.level_dbfs, self.state == State::Quiet);
+        self.echo.process(echo, gate.level_dbfs);
         let near_dbfs = near_dbfs(echo, gate.level_dbfs);
-        let floor_dbfs = (gate.floor_dbfs + ABOVE_FLOOR_DB).max(QUIETEST_DBFS);
-        let sounds = near_dbfs > floor_dbfs.max(left_dbfs + ABOVE_LEFT_DB) && echo.near_end > NEAR;
+        let over_db = near_dbfs - (gate.floor_dbfs + ABOVE_FLOOR_DB).max(QUIETEST_DBFS);
         if self.answer_blocks == 0 {
             self.rest();
             return None;
         }
         self.answer_blocks -= 1;
-        let voiced = sounds && gate.voiced && !self.leftover.echoes();
-        self.decide(sounds, voiced)
+        self.unsettled = self.unsettled.saturating_sub(1);
+        let sounds = over_db > 0.0 && echo.near_end > NEAR[0];
+        if sounds {
+            let surely = (echo.near_end - NEAR[0]) / (NEAR[1] - NEAR[0]);
+            self.onset = (self.onset + (over_db / LOUD_DB).min(1.0) * surely.min(1.0)).min(2.0 * ONSET);
+        } else {
+            self.onset *= ONSET_FADES;
+        }
+        let voiced = sounds && gate.voiced && self.unsettled == 0 && !self.echo.resembles();
+        let clear = voiced && near_dbfs > self.echo.dbfs - BELOW_ECHO_DB;
+        self.decide(sounds, voiced, clear)
     }
 
-    /// The echo path may have moved (lost frames, another card): what the echo leaves is unknown for a while.
+    /// The echo path may have moved (lost frames, another card): nobody is confirmed for a while.
     pub fn distrust(&mut self) {
-        self.leftover = Leftover::new();
+        self.unsettled = blocks_of_ms(UNSETTLED_MS);
     }
 
     /// Forgets suspicion, answer and echo.
@@ -150,16 +172,16 @@ impl NearEnd {
     /// No answer: no suspicion either.
     fn rest(&mut self) {
         self.state = State::Quiet;
-        (self.onset, self.silent, self.suspected) = (0, 0, 0);
-        self.voice = 0.0;
+        (self.silent, self.suspected) = (0, 0);
+        (self.onset, self.voice, self.clear) = (0.0, 0.0, 0.0);
         self.tired = false;
     }
 
-    fn decide(&mut self, sounds: bool, voiced: bool) -> Option<BargeIn> {
-        self.onset = if sounds { self.onset + 1 } else { self.onset.saturating_sub(1) };
+    fn decide(&mut self, sounds: bool, voiced: bool, clear: bool) -> Option<BargeIn> {
         self.silent = if sounds { 0 } else { self.silent + 1 };
         // Pauses between words may be longer than those after a cough: what was gathered is kept for a while.
         self.voice *= 0.994;
+        self.clear = 0.994 * (self.clear + f32::from(u8::from(clear)));
         if voiced {
             self.voice += 1.0;
         } else if sounds && self.voice >= WORD {
@@ -167,7 +189,7 @@ impl NearEnd {
         }
         self.tired &= !voiced && self.silent < blocks_of_ms(SILENT_MS);
         match self.state {
-            State::Quiet if self.onset >= ONSET_BLOCKS && !self.tired => {
+            State::Quiet if self.onset >= ONSET && !self.tired => {
                 self.state = State::Suspecting;
                 self.suspected = 0;
                 Some(BargeIn::Suspected)
@@ -175,7 +197,8 @@ impl NearEnd {
             State::Quiet => None,
             State::Suspecting => {
                 self.suspected += 1;
-                if self.voice >= blocks_of_ms(self.settings.confirm_ms) as f32 {
+                let lasts = self.voice >= blocks_of_ms(self.settings.confirm_ms) as f32;
+                if lasts && self.clear >= CLEAR_BLOCKS {
                     self.state = State::Speaking;
                     return Some(BargeIn::Confirmed);
                 }
@@ -184,13 +207,12 @@ impl NearEnd {
                     return None;
                 }
                 self.tired = unvoiced;
-                self.leftover.doubt();
                 self.quieten();
                 Some(BargeIn::Dismissed)
             }
             State::Speaking => {
                 if self.silent >= blocks_of_ms(FORGET_MS) {
-                    self.voice = 0.0;
+                    (self.voice, self.clear) = (0.0, 0.0);
                     self.quieten();
                 }
                 None
@@ -200,7 +222,7 @@ impl NearEnd {
 
     fn quieten(&mut self) {
         self.state = State::Quiet;
-        self.onset = 0;
+        self.onset = 0.0;
     }
 }
 
@@ -209,68 +231,34 @@ fn near_dbfs(echo: &EchoReading, level_dbfs: f32) -> f32 {
     level_dbfs + 10.0 * echo.near_end.clamp(0.01, 1.0).log10()
 }
 
-/// What the echo is seen to leave behind the canceller, against the echo itself, while nobody else speaks.
-///
-/// Behind a good canceller up to a quarter of the blocks hold more than a quiet speaker would: how much, depends on
-/// loudspeaker and room, so it is learnt, as the level that one block in a hundred exceeds.
+/// The echo's level, and whether what is left rises and falls with it.
 #[derive(Clone, Debug)]
-struct Leftover {
+struct Echo {
     /// Echo in the microphone, falling by 1 dB per block at most: the room sounds on.
-    echo_dbfs: f32,
-    /// What it leaves, in dB against itself.
-    left_db: f32,
-    /// Blocks it was learnt from.
-    learnt: u32,
-    /// Running means of both levels, their variances and covariance.
+    dbfs: f32,
+    /// Running means of the echo's level and the output's, their variances and covariance.
     means: [f32; 2],
     variances: [f32; 2],
     covariance: f32,
 }
 
-/// Until it is learnt: an unsettled canceller leaves much.
-const FIRST_LEFT_DB: f32 = -8.0;
-/// A block above the learnt level raises it by so much, in dB.
-const UP_DB: f32 = 0.5;
-/// Any other lowers it, in dB: in the first 5 s, and later.
-const DOWN_DB: [f32; 2] = [0.02, 0.004];
-const FIRST_BLOCKS: u32 = 500;
-/// A suspicion that came to nothing may have been echo, in dB.
-const DOUBT_DB: f32 = 0.5;
-/// Echo below this level, in dBFS, teaches nothing.
-const TEACHES_DBFS: f32 = -55.0;
-/// Memory of the comparison of levels: half a second.
+/// Memory of the comparison: half a second.
 const COMPARE: f32 = 0.02;
+/// Softer than this, in dBFS, is all the same.
+const SOFT_DBFS: f32 = -70.0;
 
-impl Leftover {
+impl Echo {
     fn new() -> Self {
-        Self {
-            echo_dbfs: SILENCE_DBFS,
-            left_db: FIRST_LEFT_DB,
-            learnt: 0,
-            means: [-60.0; 2],
-            variances: [0.0; 2],
-            covariance: 0.0,
-        }
+        Self { dbfs: SILENCE_DBFS, means: [-60.0; 2], variances: [0.0; 2], covariance: 0.0 }
     }
 
-    /// Takes in a block of this level; returns what may be left of the echo in it, in dBFS.
-    fn process(&mut self, echo: &EchoReading, level_dbfs: f32, learn: bool) -> f32 {
-        self.echo_dbfs = echo.echo_dbfs.max(self.echo_dbfs - 1.0).max(SILENCE_DBFS);
+    fn process(&mut self, echo: &EchoReading, level_dbfs: f32) {
+        self.dbfs = echo.echo_dbfs.max(self.dbfs - 1.0).max(SILENCE_DBFS);
         if !echo.active {
-            return SILENCE_DBFS;
+            return;
         }
-        self.compare(echo.echo_dbfs.max(-70.0), level_dbfs.max(-70.0));
-        if learn && self.echo_dbfs > TEACHES_DBFS {
-            let over = near_dbfs(echo, level_dbfs) > self.echo_dbfs + self.left_db;
-            let down = DOWN_DB[usize::from(self.learnt >= FIRST_BLOCKS)];
-            self.left_db = (self.left_db + if over { UP_DB } else { -down }).clamp(-60.0, 0.0);
-            self.learnt = self.learnt.saturating_add(1);
-        }
-        self.echo_dbfs + self.left_db
-    }
-
-    fn compare(&mut self, echo_dbfs: f32, level_dbfs: f32) {
-        let off = [echo_dbfs - self.means[0], level_dbfs - self.means[1]];
+        let off = [echo.echo_dbfs, level_dbfs].map(|level| level.max(SOFT_DBFS));
+        let off = [off[0] - self.means[0], off[1] - self.means[1]];
         for ((mean, variance), off) in self.means.iter_mut().zip(&mut self.variances).zip(off) {
             *mean += COMPARE * off;
             *variance += COMPARE * (off * off - *variance);
@@ -279,13 +267,9 @@ impl Leftover {
     }
 
     /// The output's level goes up and down as the echo's does.
-    fn echoes(&self) -> bool {
+    fn resembles(&self) -> bool {
         let size = (self.variances[0] * self.variances[1]).sqrt();
         size > 4.0 && self.covariance > ECHOES * size
-    }
-
-    fn doubt(&mut self) {
-        self.left_db = (self.left_db + DOUBT_DB).min(0.0);
     }
 }
 

@@ -5,7 +5,8 @@ use crate::{BLOCK, Gate, GateSettings, HighPass};
 
 const S: usize = 16_000;
 
-/// A canceller that leaves `left` of an echo at `echo`'s level, and knows of half of it.
+/// A canceller that leaves `left` of an echo at `echo`'s level, and knows of nine tenths of it: behind the real one
+/// the near end's share of what only echo left is .03 at the median and .15 in one block of ten.
 fn events(near: &[f32], left: &[f32], echo: &[f32], settings: NearEndSettings) -> Vec<(usize, BargeIn)> {
     let (mut gate, mut near_end) = (Gate::new(GateSettings::default()), NearEnd::new(settings));
     let mut high_pass = HighPass::new(80.0, 16_000);
@@ -21,8 +22,8 @@ fn events(near: &[f32], left: &[f32], echo: &[f32], settings: NearEndSettings) -
             active: true,
             erle_db: 25.0,
             echo_dbfs: power_dbfs(echo_power),
-            residual_dbfs: power_dbfs(0.5 * rest),
-            near_end: (person + 0.5 * rest + 1e-9) / (person + rest + 1e-9),
+            residual_dbfs: power_dbfs(0.9 * rest),
+            near_end: (person + 0.1 * rest + 1e-9) / (person + rest + 1e-9),
         };
         let judged = gate.process(&block);
         let far: Block = echo[part].try_into().unwrap();
