@@ -30,13 +30,13 @@ pub struct NearEndSettings {
 
 impl Default for NearEndSettings {
     fn default() -> Self {
-        Self { on: true, confirm_ms: 300 }
+        Self { on: true, confirm_ms: 400 }
     }
 }
 
 impl NearEndSettings {
     /// Nobody listens.
-    pub const OFF: Self = Self { on: false, confirm_ms: 300 };
+    pub const OFF: Self = Self { on: false, confirm_ms: 400 };
 }
 
 /// A far end below this level, in dBFS, is no answer.
@@ -72,7 +72,7 @@ const FORGET_MS: u32 = 700;
 /// Voiced blocks before unvoiced ones count, too, by half: the consonants of a word.
 const WORD: f32 = 5.0;
 /// Levels that rise and fall with the echo's as closely as this are echo, whatever else speaks for a person.
-const ECHOES: f32 = 0.8;
+const ECHOES: f32 = 0.6;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
