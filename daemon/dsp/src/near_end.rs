@@ -52,7 +52,7 @@ const NEAR: [f32; 2] = [0.5, 0.8];
 /// A block so far above the noise is full evidence, in dB.
 const LOUD_DB: f32 = 10.0;
 /// Evidence, in full blocks, before anything is suspected: one block alone is what echo leaves now and then.
-const ONSET: f32 = 2.0;
+const ONSET: f32 = 1.6;
 /// What is left of it after a block without sound.
 const ONSET_FADES: f32 = 0.7;
 /// Voice that is not below the echo by more than this, in dB, is no echo, however little of that is taken off.
