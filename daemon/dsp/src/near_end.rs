@@ -71,6 +71,8 @@ const UNVOICED_MS: u32 = 1_500;
 const FORGET_MS: u32 = 700;
 /// Voiced blocks before unvoiced ones count, too, by half: the consonants of a word.
 const WORD: f32 = 5.0;
+/// What is left of gathered voice after each block: two thirds after a second, so that "stop … please" counts whole.
+const FADES: f32 = 0.997;
 /// Levels that rise and fall with the echo's as closely as this are echo, whatever else speaks for a person.
 const ECHOES: f32 = 0.6;
 
@@ -180,8 +182,8 @@ impl NearEnd {
     fn decide(&mut self, sounds: bool, voiced: bool, clear: bool) -> Option<BargeIn> {
         self.silent = if sounds { 0 } else { self.silent + 1 };
         // Pauses between words may be longer than those after a cough: what was gathered is kept for a while.
-        self.voice *= 0.994;
-        self.clear = 0.994 * (self.clear + f32::from(u8::from(clear)));
+        self.voice *= FADES;
+        self.clear = FADES * (self.clear + f32::from(u8::from(clear)));
         if voiced {
             self.voice += 1.0;
         } else if sounds && self.voice >= WORD {
