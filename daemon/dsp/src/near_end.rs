@@ -30,13 +30,13 @@ pub struct NearEndSettings {
 
 impl Default for NearEndSettings {
     fn default() -> Self {
-        Self { on: true, confirm_ms: 350 }
+        Self { on: true, confirm_ms: 280 }
     }
 }
 
 impl NearEndSettings {
     /// Nobody listens.
-    pub const OFF: Self = Self { on: false, confirm_ms: 350 };
+    pub const OFF: Self = Self { on: false, confirm_ms: 280 };
 }
 
 /// A far end below this level, in dBFS, is no answer.

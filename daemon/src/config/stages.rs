@@ -112,7 +112,7 @@ table! {
         /// Who decides that it ends the answer.
         policy: BargeInPolicy = BargeInPolicy::Both, Rule::Words(BargeInPolicy::WORDS);
         /// So much voice is a person.
-        confirm_ms: u32 = 350u32, whole(100, 2000);
+        confirm_ms: u32 = 280u32, whole(100, 2000);
         /// So far is the answer turned down while somebody may be speaking over it.
         duck_db: f32 = 15.0, real(0.0, 40.0);
     }
