@@ -60,6 +60,8 @@ const BELOW_ECHO_DB: f32 = 5.0;
 /// Blocks of such voice before a suspicion is confirmed. A person who is 12 dB softer than the echo gives one in five;
 /// a canceller that has just lost the room one in a hundred.
 const CLEAR_BLOCKS: f32 = 8.0;
+/// For so long, in ms of far end, a canceller is new to its room: only what stands out of the echo is suspected.
+const NEW_MS: u32 = 3_000;
 /// After the echo path moved for so long nobody is confirmed: what comes through may be echo.
 const UNSETTLED_MS: u32 = 700;
 /// A suspicion that saw no sound for so long is dismissed. Longer than a gap between syllables (70 ms); short, because
@@ -104,6 +106,8 @@ pub struct NearEnd {
     clear: f32,
     /// Blocks until the canceller can be expected to know the room again.
     unsettled: usize,
+    /// Blocks of far end for which it is new to the room.
+    new: usize,
     /// The sound that goes on was dismissed for want of voice.
     tired: bool,
 }
@@ -123,6 +127,7 @@ impl NearEnd {
             voice: 0.0,
             clear: 0.0,
             unsettled: 0,
+            new: blocks_of_ms(NEW_MS),
             tired: false,
         }
     }
@@ -149,7 +154,9 @@ impl NearEnd {
         }
         self.answer_blocks -= 1;
         self.unsettled = self.unsettled.saturating_sub(1);
-        let sounds = over_db > 0.0 && echo.near_end > NEAR[0];
+        let clear = near_dbfs > self.echo.dbfs - BELOW_ECHO_DB;
+        let sounds = over_db > 0.0 && echo.near_end > NEAR[0] && (clear || self.new == 0);
+        self.new -= usize::from(echo.active && self.new > 0);
         if sounds {
             let surely = (echo.near_end - NEAR[0]) / (NEAR[1] - NEAR[0]);
             self.onset = (self.onset + (over_db / LOUD_DB).min(1.0) * surely.min(1.0)).min(2.0 * ONSET);
@@ -157,8 +164,7 @@ impl NearEnd {
             self.onset *= ONSET_FADES;
         }
         let voiced = sounds && gate.voiced && self.unsettled == 0 && !self.echo.resembles();
-        let clear = voiced && near_dbfs > self.echo.dbfs - BELOW_ECHO_DB;
-        self.decide(sounds, voiced, clear)
+        self.decide(sounds, voiced, voiced && clear)
     }
 
     /// The echo path may have moved (lost frames, another card): nobody is confirmed for a while.
