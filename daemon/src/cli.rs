@@ -19,6 +19,7 @@ use pressel::levels::{self, Levels};
 use pressel::offline;
 use pressel::secret::{self, Key, NoKey};
 use pressel::status::Status;
+use pressel_hal::wav::Wav;
 use serde_json::{Value, json};
 
 /// EX_CONFIG of sysexits.h.
@@ -321,7 +322,7 @@ fn record(file: Option<&Path>, folder: &Path, seconds: u64) -> Result<(), Failur
     let heard = calibrate::listen(&config, std::time::Duration::from_secs(seconds));
     let heard = heard.map_err(Failure::failed)?;
     std::fs::create_dir_all(folder).map_err(Failure::failed)?;
-    let write = |name: &str, wav: &offline::Wav| {
+    let write = |name: &str, wav: &Wav| {
         let path = folder.join(format!("{name}.wav"));
         let written = wav.write(&path);
         written.map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
@@ -329,7 +330,7 @@ fn record(file: Option<&Path>, folder: &Path, seconds: u64) -> Result<(), Failur
     };
     write("card", &heard)?;
     for (name, samples) in offline::stages(&heard, &config).map_err(Failure::failed)? {
-        write(name, &offline::Wav { rate_hz: pressel_dsp::BLOCK_RATE, channels: 1, samples })?;
+        write(name, &Wav { rate_hz: pressel_dsp::BLOCK_RATE, channels: 1, samples })?;
     }
     Ok(())
 }

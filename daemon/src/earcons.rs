@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use pressel_hal::sim::wav::Wav;
+use pressel_hal::wav::Wav;
 use pressel_live::event::Phase;
 
 use crate::status::phase_word;
@@ -77,9 +77,7 @@ fn mono(path: &Path) -> Result<Sound, String> {
     if wav.frames() > LENGTH_MAX_S * wav.rate_hz as usize {
         return Err(format!("{}: longer than {LENGTH_MAX_S} s", path.display()));
     }
-    let channels = wav.channels.max(1) as usize;
-    let mixed = wav.samples.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32);
-    Ok((mixed.map(pressel_dsp::to_i16).collect(), wav.rate_hz))
+    Ok((wav.mono().into_iter().map(pressel_dsp::to_i16).collect(), wav.rate_hz))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod keyboard;
 pub mod led;
 pub mod realtime;
 pub mod sim;
+pub mod wav;
 
 #[cfg(any(feature = "evdev", feature = "gpio"))]
 #[cfg_attr(not(feature = "gpio"), allow(dead_code))] // only lines need the level looked at

@@ -7,13 +7,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pressel_dsp::{BLOCK_RATE, Resampler, gain_of_percent};
+use pressel_hal::wav::Wav;
 use pressel_hal::{Error, ErrorKind, Microphone, Speaker, Wake};
 
 pub use measure::{Heard, Kind};
 pub use report::Calibration;
 
 use crate::config::Config;
-use crate::offline::Wav;
 use crate::world::World;
 
 /// Heard before the sweep, for the floor, and after it, for delay and tail.
@@ -62,7 +62,7 @@ pub fn listen(config: &Config, length: Duration) -> Result<Wav, String> {
         recorder.read(&mut *microphone, &wake).map_err(|error| error.to_string())?;
     }
     recorder.samples.truncate(frames * recorder.width);
-    Ok(Wav { rate_hz: format.rate_hz, channels: recorder.width, samples: recorder.samples })
+    Ok(Wav { rate_hz: format.rate_hz, channels: format.channels, samples: recorder.samples })
 }
 
 fn busy(error: Error) -> String {

@@ -1,17 +1,17 @@
 //! The whole capture path over recordings: anyone can measure it on a room of their own, without a daemon or a card.
 
 mod report;
-mod wav;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pressel_dsp::{
     BLOCK, BLOCK_RATE, BargeIn, Block, EchoEngine, FrontEnd, FrontEndSettings, Geometry, PlaybackLoop,
     Reading, Resampler, Scout, Steer, block_level_dbfs,
 };
 
+use pressel_hal::wav::Wav;
+
 pub use report::{Duck, Echo, Opening, Report};
-pub use wav::Wav;
 
 use crate::config::Config;
 
@@ -46,8 +46,8 @@ pub fn process(job: &Job, config: &Config) -> Result<Report, String> {
     if same(&job.mic) || job.far.as_ref().is_some_and(same) {
         return Err(format!("{}: would be overwritten; name another file for --out", job.out.display()));
     }
-    let mic = Wav::read(&job.mic)?;
-    let far = job.far.as_deref().map(Wav::read).transpose()?;
+    let mic = recording(&job.mic)?;
+    let far = job.far.as_deref().map(recording).transpose()?;
     let geometry = match &job.geometry {
         Some(name) => Some(Geometry::of_name(name).ok_or_else(|| {
             format!("--geometry {name}: not known; there are {}", Geometry::NAMES.join(", "))
@@ -59,6 +59,13 @@ pub fn process(job: &Job, config: &Config) -> Result<Report, String> {
     let out = Wav { rate_hz: mic.rate_hz, channels: 1, samples: sound };
     out.write(&job.out).map_err(|error| format!("{}: {error}", job.out.display()))?;
     Ok(report)
+}
+
+/// Reads a file with sound in it; the error names it, says what was found and what is allowed.
+fn recording(path: &Path) -> Result<Wav, String> {
+    let wav = Wav::read(path).map_err(|error| error.to_string())?;
+    let empty = || format!("{}: a WAV file without sound in it", path.display());
+    if wav.frames() > 0 { Ok(wav) } else { Err(empty()) }
 }
 
 /// Takes recordings through the capture path; returns the sound at the microphones' rate, aligned with them and as
@@ -73,15 +80,12 @@ pub fn run(
     geometry: Option<Geometry>,
     config: &Config,
 ) -> Result<(Vec<f32>, Report), String> {
-    if mic.channels > 32 {
-        return Err(format!("{} channels; 1 to 32 are allowed", mic.channels));
-    }
     let channels: Vec<Vec<f32>> = (0..mic.channels)
         .map(|channel| at_block_rate(&mic.channel(channel), mic.rate_hz))
         .collect::<Result<_, _>>()?;
     let played = match far {
         Some(far) => {
-            Some(at_block_rate(&mono(far), far.rate_hz).map_err(|error| format!("far end: {error}"))?)
+            Some(at_block_rate(&far.mono(), far.rate_hz).map_err(|error| format!("far end: {error}"))?)
         }
         None => None,
     };
@@ -360,12 +364,6 @@ fn copy_block(sound: &[f32], n: usize, block: &mut Block) {
     for (k, slot) in block.iter_mut().enumerate() {
         *slot = sound.get(n * BLOCK + k).copied().unwrap_or(0.0);
     }
-}
-
-/// The average of all channels.
-fn mono(wav: &Wav) -> Vec<f32> {
-    let share = 1.0 / wav.channels as f32;
-    wav.samples.chunks_exact(wav.channels).map(|frame| frame.iter().sum::<f32>() * share).collect()
 }
 
 fn at_block_rate(sound: &[f32], rate_hz: u32) -> Result<Vec<f32>, String> {

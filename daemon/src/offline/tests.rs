@@ -43,7 +43,7 @@ fn room() -> (Vec<f32>, Vec<f32>) {
 
 fn wav(rate_hz: u32, channels: &[Vec<f32>]) -> Wav {
     let samples = (0..channels[0].len()).flat_map(|n| channels.iter().map(move |c| c[n])).collect();
-    Wav { rate_hz, channels: channels.len(), samples }
+    Wav { rate_hz, channels: channels.len() as u32, samples }
 }
 
 /// Every stage off but the gate: what comes out is what went in.

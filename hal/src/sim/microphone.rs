@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::fault::SoundFaults;
 use super::null::rest;
 use super::pace::Pace;
-use super::wav::Wav;
+use crate::wav::Wav;
 use crate::{Captured, Error, Format, Microphone, SampleFormat, Timing, Wait, Wake};
 
 /// A simulated capture card.

@@ -2,7 +2,6 @@
 //! traits about blocking and time, so that what works with them works with real ones.
 //!
 //! - [`microphone`], [`speaker`]: sound cards in memory, paced by the monotonic clock
-//! - [`wav`]: reads and writes the files they are fed with
 //! - [`queue`]: a button worked by another thread; also how presses come in through the daemon's control socket
 //! - [`script`]: a button pressed at set times
 //! - [`probe`]: a light that remembers what it showed
@@ -17,4 +16,3 @@ pub mod probe;
 pub mod queue;
 pub mod script;
 pub mod speaker;
-pub mod wav;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::fault::SoundFaults;
 use super::null::rest;
 use super::pace::Pace;
-use super::wav::Wav;
+use crate::wav::Wav;
 use crate::{Error, Format, Playhead, SampleFormat, Speaker, Timing, Wait, Wake};
 
 /// A simulated playback card.

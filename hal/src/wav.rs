@@ -1,11 +1,15 @@
-//! WAV files: what simulated microphones hear, what simulated speakers played, sounds the device plays by itself.
+//! WAV files: what simulated microphones hear, what simulated speakers played, sounds the device plays by itself,
+//! recordings to measure.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use crate::os::kind_of;
 use crate::{Error, ErrorKind};
+
+/// What a file may hold.
+const ALLOWED: &str = "allowed are WAV files of 8, 16, 24 or 32-bit integers or 32-bit float";
 
 /// Sound in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +31,18 @@ impl Wav {
         self.samples.len() / (self.channels as usize).max(1)
     }
 
+    /// One channel, from 0.
+    pub fn channel(&self, channel: u32) -> Vec<f32> {
+        self.samples.iter().skip(channel as usize).step_by(self.channels as usize).copied().collect()
+    }
+
+    /// The average of all channels.
+    pub fn mono(&self) -> Vec<f32> {
+        let share = 1.0 / self.channels as f32;
+        let frames = self.samples.chunks_exact(self.channels as usize);
+        frames.map(|frame| frame.iter().sum::<f32>() * share).collect()
+    }
+
     /// Reads a file: PCM of 8, 16, 24 or 32 bits or 32-bit float. One that was cut off gives what is there.
     ///
     /// # Errors
@@ -42,19 +58,25 @@ impl Wav {
     /// # Errors
     /// What is wrong in it.
     pub fn parse(bytes: &[u8]) -> Result<Wav, String> {
+        if bytes.is_empty() {
+            return Err(format!("an empty file; {ALLOWED}"));
+        }
         if bytes.len() < 12 || &bytes[..4] != b"RIFF" || &bytes[8..12] != b"WAVE" {
-            return Err("not a WAV file".into());
+            return Err(format!("not a WAV file; {ALLOWED}"));
         }
         let mut rest = &bytes[12..];
         let mut layout = None;
         while rest.len() >= 8 {
             let (head, body) = rest.split_at(8);
             let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
-            // Programs that write to a pipe do not know the length and put in a huge one.
+            // Programs that write to a pipe do not know the length and put in a huge one, or none.
             let chunk = &body[..length.min(body.len())];
             match &head[..4] {
                 b"fmt " => layout = Some(Layout::parse(chunk)?),
-                b"data" => return layout.ok_or("data comes before its format")?.samples(chunk),
+                b"data" => {
+                    let layout: Layout = layout.ok_or("data comes before its format")?;
+                    return layout.samples(if length == 0 { body } else { chunk });
+                }
                 _ => {}
             }
             rest = body.get(length + length % 2..).unwrap_or_default();
@@ -67,24 +89,34 @@ impl Wav {
     /// # Errors
     /// What the system said.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let data: Vec<u8> = self.samples.iter().flat_map(|sample| to_i16(*sample).to_le_bytes()).collect();
-        let (length, frame) = (data.len() as u32, self.channels * 2);
-        let mut bytes = Vec::with_capacity(44 + data.len());
-        bytes.extend_from_slice(b"RIFF");
-        bytes.extend_from_slice(&(36 + length).to_le_bytes());
-        bytes.extend_from_slice(b"WAVEfmt ");
-        bytes.extend_from_slice(&16u32.to_le_bytes());
-        bytes.extend_from_slice(&1u16.to_le_bytes());
-        bytes.extend_from_slice(&(self.channels as u16).to_le_bytes());
-        bytes.extend_from_slice(&self.rate_hz.to_le_bytes());
-        bytes.extend_from_slice(&(self.rate_hz * frame).to_le_bytes());
-        bytes.extend_from_slice(&(frame as u16).to_le_bytes());
-        bytes.extend_from_slice(&16u16.to_le_bytes());
-        bytes.extend_from_slice(b"data");
-        bytes.extend_from_slice(&length.to_le_bytes());
-        bytes.extend_from_slice(&data);
-        fs::write(path, bytes)
+        let mut file = BufWriter::new(File::create(path)?);
+        file.write_all(&header(self.rate_hz, self.channels, self.samples.len()))?;
+        for &sample in &self.samples {
+            file.write_all(&to_i16(sample).to_le_bytes())?;
+        }
+        file.flush()
     }
+}
+
+/// The header of a file with so many samples of 16 bits.
+fn header(rate_hz: u32, channels: u32, samples: usize) -> Vec<u8> {
+    // A file of more than 4 GiB cannot say how long it is; readers then take it to its end.
+    let length = u32::try_from(2 * samples).ok().filter(|length| *length < u32::MAX - 36).unwrap_or(0);
+    let frame = 2 * channels;
+    let mut bytes = Vec::with_capacity(44);
+    bytes.extend_from_slice(b"RIFF");
+    bytes.extend_from_slice(&(36 + length).to_le_bytes());
+    bytes.extend_from_slice(b"WAVEfmt ");
+    bytes.extend_from_slice(&16u32.to_le_bytes());
+    bytes.extend_from_slice(&1u16.to_le_bytes());
+    bytes.extend_from_slice(&(channels as u16).to_le_bytes());
+    bytes.extend_from_slice(&rate_hz.to_le_bytes());
+    bytes.extend_from_slice(&(rate_hz * frame).to_le_bytes());
+    bytes.extend_from_slice(&(frame as u16).to_le_bytes());
+    bytes.extend_from_slice(&16u16.to_le_bytes());
+    bytes.extend_from_slice(b"data");
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes
 }
 
 /// Scaled by 32768 both ways, so that 16-bit samples survive a round trip unchanged.
@@ -115,10 +147,14 @@ impl Layout {
         let float = match (tag, bits) {
             (1, 8 | 16 | 24 | 32) => false,
             (3, 32) => true,
-            _ => return Err(format!("format {tag} with {bits} bits: expected PCM or 32-bit float")),
+            (1, _) => return Err(format!("{bits}-bit integers; {ALLOWED}")),
+            (3, _) => return Err(format!("{bits}-bit float; {ALLOWED}")),
+            _ => return Err(format!("WAV format {tag:#x} of {bits} bits; {ALLOWED}")),
         };
         if !RATES.contains(&rate_hz) || !(1..=CHANNELS_MAX).contains(&u32::from(channels)) {
-            return Err(format!("{rate_hz} Hz, {channels} channels: out of range"));
+            return Err(format!(
+                "{channels} channels at {rate_hz} Hz; 1 to {CHANNELS_MAX} channels are allowed"
+            ));
         }
         Ok(Layout { rate_hz, channels: channels.into(), bits, float })
     }
@@ -164,9 +200,27 @@ mod tests {
     fn every_width_is_read() {
         check(1, 8, &[128, 255, 0], &[0.0, 127.0 / 128.0, -1.0]);
         check(1, 16, &[0, 0x40, 0, 0x80], &[0.5, -1.0]);
-        check(1, 24, &[0, 0, 0x40, 0, 0, 0x80], &[0.5, -1.0]);
-        check(1, 32, &[0, 0, 0, 0x40], &[0.5]);
+        check(1, 24, &[0, 0, 0x40, 0, 0, 0x80, 0xff, 0xff, 0xff], &[0.5, -1.0, -1.0 / 8_388_608.0]);
+        check(1, 32, &[0, 0, 0, 0x40, 0, 0, 0, 0x80], &[0.5, -1.0]);
         check(3, 32, &0.25f32.to_le_bytes(), &[0.25]);
+    }
+
+    #[test]
+    fn the_extensible_format_names_its_kind_further_on() {
+        let mut bytes = file(0xFFFE, 1, 44_100, 16, &[0, 0x40]);
+        let at = bytes.windows(4).position(|id| id == b"fmt ").unwrap();
+        bytes[at + 4] = 40;
+        let rest =
+            [22, 0, 16, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71];
+        bytes.splice(at + 24..at + 24, rest);
+        assert_eq!(Wav::parse(&bytes).unwrap().samples, [0.5]);
+    }
+
+    #[test]
+    fn channels_are_taken_apart_and_averaged() {
+        let wav = Wav { rate_hz: 8_000, channels: 2, samples: vec![0.5, 0.25, -0.5, 0.25] };
+        assert_eq!((wav.frames(), wav.channel(0), wav.channel(1)), (2, vec![0.5, -0.5], vec![0.25, 0.25]));
+        assert_eq!(wav.mono(), [0.375, -0.125]);
     }
 
     #[test]
@@ -186,8 +240,10 @@ mod tests {
     fn a_file_of_unknown_length_gives_what_is_there() {
         let mut bytes = file(1, 2, 22_050, 16, &[0, 0x40, 0, 0x20, 0, 0x10]); // one frame and a half
         let at = bytes.len() - 6 - 4;
-        bytes[at..at + 4].copy_from_slice(&0x7FFF_F000u32.to_le_bytes());
-        assert_eq!(Wav::parse(&bytes).unwrap().samples, [0.5, 0.25]);
+        for unknown in [0x7FFF_F000u32, 0] {
+            bytes[at..at + 4].copy_from_slice(&unknown.to_le_bytes());
+            assert_eq!(Wav::parse(&bytes).unwrap().samples, [0.5, 0.25], "length {unknown}");
+        }
     }
 
     #[test]
@@ -196,10 +252,13 @@ mod tests {
             let error = Wav::parse(bytes).unwrap_err();
             assert!(error.contains(expected), "{error}");
         };
-        check(b"OggS", "not a WAV");
+        let allowed = "allowed are WAV files of 8, 16, 24 or 32-bit integers or 32-bit float";
+        check(b"OggS", &format!("not a WAV file; {allowed}"));
+        check(b"", &format!("an empty file; {allowed}"));
         check(&file(1, 0, 16_000, 16, &[]), "0 channels");
         check(&file(1, 1, 5, 16, &[]), "5 Hz");
-        check(&file(2, 1, 16_000, 4, &[]), "format 2 with 4 bits");
+        check(&file(1, 1, 16_000, 20, &[1, 2, 3]), &format!("20-bit integers; {allowed}"));
+        check(&file(2, 1, 16_000, 4, &[]), &format!("WAV format 0x2 of 4 bits; {allowed}"));
         let whole = file(1, 1, 16_000, 16, &[1, 2, 3, 4]);
         check(&whole[..24], "no sound");
         for cut in 0..whole.len() {
