@@ -7,12 +7,12 @@ mod load;
 mod run;
 mod scenes;
 mod stages;
-mod table;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use table::Table;
+use pressel_world::table::{Machine, Table};
+use serde_json::Value;
 
 const USAGE: &str = "\
 cargo xtask bench [scene…] [--record] [--rounds N]
@@ -55,12 +55,21 @@ fn main() -> ExitCode {
     }
     println!("{table}");
     if record {
-        if let Err(error) = table.record(&recorded()) {
+        if let Err(error) = table.record(&recorded(), Value::Null, page) {
             eprintln!("pressel-bench: {error}");
             return ExitCode::FAILURE;
         }
     }
     if table.missed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The page of a recorded run.
+fn page(rows: &str) -> String {
+    format!(
+        "# Benchmarks\n\nPrinted by `cargo xtask bench --record`: the release binary on the virtual card, the server on \
+         loopback over TLS,\n{}. Median of the rounds; worst in brackets.\n\n{rows}\n",
+        Machine::this()
+    )
 }
 
 fn recorded() -> PathBuf {

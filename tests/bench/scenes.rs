@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use fake_gemini::{Options, Script, Service, Turn, What, audio::recording};
 use pressel_world::card::{Direction, TakeBack, monotonic_ns};
+use pressel_world::table::{Bar, Table};
 use tests::measure::{Placement, percentile};
 use tests::stage::{Setting, Stage, program};
 
 use crate::load::Load;
 use crate::run::{WAIT, ages, answers, cost, hear, ms, say, silence_after, uplink, usage};
-use crate::table::{Bar, Table};
 
 type Scene = fn(&Path, &mut Table) -> io::Result<()>;
 
@@ -101,7 +101,7 @@ fn talk(folder: &Path, table: &mut Table) -> io::Result<()> {
     table.put("message → first sound, worst", percentile(&mut first, 1.0), "ms", Bar::None);
     table.put(
         "answer samples wrong, quiet",
-        heard.iter().map(|a| a.wrong as f64).sum(),
+        heard.iter().map(|a| a.wrong as f64).sum::<f64>(),
         "",
         Bar::Exactly(0.0),
     );
@@ -271,7 +271,7 @@ fn load(folder: &Path, table: &mut Table) -> io::Result<()> {
     }
     drop(busy);
     put_uplink(table, &stage, &uplink(&stage)?, "loaded");
-    let wrong = answers(&stage)?.iter().map(|a| a.wrong as f64).sum();
+    let wrong: f64 = answers(&stage)?.iter().map(|a| a.wrong as f64).sum();
     table.put("answer samples wrong, loaded", wrong, "", Bar::Exactly(0.0));
     Ok(())
 }

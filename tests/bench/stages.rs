@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use pressel_world::card::{CardOptions, Direction, Echo, StreamOptions};
+use pressel_world::table::{Bar, Table};
 use tests::stage::{Setting, Stage};
 
 use crate::run::{WAIT, cost};
 use crate::scenes::{noise_turns, timed};
-use crate::table::{Bar, Table};
 
 /// Open mode on two cards that drift, with an echo: processor in a silent room and while an answer is heard.
 pub fn stages(folder: &Path, table: &mut Table) -> io::Result<()> {

@@ -1,9 +1,9 @@
 //! What was measured, and the figures made of it.
 
 use pressel_rooms::{Kind, Row};
+use pressel_world::table::{Bar, Table};
 
 use super::pass::mean;
-use super::table::{Bar, Table};
 
 /// Everything that all passes found.
 #[derive(Debug, Default)]
@@ -94,7 +94,7 @@ impl Measured {
     pub fn fill(&self, table: &mut Table) {
         // One seed is no likeness yet, three are.
         let several = self.rows.iter().filter(|(k, e, _)| *k == Kind::Room40 && *e == "raw").count() > 1;
-        let at_most = |most: f32| if several { Bar::AtMost(most) } else { Bar::None };
+        let at_most = |most: f64| if several { Bar::AtMost(most) } else { Bar::None };
         for kind in Kind::KNOWN {
             let (Some(known), name) = (kind.known(), kind.name()) else { continue };
             if let Some(raw) = self.row(kind, "raw") {
@@ -155,17 +155,17 @@ impl Measured {
             }
             below_raw = below_raw.max(raw.estoi_alone - ours.estoi_alone);
         }
-        table.put("ESTOI alone, worst known scene".into(), least, "", Bar::AtLeast(0.95));
+        table.put("ESTOI alone, worst known scene", least, "", Bar::AtLeast(0.95));
         table.put(
-            "ESTOI alone below the raw microphone's, worst scene".into(),
+            "ESTOI alone below the raw microphone's, worst scene",
             below_raw,
             "",
             Bar::AtMost(0.0),
         );
         if let Some((gain_db, one, beam)) = self.array_mean() {
-            table.put("array at 60°: spatial gain over one channel".into(), gain_db, "dB", Bar::AtLeast(3.0));
-            table.put("array at 60°: ESTOI rise over one channel".into(), beam - one, "", Bar::AtLeast(0.15));
-            table.put("array at 60°: ESTOI of one channel".into(), one, "", Bar::None);
+            table.put("array at 60°: spatial gain over one channel", gain_db, "dB", Bar::AtLeast(3.0));
+            table.put("array at 60°: ESTOI rise over one channel", beam - one, "", Bar::AtLeast(0.15));
+            table.put("array at 60°: ESTOI of one channel", one, "", Bar::None);
         }
     }
 
@@ -189,30 +189,30 @@ impl Measured {
 
     fn barge_in(&self, table: &mut Table) {
         let cut: usize = self.interruptions.iter().chain(&self.false_barge_ins).map(|(_, n)| n).sum();
-        table.put("self-interruptions".into(), cut as f32, "", Bar::AtMost(0.0));
+        table.put("self-interruptions", cut as f32, "", Bar::AtMost(0.0));
         let minutes = self.answer_s / 60.0;
-        table.put("  in answers that nobody spoke over".into(), minutes, "min", Bar::None);
+        table.put("  in answers that nobody spoke over", minutes, "min", Bar::None);
         let ducks = self.ducks_in_vain as f32 / minutes.max(1e-3);
-        table.put("  turned down in vain".into(), ducks, "/min", Bar::None);
+        table.put("  turned down in vain", ducks, "/min", Bar::None);
         let heard = self.barge_ins.iter().filter(|(_, heard)| *heard).count();
         let missed = self.barge_ins.len() - heard;
         table.put(format!("missed barge-ins of {}", self.barge_ins.len()), missed as f32, "", Bar::None);
         let mut duck_ms = self.duck_ms.clone();
         table.put(
-            "speech → answer 12 dB down, median".into(),
+            "speech → answer 12 dB down, median",
             percentile(&mut duck_ms, 0.5),
             "ms",
             Bar::AtMost(60.0),
         );
         table.put(
-            "speech → answer 12 dB down, 95 %".into(),
+            "speech → answer 12 dB down, 95 %",
             percentile(&mut duck_ms, 0.95),
             "ms",
             Bar::AtMost(120.0),
         );
         let back = self.bangs.iter().filter(|(_, back)| *back).count() as f32;
         let share = 100.0 * back / self.bangs.len().max(1) as f32;
-        table.put("coughs and doors, sentence back after 400 ms".into(), share, "%", Bar::AtLeast(90.0));
+        table.put("coughs and doors, sentence back after 400 ms", share, "%", Bar::AtLeast(90.0));
         for kind in super::LIVELY {
             let of: Vec<bool> =
                 self.bangs.iter().filter(|(k, _)| *k == kind).map(|(_, back)| *back).collect();
@@ -224,11 +224,11 @@ impl Measured {
     fn cost(&self, table: &mut Table) {
         let mut us = self.cost_us.clone();
         let mean = us.iter().sum::<f32>() / us.len().max(1) as f32;
-        table.put("capture path per block, mean".into(), mean, "µs", Bar::AtMost(150.0));
-        table.put("capture path per block, 99 %".into(), percentile(&mut us, 0.99), "µs", Bar::AtMost(400.0));
+        table.put("capture path per block, mean", mean, "µs", Bar::AtMost(150.0));
+        table.put("capture path per block, 99 %", percentile(&mut us, 0.99), "µs", Bar::AtMost(400.0));
         let heard = self.row(Kind::Clean40, "pressel").map_or(f32::NAN, |row| row.delay_ms);
-        table.put("delay added, as heard".into(), heard, "ms", Bar::AtMost(15.0));
-        table.put("delay added, as stated".into(), self.path_delay_ms, "ms", Bar::AtMost(15.0));
+        table.put("delay added, as heard", heard, "ms", Bar::AtMost(15.0));
+        table.put("delay added, as stated", self.path_delay_ms, "ms", Bar::AtMost(15.0));
     }
 }
 

@@ -3,7 +3,6 @@
 mod array;
 mod figures;
 mod pass;
-mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,7 +12,8 @@ use std::time::Instant;
 
 use figures::Measured;
 use pressel_rooms::{Kind, REPORT, Script, TUNE};
-use table::Table;
+use pressel_world::table::{Machine, Table};
+use serde_json::json;
 
 const USAGE: &str = "\
 cargo xtask bench sound [--record] [--quick]
@@ -71,7 +71,8 @@ pub fn run(arguments: &[String]) -> ExitCode {
     println!("{}\n{table}", measured.scenes());
     eprintln!("measured in {:.0} s with seeds {seeds:?}", begun.elapsed().as_secs_f32());
     if record {
-        if let Err(error) = table.record(&recorded(), &measured.scenes(), &seeds) {
+        let page = |rows: &str| page(rows, &seeds, &measured.scenes());
+        if let Err(error) = table.record(&recorded(), json!({ "seeds": seeds }), page) {
             eprintln!("pressel-rooms: {error}");
             return ExitCode::FAILURE;
         }
@@ -95,6 +96,17 @@ fn jobs(seeds: &[u64], answer_minutes: u32) -> Vec<Job> {
         jobs.push(Job::Array(seed));
     }
     jobs
+}
+
+/// The page of a recorded run.
+fn page(rows: &str, seeds: &[u64], scenes: &str) -> String {
+    format!(
+        "# Benchmarks of the sound path\n\nPrinted by `cargo xtask bench sound --record`: the capture path as the daemon \
+         runs it, in rooms made from seeds {seeds:?}\nthat nothing was tuned on, on {}. `linear` is the echo canceller \
+         without its suppressor, `speex` the yardstick\n(SpeexDSP with its preprocessor, 400 ms tail). Rows are means \
+         over the seeds.\n\n{rows}\n{scenes}",
+        Machine::this()
+    )
 }
 
 fn recorded() -> PathBuf {
