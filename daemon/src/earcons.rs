@@ -56,9 +56,10 @@ impl Earcons {
     }
 }
 
-const PHASES: [Phase; 9] = [
+const PHASES: [Phase; 10] = [
     Phase::NeedsSetup,
     Phase::Fault,
+    Phase::ClockNotSet,
     Phase::NoDevice,
     Phase::Offline,
     Phase::Idle,

@@ -195,7 +195,9 @@ impl Engine {
                 self.edges.sound.duck(ducked);
                 self.edges.control.publish(&Event::Duck { ducked }, now);
             }
+            Action::Ping { link } => self.edges.wire.ping(link),
             Action::Show(phase) => self.show(phase, now),
+            Action::Tell(line) => info!(line = line.word(), "told"),
             Action::CallTool { name, .. } => warn!(name, "a tool was called and none is configured"),
             Action::CancelTools { .. } => {}
             Action::Note(note) => self.on_note(now, &note),

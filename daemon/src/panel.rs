@@ -19,6 +19,9 @@ fn pattern(phase: Phase) -> Pattern {
         Phase::Speaking => &[(1.0, 900), (0.0, 100)],
         Phase::Offline => &[(1.0, 80), (0.0, 160), (1.0, 80), (0.0, 1680)],
         Phase::NoDevice => &[(1.0, 80), (0.0, 160), (1.0, 80), (0.0, 160), (1.0, 80), (0.0, 1440)],
+        Phase::ClockNotSet => {
+            &[(1.0, 80), (0.0, 160), (1.0, 80), (0.0, 160), (1.0, 80), (0.0, 160), (1.0, 80), (0.0, 1200)]
+        }
         Phase::NeedsSetup => &[(1.0, 1000), (0.0, 1000)],
         Phase::Fault => &[(1.0, 60), (0.0, 60)],
     }
@@ -141,6 +144,7 @@ mod tests {
         let all = [
             Phase::NeedsSetup,
             Phase::Fault,
+            Phase::ClockNotSet,
             Phase::NoDevice,
             Phase::Offline,
             Phase::Idle,

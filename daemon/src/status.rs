@@ -92,6 +92,7 @@ pub fn phase_word(phase: Phase) -> &'static str {
     match phase {
         Phase::NeedsSetup => "needs set-up",
         Phase::Fault => "fault",
+        Phase::ClockNotSet => "clock not set",
         Phase::NoDevice => "no device",
         Phase::Offline => "offline",
         Phase::Idle => "idle",

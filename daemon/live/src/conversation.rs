@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use crate::barge_in::Watch;
-use crate::event::{Action, Input, Listen, Note, Phase};
+use crate::event::{Action, Budget, Input, Line, Listen, Note, Phase};
 use crate::link::Link;
 use crate::profile::Profile;
 use crate::settings::{OpenStart, Settings, TalkMode};
@@ -53,6 +53,7 @@ pub struct Conversation {
     pub(crate) actions: VecDeque<Action>,
     pub(crate) shown: Option<Phase>,
     pub(crate) key: bool,
+    pub(crate) budget: Budget,
     pub(crate) microphone_lost: bool,
     pub(crate) speaker_lost: bool,
     pub(crate) stopped: bool,
@@ -83,6 +84,7 @@ impl Conversation {
             actions: VecDeque::new(),
             shown: None,
             key: true,
+            budget: Budget::Fine,
             microphone_lost: false,
             speaker_lost: false,
             stopped: false,
@@ -110,6 +112,10 @@ impl Conversation {
                 }
                 self.key = present;
             }
+            Input::Network(true) | Input::Clock(true) => self.link.press(now),
+            Input::Network(false) | Input::Clock(false) => {}
+            Input::Ask(_) => self.note(Note::Unread { kind: "typed question" }),
+            Input::Budget(budget) => self.on_budget(budget),
             Input::Mode(talk) => self.on_mode(now, talk),
             Input::Timeout => self.on_timeout(now),
             Input::Shutdown => return self.stop(now),
@@ -279,6 +285,16 @@ impl Conversation {
         self.tool_answered = false;
         if let Some(talk) = &mut self.open {
             talk.active = now;
+        }
+    }
+
+    fn on_budget(&mut self, budget: Budget) {
+        if budget != std::mem::replace(&mut self.budget, budget) {
+            match budget {
+                Budget::Fine => {}
+                Budget::Low => self.act(Action::Tell(Line::BudgetLow)),
+                Budget::Spent => self.act(Action::Tell(Line::BudgetSpent)),
+            }
         }
     }
 

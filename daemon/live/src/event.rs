@@ -19,6 +19,15 @@ pub enum Input {
     ToolResult(ToolResult),
     /// Whether there is a key to dial with. Starts out as true.
     Key(bool),
+    /// Whether there is a network: an address and a route. Each `true` says that something has come up or changed, and
+    /// that a dial may succeed now. Starts out as not known, which counts as there.
+    Network(bool),
+    /// Whether the wall clock can be believed: certificates are judged by it.
+    Clock(bool),
+    /// A typed question, asked as the person's turn.
+    Ask(String),
+    /// What is left of the money.
+    Budget(Budget),
     /// Turns are taken in another way from now on; where the VAD setting differs the link is changed too.
     Mode(TalkMode),
     /// The time that `poll_timeout` named has come.
@@ -122,13 +131,53 @@ pub enum LinkInput {
         /// Reason text, may be empty.
         reason: String,
     },
+    /// The answer to [`Action::Ping`].
+    Pong,
     /// It never opened.
     Failed {
-        /// HTTP status of the handshake, when the server answered one.
-        http_status: Option<u16>,
+        /// What was in the way.
+        cause: Cause,
         /// What failed, fit for a log: never contains the key.
         reason: String,
     },
+}
+
+/// Why a link never opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The server answered the handshake with this HTTP status.
+    Http(u16),
+    /// The name was not found, or nobody could be asked for it.
+    Lookup,
+    /// No address of the server could be reached.
+    Connect,
+    /// The proxy could not be reached, or refused with this HTTP status.
+    Proxy(Option<u16>),
+    /// Somebody else answers for the server: a network that wants a person to sign in first.
+    Captive,
+    /// No TLS came about, or the certificate was not accepted.
+    Tls,
+    /// The certificate is not yet valid by this device's clock, which is not set.
+    Clock,
+    /// There is nothing to show to the server: its source failed.
+    Credential {
+        /// Only a person or another configuration mends it.
+        fatal: bool,
+    },
+    /// The connection broke while the link was being opened, or took too long.
+    Cut,
+}
+
+/// What is left of the money that may be spent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Budget {
+    /// Enough, or no limit.
+    #[default]
+    Fine,
+    /// Little: the person is told.
+    Low,
+    /// Nothing: no talk begins.
+    Spent,
 }
 
 /// A tool's outcome.
@@ -162,6 +211,11 @@ pub enum Action {
         /// WebSocket close code.
         code: u16,
     },
+    /// Send one WebSocket ping on this link; [`LinkInput::Pong`] tells of its answer.
+    Ping {
+        /// Number from [`Action::Dial`].
+        link: u32,
+    },
     /// What the microphone is to deliver from now on.
     Listen(Listen),
     /// Queue answer sound for this turn.
@@ -191,6 +245,8 @@ pub enum Action {
     },
     /// Show this phase.
     Show(Phase),
+    /// Say this to the person: a spoken line or a sound of the device's own. Told once for a trouble.
+    Tell(Line),
     /// Run this tool; answer with [`Input::ToolResult`].
     CallTool {
         /// Id to answer under.
@@ -234,6 +290,68 @@ pub enum Listen {
     },
 }
 
+/// Something short that the person is told without a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Line {
+    /// There is no network.
+    NoNetwork,
+    /// The network wants somebody to sign in (a captive portal).
+    SignIn,
+    /// The clock is not set yet.
+    ClockNotSet,
+    /// The server does not accept the key.
+    KeyRefused,
+    /// The server does not accept the configuration.
+    Refused,
+    /// Busy, or a quota is used up: try later.
+    Busy,
+    /// The server cannot be reached or does not answer.
+    ServerDown,
+    /// Some of what was said is lost: say it again.
+    SpeechLost,
+    /// Most of the budget is spent.
+    BudgetLow,
+    /// The budget is spent.
+    BudgetSpent,
+    /// There is no key yet.
+    NeedsSetup,
+}
+
+impl Line {
+    /// All of them.
+    pub const ALL: [Line; 11] = [
+        Line::NoNetwork,
+        Line::SignIn,
+        Line::ClockNotSet,
+        Line::KeyRefused,
+        Line::Refused,
+        Line::Busy,
+        Line::ServerDown,
+        Line::SpeechLost,
+        Line::BudgetLow,
+        Line::BudgetSpent,
+        Line::NeedsSetup,
+    ];
+
+    /// Its name in files, logs and events.
+    pub fn word(self) -> &'static str {
+        match self {
+            Line::NoNetwork => "no-network",
+            Line::SignIn => "sign-in",
+            Line::ClockNotSet => "clock-not-set",
+            Line::KeyRefused => "key-refused",
+            Line::Refused => "refused",
+            Line::Busy => "busy",
+            Line::ServerDown => "server-down",
+            Line::SpeechLost => "speech-lost",
+            Line::BudgetLow => "budget-low",
+            Line::BudgetSpent => "budget-spent",
+            Line::NeedsSetup => "needs-setup",
+        }
+    }
+}
+
 /// What the light shows. Computed from the state, never stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
@@ -241,6 +359,8 @@ pub enum Phase {
     NeedsSetup,
     /// Refused by the server (key, model, configuration): a person must act.
     Fault,
+    /// The clock is not set, so that no certificate can be judged: waiting for the time.
+    ClockNotSet,
     /// Microphone or speaker is missing: waiting for it.
     NoDevice,
     /// A talk is wanted and there is no network or server.

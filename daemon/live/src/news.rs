@@ -23,10 +23,8 @@ impl Conversation {
             LinkInput::Opened => self.note(Note::Unread { kind: "opened twice" }),
             LinkInput::Message(payload) => self.on_payload(now, &payload),
             LinkInput::Closed { code, reason } => self.on_ended(now, Failure::Close(code, &reason)),
-            LinkInput::Failed { http_status: Some(status), reason } => {
-                self.on_ended(now, Failure::Http(status, &reason));
-            }
-            LinkInput::Failed { http_status: None, reason } => self.on_ended(now, Failure::Network(&reason)),
+            LinkInput::Failed { cause, reason } => self.on_ended(now, Failure::of(cause, &reason)),
+            LinkInput::Pong => {}
         }
     }
 

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::event::Cause;
+
 /// How far the link had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -29,6 +31,16 @@ pub enum Failure<'a> {
     Network(&'a str),
     /// A close code with its reason.
     Close(u16, &'a str),
+}
+
+impl<'a> Failure<'a> {
+    /// A link that never opened.
+    pub fn of(cause: Cause, reason: &'a str) -> Self {
+        match cause {
+            Cause::Http(status) => Failure::Http(status, reason),
+            _ => Failure::Network(reason),
+        }
+    }
 }
 
 /// What follows.

@@ -4,7 +4,9 @@ mod rig;
 
 use std::time::Duration;
 
-use pressel_live::event::{Action, ButtonInput, Input, LinkInput, MicrophoneInput, SpeakerInput, ToolResult};
+use pressel_live::event::{
+    Action, ButtonInput, Cause, Input, LinkInput, MicrophoneInput, SpeakerInput, ToolResult,
+};
 use pressel_live::settings::{BargeIn, OpenStart, TalkMode};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -181,6 +183,17 @@ fn reasons() -> impl Strategy<Value = String> {
     prop_oneof![6 => proptest::sample::select(known.to_vec()).prop_map(str::to_owned), 1 => ".{0,40}"]
 }
 
+fn causes() -> impl Strategy<Value = Cause> {
+    prop_oneof![
+        2 => (100..600u16).prop_map(Cause::Http),
+        1 => proptest::option::of(100..600u16).prop_map(Cause::Proxy),
+        1 => any::<bool>().prop_map(|fatal| Cause::Credential { fatal }),
+        3 => proptest::sample::select(vec![
+            Cause::Lookup, Cause::Connect, Cause::Captive, Cause::Tls, Cause::Clock, Cause::Cut,
+        ]),
+    ]
+}
+
 fn news() -> impl Strategy<Value = LinkInput> {
     let codes = prop_oneof![4 => proptest::sample::select(vec![1000u16, 1001, 1006, 1007, 1008, 1011]), 1 => any::<u16>()];
     prop_oneof![
@@ -188,8 +201,8 @@ fn news() -> impl Strategy<Value = LinkInput> {
         3 => Just(LinkInput::Message(b"{\"setupComplete\":{}}\n".to_vec())),
         8 => payloads().prop_map(LinkInput::Message),
         1 => (codes, reasons()).prop_map(|(code, reason)| LinkInput::Closed { code, reason }),
-        1 => (proptest::option::of(100..600u16), reasons())
-            .prop_map(|(http_status, reason)| LinkInput::Failed { http_status, reason }),
+        1 => (causes(), reasons()).prop_map(|(cause, reason)| LinkInput::Failed { cause, reason }),
+        1 => Just(LinkInput::Pong),
     ]
 }
 

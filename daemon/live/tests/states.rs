@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use pressel_live::event::{
-    Action, ButtonInput, Input, LinkInput, Listen, MicrophoneInput, SpeakerInput, ToolResult,
+    Action, ButtonInput, Cause, Input, LinkInput, Listen, MicrophoneInput, SpeakerInput, ToolResult,
 };
 use pressel_live::settings::{BargeIn, OpenStart, TalkMode};
 use rig::{Rig, hold, kind, settings};
@@ -43,8 +43,8 @@ fn closed(rig: &mut Rig, code: u16, reason: &str) {
     link(rig, LinkInput::Closed { code, reason: reason.to_owned() });
 }
 
-fn failed(rig: &mut Rig, http_status: Option<u16>) {
-    link(rig, LinkInput::Failed { http_status, reason: "no route".to_owned() });
+fn failed(rig: &mut Rig, cause: Cause) {
+    link(rig, LinkInput::Failed { cause, reason: "no route".to_owned() });
 }
 
 fn press(rig: &mut Rig) {
@@ -157,10 +157,10 @@ fn tired(rig: &mut Rig) {
     press(rig);
     speak(rig);
     for _ in 0..4 {
-        failed(rig, None);
+        failed(rig, Cause::Connect);
     }
     rig.pass(MS(250));
-    failed(rig, None);
+    failed(rig, Cause::Connect);
 }
 
 const LINK_STATES: [Named; 7] = [
@@ -191,8 +191,8 @@ const LINK_EVENTS: [Named; 15] = [
     ("a press", press),
     ("the socket is open", opened),
     ("setupComplete", completed),
-    ("never opened: no network", |rig| failed(rig, None)),
-    ("never opened: HTTP 403", |rig| failed(rig, Some(403))),
+    ("never opened: no network", |rig| failed(rig, Cause::Connect)),
+    ("never opened: HTTP 403", |rig| failed(rig, Cause::Http(403))),
     ("lost, or closed with 1000, 1001, 1011 …", |rig| closed(rig, 1006, "")),
     ("closed: refused for good", |rig| closed(rig, 1007, "API key not valid")),
     ("closed: the handle is dead", |rig| closed(rig, 1008, "BidiGenerateContent session not found")),
@@ -308,6 +308,8 @@ fn deeds(rig: &Rig) -> String {
             Action::Duck { ducked: false } => "unduck".to_owned(),
             Action::CallTool { .. } => "call".to_owned(),
             Action::CancelTools { .. } => "stop tools".to_owned(),
+            Action::Ping { .. } => "ping".to_owned(),
+            Action::Tell(line) => format!("say {}", line.word()),
             Action::Show(_) | Action::Note(_) => continue,
         };
         if words.last() != Some(&word) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use pressel_live::event::Cause;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -30,14 +31,14 @@ const MESSAGE_MAX: usize = 16 << 20;
 /// Why there is no link.
 #[derive(Debug)]
 pub struct DialError {
-    /// What the server answered, when it spoke HTTP at all.
-    pub http_status: Option<u16>,
+    /// What was in the way.
+    pub cause: Cause,
     /// The step and what went wrong with it.
     pub reason: String,
 }
 
-fn failed(step: &str, cause: impl std::fmt::Display) -> DialError {
-    DialError { http_status: None, reason: format!("{step}: {cause}") }
+fn failed(cause: Cause, step: &str, why: impl std::fmt::Display) -> DialError {
+    DialError { cause, reason: format!("{step}: {why}") }
 }
 
 /// Opens a WebSocket to the endpoint. The key travels in a header, never in the URL.
@@ -48,17 +49,18 @@ pub async fn dial(
 ) -> Result<WebSocketStream<Stream>, DialError> {
     let tcp = connect(&endpoint.host, endpoint.port).await?;
     // Without it every second small message waits 41 ms for an acknowledgement.
-    tcp.set_nodelay(true).map_err(|e| failed("set TCP_NODELAY", e))?;
+    tcp.set_nodelay(true).map_err(|e| failed(Cause::Cut, "set TCP_NODELAY", e))?;
     let stream = match tls {
         None => Stream::Plain(tcp),
         Some(config) => {
-            let name = ServerName::try_from(endpoint.host.clone()).map_err(|e| failed("server name", e))?;
+            let name = ServerName::try_from(endpoint.host.clone())
+                .map_err(|e| failed(Cause::Tls, "server name", e))?;
             let step = format!("TLS with {}", endpoint.host);
             let connecting = TlsConnector::from(config).connect(name, tcp);
             let stream = timeout(HANDSHAKE, connecting)
                 .await
-                .map_err(|_| failed(&step, "no answer in 10 s"))?
-                .map_err(|e| failed(&step, e))?;
+                .map_err(|_| failed(Cause::Tls, &step, "no answer in 10 s"))?
+                .map_err(|e| failed(Cause::Tls, &step, e))?;
             Stream::Tls(Box::new(stream))
         }
     };
@@ -69,16 +71,16 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, DialError> {
     let step = format!("look up {host}");
     let addresses: Vec<_> = timeout(LOOKUP, lookup_host((host, port)))
         .await
-        .map_err(|_| failed(&step, "no answer in 5 s"))?
-        .map_err(|e| failed(&step, e))?
+        .map_err(|_| failed(Cause::Lookup, &step, "no answer in 5 s"))?
+        .map_err(|e| failed(Cause::Lookup, &step, e))?
         .collect();
-    let mut last = failed(&step, "no address");
+    let mut last = failed(Cause::Lookup, &step, "no address");
     for address in addresses {
         let step = format!("connect to {address}");
         match timeout(CONNECT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(e)) => last = failed(&step, e),
-            Err(_) => last = failed(&step, "no answer in 5 s"),
+            Ok(Err(e)) => last = failed(Cause::Connect, &step, e),
+            Err(_) => last = failed(Cause::Connect, &step, "no answer in 5 s"),
         }
     }
     Err(last)
@@ -89,7 +91,7 @@ async fn upgrade(
     stream: Stream,
     key: Option<HeaderValue>,
 ) -> Result<WebSocketStream<Stream>, DialError> {
-    let mut request = endpoint.url().into_client_request().map_err(|e| failed("request", e))?;
+    let mut request = endpoint.url().into_client_request().map_err(|e| failed(Cause::Cut, "request", e))?;
     if let Some(key) = key {
         request.headers_mut().insert("x-goog-api-key", key);
     }
@@ -100,17 +102,17 @@ async fn upgrade(
         .write_buffer_size(0);
     let upgrading = client_async_with_config(request, stream, Some(config));
     match timeout(HANDSHAKE, upgrading).await {
-        Err(_) => Err(failed("WebSocket upgrade", "no answer in 10 s")),
+        Err(_) => Err(failed(Cause::Cut, "WebSocket upgrade", "no answer in 10 s")),
         Ok(Ok((socket, _))) => Ok(socket),
         Ok(Err(WsError::Http(response))) => {
             let status = response.status();
             let body = response.body().as_deref().map(first_words).unwrap_or_default();
             Err(DialError {
-                http_status: Some(status.as_u16()),
+                cause: Cause::Http(status.as_u16()),
                 reason: format!("WebSocket upgrade: {status}{body}"),
             })
         }
-        Ok(Err(e)) => Err(failed("WebSocket upgrade", tungstenite_words(&e))),
+        Ok(Err(e)) => Err(failed(Cause::Cut, "WebSocket upgrade", tungstenite_words(&e))),
     }
 }
 

@@ -20,7 +20,7 @@ use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
 
 pub use endpoint::Endpoint;
 
@@ -35,6 +35,7 @@ const ABNORMAL: u16 = 1006;
 
 enum Order {
     Send(String),
+    Ping,
     Close(u16),
 }
 
@@ -104,6 +105,13 @@ impl Wire {
         }
     }
 
+    /// Queues a ping; its answer is told as [`LinkInput::Pong`]. With a full queue it is left out: nothing gets through.
+    pub fn ping(&mut self, link: u32) {
+        if let Some(orders) = self.orders.get(&link) {
+            let _ = orders.try_send(Order::Ping);
+        }
+    }
+
     /// Closes a link after what is queued. A link that is still being opened is given up.
     pub fn close(&mut self, link: u32, code: u16) {
         if let Some(orders) = self.orders.remove(&link) {
@@ -152,7 +160,7 @@ async fn live(
         opened = dial::dial(&endpoint, tls, key) => match opened {
             Ok(socket) => socket,
             Err(e) => {
-                let input = LinkInput::Failed { http_status: e.http_status, reason: e.reason };
+                let input = LinkInput::Failed { cause: e.cause, reason: e.reason };
                 return teller.tell(input).await;
             }
         },
@@ -176,6 +184,11 @@ async fn live(
                     traffic.bytes_up.fetch_add(length, Relaxed);
                     traffic.messages_up.fetch_add(1, Relaxed);
                 }
+                Some(Order::Ping) => {
+                    if sink.send(Message::Ping(Bytes::new())).await.is_err() {
+                        return std::future::pending().await;
+                    }
+                }
                 order => {
                     let code = if let Some(Order::Close(code)) = order { code } else { 1001 };
                     let frame = CloseFrame { code: code.into(), reason: "".into() };
@@ -196,6 +209,10 @@ async fn live(
                         None => (1005, String::new()), // RFC 6455: closed without a code
                     };
                     return LinkInput::Closed { code, reason };
+                }
+                Some(Ok(Message::Pong(_))) => {
+                    teller.tell(LinkInput::Pong).await;
+                    continue;
                 }
                 Some(Ok(_)) => continue, // pings are answered below us
                 Some(Err(WsError::ConnectionClosed | WsError::AlreadyClosed)) | None => {

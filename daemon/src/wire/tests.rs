@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 
+use pressel_live::event::Cause;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::accept_async;
@@ -32,7 +33,7 @@ async fn a_server_that_is_not_there_is_named_with_its_address() {
     let mut wire = wire(address);
     wire.dial(1, None);
     let news = wire.next().await;
-    let LinkInput::Failed { http_status: None, reason } = news.input else { panic!("{:?}", news.input) };
+    let LinkInput::Failed { cause: Cause::Connect, reason } = news.input else { panic!("{:?}", news.input) };
     assert!(reason.starts_with(&format!("connect to {address}: ")), "{reason}");
     assert_eq!(news.link, 1);
 }
@@ -47,8 +48,8 @@ async fn the_key_is_in_the_header_and_nowhere_else_and_a_refusal_keeps_its_statu
     assert!(head.to_lowercase().contains("\r\nx-goog-api-key: secret-key\r\n"), "{head}");
     assert!(!head.lines().next().unwrap().contains("secret"), "{head}");
     stream.write_all(b"HTTP/1.1 503 Busy\r\ncontent-length: 11\r\n\r\ntry   later").await.unwrap();
-    let LinkInput::Failed { http_status, reason } = wire.next().await.input else { panic!("it opened") };
-    assert_eq!(http_status, Some(503));
+    let LinkInput::Failed { cause, reason } = wire.next().await.input else { panic!("it opened") };
+    assert_eq!(cause, Cause::Http(503));
     assert!(reason.contains("503") && !reason.contains("secret"), "{reason}");
 }
 

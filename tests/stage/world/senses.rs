@@ -119,6 +119,7 @@ fn phase_of(word: &Value) -> Option<Phase> {
     Some(match word.as_str()? {
         "needs set-up" => Phase::NeedsSetup,
         "fault" => Phase::Fault,
+        "clock not set" => Phase::ClockNotSet,
         "no device" => Phase::NoDevice,
         "offline" => Phase::Offline,
         "idle" => Phase::Idle,

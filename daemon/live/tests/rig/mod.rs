@@ -242,7 +242,11 @@ impl Rig {
             Action::CallTool { id, .. } => self.unanswered.push(id.clone()),
             Action::CancelTools { ids } => self.unanswered.retain(|id| !ids.contains(id)),
             Action::Play { samples, .. } => assert!(!samples.is_empty(), "played nothing"),
-            Action::Note(_) | Action::EndOfTurn { .. } | Action::Flush { .. } => {}
+            Action::Note(_)
+            | Action::Ping { .. }
+            | Action::Tell(_)
+            | Action::EndOfTurn { .. }
+            | Action::Flush { .. } => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pressel_live::event::{Action, LinkInput, Listen, Note, SpeakerInput};
+use pressel_live::event::{Action, Cause, LinkInput, Listen, Note, SpeakerInput};
 
 use super::faults::Faults;
 use super::player::{Entry, Seen};
@@ -28,7 +28,7 @@ impl Simulation {
                 self.see(Seen::Dial);
                 if let Some(after) = self.room.dial {
                     let fails = self.faults.as_mut().is_some_and(Faults::dial_fails);
-                    let failed = LinkInput::Failed { http_status: None, reason: "no route".to_owned() };
+                    let failed = LinkInput::Failed { cause: Cause::Connect, reason: "no route".to_owned() };
                     let news = if fails { failed } else { LinkInput::Opened };
                     self.plan(now + after, Happening::Link(link, news));
                 }
@@ -46,6 +46,7 @@ impl Simulation {
                 let closed = LinkInput::Closed { code: 1000, reason: String::new() };
                 self.plan(now + goodbye, Happening::Link(number, closed));
             }
+            Action::Ping { .. } | Action::Tell(_) => {}
             Action::Listen(listen) => {
                 self.law.listen(now, listen);
                 self.see(Seen::Listen(match listen {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pressel_live::event::{ButtonInput, Input, LinkInput, MicrophoneInput, SpeakerInput, ToolResult};
+use pressel_live::event::{ButtonInput, Cause, Input, LinkInput, MicrophoneInput, SpeakerInput, ToolResult};
 
 use super::capture::TICK;
 use super::faults::Faults;
@@ -68,10 +68,10 @@ impl Simulation {
         match server {
             Server::Open => self.news(number, LinkInput::Opened),
             Server::Refuse { status, reason } => {
-                self.news(number, LinkInput::Failed { http_status: Some(*status), reason: reason.clone() });
+                self.news(number, LinkInput::Failed { cause: Cause::Http(*status), reason: reason.clone() });
             }
             Server::Unreachable(reason) => {
-                self.news(number, LinkInput::Failed { http_status: None, reason: reason.clone() });
+                self.news(number, LinkInput::Failed { cause: Cause::Connect, reason: reason.clone() });
             }
             Server::Say(parts) => {
                 let sounds = parts.iter().any(|part| matches!(part, Part::Audio(_)));

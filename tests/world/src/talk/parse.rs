@@ -220,9 +220,10 @@ fn sight(line: &mut Line) -> Result<Sight, String> {
     Ok(Sight::Event(event))
 }
 
-const PHASES: [(&str, Phase); 9] = [
+const PHASES: [(&str, Phase); 10] = [
     ("needs-setup", Phase::NeedsSetup),
     ("fault", Phase::Fault),
+    ("clock-not-set", Phase::ClockNotSet),
     ("no-device", Phase::NoDevice),
     ("offline", Phase::Offline),
     ("idle", Phase::Idle),

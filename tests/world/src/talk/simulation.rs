@@ -177,7 +177,7 @@ impl Simulation {
                 let Some(link) = self.network.link(number).filter(|link| !link.over) else { return };
                 match event {
                     LinkInput::Opened => link.opened = true,
-                    LinkInput::Message(_) => {}
+                    LinkInput::Message(_) | LinkInput::Pong => {}
                     LinkInput::Closed { .. } | LinkInput::Failed { .. } => link.over = true,
                 }
                 self.input(Input::Link(number, event));
