@@ -6,7 +6,7 @@ mod report;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use pressel_dsp::{BLOCK_RATE, Resampler, gain_of_percent};
+use pressel_dsp::{BLOCK_RATE, gain_of_percent};
 use pressel_hal::wav::Wav;
 use pressel_hal::{Error, ErrorKind, Microphone, Speaker, Wake};
 
@@ -14,6 +14,7 @@ pub use measure::{Heard, Kind};
 pub use report::Calibration;
 
 use crate::config::Config;
+use crate::offline::resample;
 use crate::world::World;
 
 /// Heard before the sweep, for the floor, and after it, for delay and tail.
@@ -79,7 +80,7 @@ fn record(
     gain: f32,
 ) -> Result<(Vec<Vec<f32>>, usize), Error> {
     let (heard, played) = (microphone.format(), speaker.format());
-    let sweep = at_rate(&measure::sweep(), BLOCK_RATE, played.rate_hz)?;
+    let sweep = resample(&measure::sweep(), BLOCK_RATE, played.rate_hz).map_err(unsupported)?;
     let width = played.channels as usize;
     let frames: Vec<f32> = sweep.iter().flat_map(|&s| std::iter::repeat_n(s * gain, width)).collect();
     let wake = Wake::new();
@@ -111,8 +112,9 @@ fn record(
     let start_frame = (recorder.frames() as f64 - since_s * rate).max(0.0);
     let start = (start_frame * f64::from(BLOCK_RATE) / rate) as usize;
     let channels = (0..recorder.width)
-        .map(|channel| at_rate(&recorder.channel(channel), heard.rate_hz, BLOCK_RATE))
-        .collect::<Result<_, _>>()?;
+        .map(|channel| resample(&recorder.channel(channel), heard.rate_hz, BLOCK_RATE))
+        .collect::<Result<_, _>>()
+        .map_err(unsupported)?;
     Ok((channels, start))
 }
 
@@ -168,20 +170,11 @@ impl Recorder {
     }
 }
 
+fn unsupported(rate: String) -> Error {
+    Error::new(ErrorKind::Unsupported, rate)
+}
+
 fn shifted(at: Instant, by_s: f64) -> Instant {
     let by = Duration::from_secs_f64(by_s.abs());
     if by_s < 0.0 { at.checked_sub(by).unwrap_or(at) } else { at + by }
-}
-
-/// The same sound at another rate, without delay.
-fn at_rate(sound: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, Error> {
-    let unsupported = |error: pressel_dsp::RateError| Error::new(ErrorKind::Unsupported, error.to_string());
-    let mut resample = Resampler::aligned(from_hz, to_hz).map_err(unsupported)?;
-    let mut out = vec![0.0; (sound.len() as u64 * u64::from(to_hz) / u64::from(from_hz)) as usize];
-    let (mut used, mut made) = (0, 0);
-    while made < out.len() && used < sound.len() {
-        let (consumed, produced) = resample.process(&sound[used..], &mut out[made..]);
-        (used, made) = (used + consumed, made + produced);
-    }
-    Ok(out)
 }

@@ -371,7 +371,7 @@ fn at_block_rate(sound: &[f32], rate_hz: u32) -> Result<Vec<f32>, String> {
 }
 
 /// The same sound at another rate, without delay and as long.
-fn resample(sound: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, String> {
+pub(crate) fn resample(sound: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, String> {
     let mut resample = Resampler::aligned(from_hz, to_hz).map_err(|error| error.to_string())?;
     let len = (sound.len() as u64 * u64::from(to_hz)).div_ceil(u64::from(from_hz)) as usize;
     let mut out = vec![0.0; len];
