@@ -14,6 +14,7 @@ pub mod earcons;
 pub mod engine;
 pub mod levels;
 pub mod log;
+pub mod net;
 pub mod notify;
 pub mod offline;
 pub mod panel;
@@ -37,6 +38,7 @@ use crate::config::Config;
 use crate::control::Control;
 use crate::earcons::Earcons;
 use crate::engine::{Edges, Engine};
+use crate::net::Dialer;
 use crate::notify::Notify;
 use crate::panel::Panel;
 use crate::secret::Key;
@@ -96,7 +98,7 @@ fn open(config: &Config, key: Option<Key>, world: World) -> Result<Edges, String
     Ok(Edges {
         sound: Sound::start(config.sound(), world.microphone, world.speaker)
             .map_err(failed("sound threads"))?,
-        wire: Wire::new(endpoint, tls),
+        wire: Wire::new(Dialer::new(net::Settings::default()), endpoint, tls),
         button: ButtonThread::start(world.button).map_err(failed("button thread"))?,
         panel: Panel::new(light),
         control,

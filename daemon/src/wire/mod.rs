@@ -22,6 +22,8 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
 
+use crate::net::Dialer;
+
 pub use endpoint::Endpoint;
 
 /// Messages on their way out: a kept utterance of 15 s at 20 ms each, twice over.
@@ -64,6 +66,7 @@ pub struct News {
 
 /// All links of the daemon; seldom more than one lives.
 pub struct Wire {
+    dialer: Dialer,
     endpoint: Endpoint,
     tls: Option<Arc<ClientConfig>>,
     orders: HashMap<u32, mpsc::Sender<Order>>,
@@ -74,9 +77,9 @@ pub struct Wire {
 
 impl Wire {
     /// Prepares; nothing is dialled yet. `tls` is needed for a `wss` endpoint only.
-    pub fn new(endpoint: Endpoint, tls: Option<Arc<ClientConfig>>) -> Self {
+    pub fn new(dialer: Dialer, endpoint: Endpoint, tls: Option<Arc<ClientConfig>>) -> Self {
         let (tell, news) = mpsc::channel(IN_MAX);
-        Wire { endpoint, tls, orders: HashMap::new(), news, tell, traffic: Arc::default() }
+        Wire { dialer, endpoint, tls, orders: HashMap::new(), news, tell, traffic: Arc::default() }
     }
 
     /// Counters that the links write.
@@ -91,7 +94,7 @@ impl Wire {
         let endpoint = self.endpoint.clone();
         let tls = if endpoint.tls { self.tls.clone() } else { None };
         let teller = Teller { link, tell: self.tell.clone() };
-        tokio::spawn(live(endpoint, tls, key, queue, teller, self.traffic.clone()));
+        tokio::spawn(live(self.dialer.clone(), endpoint, tls, key, queue, teller, self.traffic.clone()));
     }
 
     /// Queues a message. A queue that is full means that the link is dead, and is told as its end.
@@ -149,6 +152,7 @@ impl Teller {
 }
 
 async fn live(
+    dialer: Dialer,
     endpoint: Endpoint,
     tls: Option<Arc<ClientConfig>>,
     key: Option<HeaderValue>,
@@ -157,7 +161,7 @@ async fn live(
     traffic: Arc<Traffic>,
 ) {
     let socket = tokio::select! {
-        opened = dial::dial(&endpoint, tls, key) => match opened {
+        opened = dial::dial(&dialer, &endpoint, tls.as_ref(), key) => match opened {
             Ok(socket) => socket,
             Err(e) => {
                 let input = LinkInput::Failed { cause: e.cause, reason: e.reason };

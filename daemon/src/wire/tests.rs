@@ -6,10 +6,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::accept_async;
 
 use super::*;
+use crate::net::Settings;
 
 fn wire(address: SocketAddr) -> Wire {
     let endpoint = Endpoint::parse(&format!("ws://{address}"), "v1beta").expect("a loopback address");
-    Wire::new(endpoint, None)
+    Wire::new(Dialer::new(Settings::default()), endpoint, None)
 }
 
 async fn listener() -> (TcpListener, SocketAddr) {

@@ -156,12 +156,7 @@ impl Measured {
             below_raw = below_raw.max(raw.estoi_alone - ours.estoi_alone);
         }
         table.put("ESTOI alone, worst known scene", least, "", Bar::AtLeast(0.95));
-        table.put(
-            "ESTOI alone below the raw microphone's, worst scene",
-            below_raw,
-            "",
-            Bar::AtMost(0.0),
-        );
+        table.put("ESTOI alone below the raw microphone's, worst scene", below_raw, "", Bar::AtMost(0.0));
         if let Some((gain_db, one, beam)) = self.array_mean() {
             table.put("array at 60°: spatial gain over one channel", gain_db, "dB", Bar::AtLeast(3.0));
             table.put("array at 60°: ESTOI rise over one channel", beam - one, "", Bar::AtLeast(0.15));
