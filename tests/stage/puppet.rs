@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use fake_gemini::Authority;
 use pressel_world::card::monotonic_ns;
+use pressel_world::talk::order::kind;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -145,18 +146,6 @@ impl Shared {
             }
         });
         self.record(number, Arrived::Message(kind, message));
-    }
-}
-
-/// The only member, or the only one of `realtimeInput`.
-fn kind(message: &Value) -> Option<String> {
-    let only = |value: &Value| {
-        let members = value.as_object().filter(|members| members.len() == 1)?;
-        members.keys().next().cloned()
-    };
-    match only(message)? {
-        outer if outer == "realtimeInput" => only(&message["realtimeInput"]),
-        outer => Some(outer),
     }
 }
 

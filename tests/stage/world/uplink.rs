@@ -4,9 +4,8 @@ use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use pressel_world::card::{Card, Direction};
+use pressel_world::talk::order::{Order, Said};
 use serde_json::Value;
 
 use crate::measure::find;
@@ -18,15 +17,7 @@ const KNOWN: usize = 160;
 #[derive(Default)]
 pub(super) struct Uplink {
     pub(super) link: u32,
-    /// The person's activity is marked by the client.
-    manual: bool,
-    set_up: bool,
-    activity: bool,
-    any_sound: bool,
-    /// The utterance in hand has ended; the next sound begins another.
-    ended: bool,
-    /// Samples of silence since the last sound, or since the stream paused.
-    hush: usize,
+    order: Order,
     /// Microphone samples of the newest utterance.
     parts: Vec<Range<u64>>,
     /// After the newest sample on this link.
@@ -48,58 +39,17 @@ impl Uplink {
         complete: bool,
         card: &Card,
     ) -> Result<(), String> {
-        if kind == "setup" {
-            let detection = &message["setup"]["realtimeInputConfig"]["automaticActivityDetection"];
-            self.manual = detection["disabled"] == true;
-            let again = std::mem::replace(&mut self.set_up, true);
-            return if again { Err("a second setup".to_owned()) } else { Ok(()) };
-        }
-        if !complete {
-            return Err(format!("{kind} before setupComplete"));
-        }
-        let fits = match kind {
-            "activityStart" => self.manual && !std::mem::replace(&mut self.activity, true),
-            "activityEnd" => self.manual && std::mem::replace(&mut self.activity, false) && self.any_sound,
-            "audioStreamEnd" => !self.manual,
-            "audio" => !self.manual || self.activity,
-            "toolResponse" => true,
-            _ => false,
-        };
-        if !fits {
-            return Err(format!("{kind} out of place"));
-        }
-        match kind {
-            "activityStart" => self.begin(),
-            "activityEnd" | "audioStreamEnd" => {
-                self.ended = true;
-                self.hush = 0;
-            }
-            "audio" => {
-                let samples = samples(message).ok_or("sound that is not PCM of 16 kHz")?;
-                self.hear(&samples, card)?;
-            }
-            _ => {}
+        match self.order.take(kind, message, complete)? {
+            Said::Begin => self.parts.clear(),
+            Said::Sound { samples, begins } => self.hear(&samples, begins, card)?,
+            Said::Other => {}
         }
         Ok(())
     }
 
-    fn begin(&mut self) {
-        self.parts.clear();
-        self.ended = false;
-    }
-
-    fn hear(&mut self, samples: &[i16], card: &Card) -> Result<(), String> {
-        if samples.is_empty() {
-            return Err("sound without samples".to_owned());
-        }
-        self.any_sound = true;
-        if samples.iter().all(|&sample| sample == 0) {
-            self.hush += samples.len();
-            return if self.manual { Err("made-up silence".to_owned()) } else { Ok(()) };
-        }
-        self.hush = 0;
-        if self.ended {
-            self.begin();
+    fn hear(&mut self, samples: &[i16], begins: bool, card: &Card) -> Result<(), String> {
+        if begins {
+            self.parts.clear();
         }
         let mut rest = samples;
         while !rest.is_empty() {
@@ -141,22 +91,11 @@ impl Uplink {
 
     /// Silence since the last sound, or since the stream paused.
     pub(super) fn hush(&self) -> Duration {
-        Duration::from_millis(self.hush as u64 / 16)
+        self.order.hush()
     }
 
     /// Microphone samples of the newest utterance.
     pub(super) fn parts(&self) -> &[Range<u64>] {
         &self.parts
     }
-}
-
-/// The samples of an audio message.
-fn samples(message: &Value) -> Option<Vec<i16>> {
-    let audio = &message["realtimeInput"]["audio"];
-    if audio["mimeType"] != "audio/pcm;rate=16000" {
-        return None;
-    }
-    let bytes = STANDARD.decode(audio["data"].as_str()?).ok()?;
-    (bytes.len() % 2 == 0)
-        .then(|| bytes.chunks_exact(2).map(|two| i16::from_le_bytes([two[0], two[1]])).collect())
 }

@@ -18,6 +18,7 @@ mod header;
 mod law;
 mod line;
 mod network;
+pub mod order;
 mod parse;
 pub mod player;
 pub mod script;

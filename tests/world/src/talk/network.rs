@@ -132,24 +132,3 @@ pub fn message(parts: &[Part], mut sound: impl FnMut(Duration) -> Value) -> Vec<
 fn bytes(message: &Value) -> Vec<u8> {
     format!("{message:#}\n").into_bytes()
 }
-
-/// What kind of message the client sends: the member, and within realtimeInput the member there.
-pub(super) fn kind(message: &Value) -> Option<String> {
-    let one = |value: &Value| {
-        let members = value.as_object().filter(|members| members.len() == 1)?;
-        members.keys().next().cloned()
-    };
-    let outer = one(message)?;
-    if outer == "realtimeInput" { one(&message[outer.as_str()]) } else { Some(outer) }
-}
-
-/// The samples of an audio message.
-pub(super) fn samples(message: &Value) -> Option<Vec<i16>> {
-    let audio = &message["realtimeInput"]["audio"];
-    if audio["mimeType"] != "audio/pcm;rate=16000" {
-        return None;
-    }
-    let bytes = STANDARD.decode(audio["data"].as_str()?).ok()?;
-    (bytes.len() % 2 == 0)
-        .then(|| bytes.chunks_exact(2).map(|two| i16::from_le_bytes([two[0], two[1]])).collect())
-}

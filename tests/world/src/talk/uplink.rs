@@ -5,26 +5,17 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::capture::{Capture, TICK};
-use super::network::{kind, samples};
+use super::order::{Order, Said, kind};
 
 /// What one link's server received.
 #[derive(Debug, Default)]
 pub(super) struct Uplink {
     pub(super) link: u32,
-    /// The person's activity is marked by the client.
-    manual: bool,
-    set_up: bool,
-    activity: bool,
-    /// Some sound came on this link.
-    any_sound: bool,
-    /// The utterance in hand has ended; the next chunk begins another.
-    ended: bool,
+    order: Order,
     /// Chunks of the newest utterance.
     chunks: Vec<u64>,
     /// The newest chunk on this link.
     last: Option<u64>,
-    /// Samples of silence since the last sound, or since the stream paused.
-    hush: usize,
     /// Speech kept at most, in chunks.
     kept_max: u64,
 }
@@ -39,61 +30,18 @@ impl Uplink {
     pub(super) fn take(&mut self, complete: bool, text: &str, capture: &Capture) -> Result<String, String> {
         let message: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
         let kind = kind(&message).ok_or_else(|| format!("not exactly one member: {text:.80}"))?;
-        if kind == "setup" {
-            if std::mem::replace(&mut self.set_up, true) {
-                return Err("a second setup".to_owned());
-            }
-            let detection = &message["setup"]["realtimeInputConfig"]["automaticActivityDetection"];
-            self.manual = detection["disabled"] == true;
-            return Ok(kind);
-        }
-        if !complete {
-            return Err(format!("{kind} before setupComplete"));
-        }
-        let fits = match kind.as_str() {
-            "activityStart" => self.manual && !std::mem::replace(&mut self.activity, true),
-            "activityEnd" => self.manual && std::mem::replace(&mut self.activity, false) && self.any_sound,
-            "audioStreamEnd" => !self.manual,
-            "audio" => !self.manual || self.activity,
-            "toolResponse" => true,
-            _ => false,
-        };
-        if !fits {
-            return Err(format!("{kind} out of place"));
-        }
-        match kind.as_str() {
-            "activityStart" => self.begin(),
-            "activityEnd" | "audioStreamEnd" => {
-                self.ended = true;
-                self.hush = 0;
-            }
-            "audio" => {
-                let samples = samples(&message).ok_or("sound that is not PCM of 16 kHz")?;
-                self.hear(&samples, capture)?;
-            }
-            _ => {}
+        match self.order.take(&kind, &message, complete)? {
+            Said::Begin => self.chunks.clear(),
+            Said::Sound { samples, begins } => self.hear(&samples, begins, capture)?,
+            Said::Other => {}
         }
         Ok(kind)
     }
 
-    fn begin(&mut self) {
-        self.chunks.clear();
-        self.ended = false;
-    }
-
-    fn hear(&mut self, samples: &[i16], capture: &Capture) -> Result<(), String> {
-        if samples.is_empty() {
-            return Err("sound without samples".to_owned());
-        }
-        self.any_sound = true;
-        if samples.iter().all(|&sample| sample == 0) {
-            self.hush += samples.len();
-            return if self.manual { Err("made-up silence".to_owned()) } else { Ok(()) };
-        }
-        self.hush = 0;
+    fn hear(&mut self, samples: &[i16], begins: bool, capture: &Capture) -> Result<(), String> {
         let chunks = capture.recognize(samples).ok_or("sound that no microphone delivered")?;
-        if self.ended {
-            self.begin();
+        if begins {
+            self.chunks.clear();
         }
         for chunk in chunks {
             let newest = capture.newest();
@@ -118,7 +66,7 @@ impl Uplink {
 
     /// Silence since the last sound, or since the stream paused.
     pub(super) fn hush(&self) -> Duration {
-        Duration::from_millis(self.hush as u64 / 16)
+        self.order.hush()
     }
 
     /// Length of the newest utterance, and how much of it is speech.
