@@ -11,8 +11,8 @@ use realfft::num_complex::Complex32;
 
 use half_band::HalfBand;
 
+use crate::fourier::Fourier;
 use crate::level::mean_square;
-use crate::steer::Fourier;
 use crate::{BLOCK, Block};
 
 /// Samples of a block at half the rate.

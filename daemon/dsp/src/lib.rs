@@ -26,6 +26,7 @@ mod downmix;
 mod duck;
 mod equalizer;
 mod fade;
+mod fourier;
 mod front_end;
 mod gain;
 mod gate;

@@ -3,11 +3,9 @@
 //! The spectrum only decides what to turn down. The sound itself goes through a short minimum-phase filter that is
 //! shaped anew in every block, so that nothing waits for a transform: the delay is the filter's own, well below 1 ms.
 
-use std::sync::Arc;
-
 use realfft::num_complex::Complex32;
-use realfft::{ComplexToReal, RealFftPlanner};
 
+use crate::fourier::Fourier;
 use crate::level::{from_db, power_dbfs, sane};
 use crate::spectrum::{BANDS, NoiseSpectrum, Spectrum, first_bin};
 use crate::{BLOCK, Block};
@@ -64,6 +62,7 @@ const QUIET_DBFS: f32 = -78.0;
 const VOICE_BANDS: std::ops::Range<usize> = 7..64;
 
 /// Light suppressor of steady noise.
+#[derive(Clone, Debug)]
 pub struct NoiseSuppressor {
     /// 0 is off.
     most_db: f32,
@@ -71,10 +70,9 @@ pub struct NoiseSuppressor {
     speech_power: f32,
     /// Estimated power of speech in each band's last block, over noise.
     ratio: [f32; BANDS],
-    inverse: Arc<dyn ComplexToReal<f32>>,
+    fourier: Fourier,
     log_gain: Box<[Complex32]>,
     cepstrum: Box<[f32]>,
-    scratch: Box<[Complex32]>,
     taps: [f32; TAPS],
     /// The last samples of the block before, then a block.
     samples: [f32; TAPS - 1 + BLOCK],
@@ -90,16 +88,14 @@ const IDENTITY: [f32; TAPS] = {
 impl NoiseSuppressor {
     /// Starts without any idea of the noise.
     pub fn new(settings: NoiseSettings) -> Self {
-        let inverse = RealFftPlanner::<f32>::new().plan_fft_inverse(CEPSTRUM);
         let wanted_db = settings.max_attenuation_db;
         Self {
             most_db: if wanted_db > 0.0 { wanted_db.min(20.0) } else { 0.0 },
             speech_power: crate::from_db(SPEECH_DBFS).powi(2),
             ratio: [0.0; BANDS],
-            log_gain: inverse.make_input_vec().into(),
-            cepstrum: inverse.make_output_vec().into(),
-            scratch: inverse.make_scratch_vec().into(),
-            inverse,
+            fourier: Fourier::new(CEPSTRUM),
+            log_gain: [Complex32::default(); POINTS].into(),
+            cepstrum: [0.0; CEPSTRUM].into(),
             taps: IDENTITY,
             samples: [0.0; TAPS - 1 + BLOCK],
         }
@@ -183,9 +179,7 @@ impl NoiseSuppressor {
         for (point, out) in self.log_gain.iter_mut().enumerate() {
             *out = Complex32::new(at_point(&log_gain, point), 0.0);
         }
-        self.inverse
-            .process_with_scratch(&mut self.log_gain, &mut self.cepstrum, &mut self.scratch)
-            .expect("the buffers were made by the transform itself, and both ends are real");
+        self.fourier.inverse(&mut self.log_gain, &mut self.cepstrum);
         minimum_phase(&self.cepstrum)
     }
 }
@@ -224,24 +218,6 @@ fn minimum_phase(cepstrum: &[f32]) -> [f32; TAPS] {
         taps[n] = sum / n as f32;
     }
     taps
-}
-
-impl Clone for NoiseSuppressor {
-    fn clone(&self) -> Self {
-        Self {
-            inverse: self.inverse.clone(),
-            log_gain: self.log_gain.clone(),
-            cepstrum: self.cepstrum.clone(),
-            scratch: self.scratch.clone(),
-            ..*self
-        }
-    }
-}
-
-impl std::fmt::Debug for NoiseSuppressor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NoiseSuppressor").field("most_db", &self.most_db).finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! What a block sounds like, frequency by frequency, and what of it is the room's noise.
 
 use std::f32::consts::PI;
-use std::sync::Arc;
 
 use realfft::num_complex::Complex32;
-use realfft::{RealFftPlanner, RealToComplex};
 
+use crate::fourier::Fourier;
 use crate::level::sane;
 use crate::{BLOCK, Block};
 
@@ -32,20 +31,19 @@ pub(crate) const fn first_bin(band: usize) -> usize {
 }
 
 /// Short-time power spectrum of the last 25 ms.
+#[derive(Clone, Debug)]
 pub(crate) struct Spectrum {
-    transform: Arc<dyn RealToComplex<f32>>,
+    fourier: Fourier,
     window: Box<[f32]>,
     history: Box<[f32]>,
     input: Box<[f32]>,
     bins: Box<[Complex32]>,
-    scratch: Box<[Complex32]>,
     power: Box<[f32]>,
     bands: [f32; BANDS],
 }
 
 impl Spectrum {
     pub(crate) fn new() -> Self {
-        let transform = RealFftPlanner::<f32>::new().plan_fft_forward(FFT);
         // Rises over 21 ms, falls over 4. Noise of mean square p reads p in every bin.
         let mut window: Box<[f32]> = (0..WINDOW)
             .map(|n| {
@@ -57,14 +55,13 @@ impl Spectrum {
         let norm = window.iter().map(|w| w * w).sum::<f32>().sqrt().recip();
         window.iter_mut().for_each(|w| *w *= norm);
         Self {
+            fourier: Fourier::new(FFT),
             window,
             history: vec![0.0; WINDOW].into(),
-            input: transform.make_input_vec().into(),
-            bins: transform.make_output_vec().into(),
-            scratch: transform.make_scratch_vec().into(),
+            input: vec![0.0; FFT].into(),
+            bins: vec![Complex32::default(); BINS].into(),
             power: vec![0.0; BINS].into(),
             bands: [0.0; BANDS],
-            transform,
         }
     }
 
@@ -78,9 +75,7 @@ impl Spectrum {
             *out = sample * weight;
         }
         self.input[WINDOW..].fill(0.0);
-        self.transform
-            .process_with_scratch(&mut self.input, &mut self.bins, &mut self.scratch)
-            .expect("the buffers were made by the transform itself");
+        self.fourier.forward(&mut self.input, &mut self.bins);
         for (power, bin) in self.power.iter_mut().zip(&self.bins) {
             *power = bin.norm_sqr();
         }
@@ -94,27 +89,6 @@ impl Spectrum {
     /// Mean square of each band's bins; noise of mean square p reads p everywhere.
     pub(crate) fn bands(&self) -> &[f32; BANDS] {
         &self.bands
-    }
-}
-
-impl Clone for Spectrum {
-    fn clone(&self) -> Self {
-        Self {
-            transform: self.transform.clone(),
-            window: self.window.clone(),
-            history: self.history.clone(),
-            input: self.input.clone(),
-            bins: self.bins.clone(),
-            scratch: self.scratch.clone(),
-            power: self.power.clone(),
-            bands: self.bands,
-        }
-    }
-}
-
-impl std::fmt::Debug for Spectrum {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Spectrum").finish_non_exhaustive()
     }
 }
 

@@ -15,12 +15,10 @@
 //! It works while the far end sounds, and holds what it knows while it does not.
 
 mod drift;
-mod fourier;
 mod reference;
 mod track;
 
 use drift::Drift;
-pub(crate) use fourier::Fourier;
 use reference::Reference;
 use track::{Shift, Track};
 

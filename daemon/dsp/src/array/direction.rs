@@ -6,13 +6,12 @@
 //! speech. A direction's score is how well the votes of all pairs fit its delays.
 
 use std::fmt;
-use std::sync::Arc;
 
-use realfft::num_complex::Complex;
-use realfft::{RealFftPlanner, RealToComplex};
+use realfft::num_complex::Complex32;
 
 use super::beam::{DIRECTIONS, azimuth_deg};
 use super::design::arrival_s;
+use crate::fourier::Fourier;
 use crate::level::mean_square;
 use crate::{BLOCK, BLOCK_RATE, Block, NoiseFloor, SILENCE_DBFS};
 
@@ -52,17 +51,16 @@ const AGREE: u32 = 2;
 /// Finds and holds the speaker's direction.
 #[derive(Clone)]
 pub(crate) struct Direction {
-    fft: Arc<dyn RealToComplex<f32>>,
-    scratch: Box<[Complex<f32>]>,
+    fourier: Fourier,
     window: Box<[f32]>,
     windowed: Box<[f32]>,
     /// Last block of each microphone.
     last: Box<[Block]>,
-    spectra: Box<[Complex<f32>]>,
+    spectra: Box<[Complex32]>,
     pairs: Box<[(usize, usize)]>,
     /// Per pair and bin: averages over speech and over noise.
-    speech: Box<[Complex<f32>]>,
-    noise: Box<[Complex<f32>]>,
+    speech: Box<[Complex32]>,
+    noise: Box<[Complex32]>,
     /// Per bin: mean power over speech and over noise.
     speech_power: Box<[f32]>,
     noise_power: Box<[f32]>,
@@ -116,16 +114,15 @@ impl Direction {
                 phases.extend((0..BINS).map(|bin| -phase(bin).sin() as f32));
             }
         }
-        let fft = RealFftPlanner::new().plan_fft_forward(FRAME);
-        let cross = vec![Complex::default(); pairs.len() * BINS].into_boxed_slice();
+        let cross = vec![Complex32::default(); pairs.len() * BINS].into_boxed_slice();
         Self {
-            scratch: fft.make_scratch_vec().into_boxed_slice(),
+            fourier: Fourier::new(FRAME),
             window: (0..FRAME)
                 .map(|n| (std::f32::consts::PI * (n as f32 + 0.5) / FRAME as f32).sin().powi(2))
                 .collect(),
             windowed: vec![0.0; FRAME].into_boxed_slice(),
             last: vec![[0.0; BLOCK]; microphones].into_boxed_slice(),
-            spectra: vec![Complex::default(); microphones * (FRAME / 2 + 1)].into_boxed_slice(),
+            spectra: vec![Complex32::default(); microphones * (FRAME / 2 + 1)].into_boxed_slice(),
             speech: cross.clone(),
             noise: cross,
             speech_power: vec![0.0; BINS].into_boxed_slice(),
@@ -144,7 +141,6 @@ impl Direction {
             candidate: 0,
             agreed: 0,
             held: None,
-            fft,
         }
     }
 
@@ -219,9 +215,7 @@ impl Direction {
                 *out = sample * window;
             }
             let spectrum = &mut self.spectra[m * (FRAME / 2 + 1)..][..FRAME / 2 + 1];
-            self.fft
-                .process_with_scratch(&mut self.windowed, spectrum, &mut self.scratch)
-                .expect("lengths are those of the plan");
+            self.fourier.forward(&mut self.windowed, spectrum);
         }
     }
 

@@ -6,8 +6,8 @@
 
 use realfft::num_complex::Complex32;
 
-use super::Fourier;
 use crate::Block;
+use crate::fourier::Fourier;
 use crate::level::mean_square;
 
 /// Samples of a window: 128 ms, so that most of what the room does to the voice is inside.

@@ -1,4 +1,4 @@
-//! A real FFT with the memory it works in.
+//! A real FFT with the memory it works in: the one place that plans transforms of single precision.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
-/// Forward and inverse transform of one length.
+/// Forward and inverse transform of one length. A clone has memory of its own.
 #[derive(Clone)]
 pub(crate) struct Fourier {
     forward: Arc<dyn RealToComplex<f32>>,
@@ -21,6 +21,7 @@ impl fmt::Debug for Fourier {
 }
 
 impl Fourier {
+    /// Plans both ways for `len` real samples, `len` / 2 + 1 bins.
     pub(crate) fn new(len: usize) -> Self {
         let mut planner = RealFftPlanner::new();
         let (forward, inverse) = (planner.plan_fft_forward(len), planner.plan_fft_inverse(len));
