@@ -3,6 +3,7 @@
 //! Links, token requests and everything else that leaves the device go through one [`Dialer`], so that what a network
 //! asks for is done once, for all of them.
 
+pub mod http;
 mod stream;
 
 use std::fmt::Display;
