@@ -1,6 +1,7 @@
 //! Checks that a range cannot express: the shape of one text, and rules that span keys.
 
-use super::{ArrayGeometry, ButtonKind, Config, Eager, LightKind, Mode, Rewind};
+use super::{ArrayGeometry, Backend, ButtonKind, Config, Eager, LightKind, Mode, Rewind};
+use crate::net::http::Url;
 use crate::wire::Endpoint;
 
 /// A rule that spans keys. It is skipped when one of its keys has a mistake of its own.
@@ -18,6 +19,32 @@ pub const RULES: &[Across] = &[
         wrong: |c| {
             let (to, above) = (c.live.compress_to_tokens, c.live.compress_above_tokens);
             (above != 0 && to >= above).then(|| format!("is not below compress_above_tokens = {above}"))
+        },
+    },
+    Across {
+        keys: &[("live", "backend"), ("token", "url"), ("token", "command"), ("token", "file")],
+        wrong: |c| {
+            let given = [!c.token.url.is_empty(), !c.token.command.is_empty(), !c.token.file.is_empty()];
+            let count = given.into_iter().filter(|&given| given).count();
+            (c.live.backend == Backend::Token && count != 1).then(|| {
+                let found = if count == 0 { "none of them is" } else { "more than one of them is" };
+                format!("needs one of url, command and file in [token]; {found} set")
+            })
+        },
+    },
+    Across {
+        keys: &[("token", "client_cert_file"), ("token", "client_key_file")],
+        wrong: |c| {
+            (c.token.client_cert_file.is_empty() != c.token.client_key_file.is_empty())
+                .then(|| "and client_key_file go together; one of them is empty".to_owned())
+        },
+    },
+    Across {
+        keys: &[("token", "url"), ("token", "bearer_file"), ("token", "client_cert_file")],
+        wrong: |c| {
+            let named = !c.token.bearer_file.is_empty() || !c.token.client_cert_file.is_empty();
+            (named && c.token.url.is_empty())
+                .then(|| "is empty; bearer_file and client_cert_file are for a url only".to_owned())
         },
     },
     Across {
@@ -164,6 +191,33 @@ pub fn ca_file(text: &str) -> Result<(), String> {
     }
 }
 
+/// `[token] url`: encrypted, or on this machine.
+pub fn token_url(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    Url::parse(text).map(|_| ()).map_err(|why| format!("is refused: {why}"))
+}
+
+/// `[vertex] project`, `quota_project`: an id (perhaps with a domain before it) or a number.
+pub fn project(text: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.:".contains(c);
+    if text.chars().all(plain) {
+        return Ok(());
+    }
+    Err("is not a project id: lower-case letters, digits and \"-\" only; it is not the project's display name".to_owned())
+}
+
+/// `[vertex] location`: becomes part of a host name.
+pub fn location(text: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.chars().all(plain) && !text.starts_with('-') && !text.ends_with('-') {
+        return Ok(());
+    }
+    Err("is not a location; allowed: a region such as \"us-central1\", a multi-region \"us\" or \"eu\", or \"global\""
+        .to_owned())
+}
+
 /// `[button] key`: the name of a key code.
 pub fn key_name(text: &str) -> Result<(), String> {
     pressel_hal::evdev::key_code(text).map(|_| ()).map_err(|error| format!("is refused: {error}"))
@@ -231,6 +285,22 @@ mod tests {
             &|c| (c.playback.rewind, c.playback.lead_ms) = (Rewind::Off, 41),
             "lead_ms is more than shallow_ms",
         );
+        check(&|c| c.live.backend = Backend::Token, "backend needs one of url, command and file");
+        check(
+            &|c| {
+                c.live.backend = Backend::Token;
+                (c.token.url, c.token.file) = ("https://example.org/token".into(), "/run/token".into());
+            },
+            "backend needs one of url, command and file in [token]; more than one",
+        );
+        check(&|c| c.token.bearer_file = "/etc/pressel/bearer".into(), "url is empty");
+        check(
+            &|c| {
+                c.token.url = "https://example.org/token".into();
+                c.token.client_cert_file = "/etc/pressel/device.pem".into();
+            },
+            "client_cert_file and client_key_file go together",
+        );
         check(&|c| c.button.kind = ButtonKind::Keyboard, "mode cannot be used with");
         check(&|c| (c.button.kind, c.button.line) = (ButtonKind::Gpio, String::new()), "line is empty");
         check(&|c| c.button.kind = ButtonKind::Evdev, "device is empty");
@@ -256,6 +326,14 @@ mod tests {
         assert!(endpoint("wss://example.org").is_ok());
         assert!(endpoint("ws://127.0.0.1:9000").is_ok());
         assert!(endpoint("ws://example.org").is_err_and(|e| e.contains("unencrypted")));
+        assert!(token_url("https://example.org/token").is_ok() && token_url("").is_ok());
+        assert!(token_url("http://example.org/token").is_err_and(|e| e.contains("unencrypted")));
+        assert!(
+            project("my-device-7").is_ok() && project("example.com:old").is_ok() && project("123456").is_ok()
+        );
+        assert!(project("My Device").is_err_and(|e| e.contains("display name")));
+        assert!(location("us-central1").is_ok() && location("global").is_ok() && location("eu").is_ok());
+        assert!(location("US Central").is_err() && location("eu.rep").is_err() && location("-").is_err());
         assert!(model("gemini-3.8-live").is_ok());
         assert!(model("models/gemini-3.8-live").is_err());
         assert!(model("gemini 3").is_err());

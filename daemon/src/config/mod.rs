@@ -1,10 +1,11 @@
 //! Settings: typed, with units in key names, an error for everything that is not understood.
 //!
-//! A table and its keys are declared once, in `talk`, `hardware` and `stages`: type, default, rule. From that come reading
+//! A table and its keys are declared once, in `talk`, `backend`, `hardware` and `stages`: type, default, rule. From that come reading
 //! ([`load`]), showing ([`Config::show`]) and the checks against config.example.toml. Rules that span keys are in
 //! `across`.
 
 mod across;
+mod backend;
 mod filters;
 mod hardware;
 mod load;
@@ -20,6 +21,7 @@ mod talk;
 mod value;
 mod words;
 
+pub use backend::*;
 pub use hardware::*;
 pub use load::{FOLDER, Loaded, load, load_from};
 pub use mistake::{Mistake, Mistakes, Place};
@@ -77,6 +79,8 @@ macro_rules! config {
 
 config! {
     live: Live,
+    token: Token,
+    vertex: Vertex,
     talk: Talk,
     hold: Hold,
     tap: Tap,

@@ -41,6 +41,8 @@ pub enum Rule {
     },
     /// A list of channel numbers, from 0.
     Channels,
+    /// A list of texts.
+    Texts,
 }
 
 /// A value beside the range, and what it stands for.
@@ -58,6 +60,8 @@ pub enum Special {
 pub const TEXT: Rule = Rule::Text { empty: true, check: None };
 /// Any text but the empty one.
 pub const NAME: Rule = Rule::Text { empty: false, check: None };
+/// A list of texts.
+pub const LIST: Rule = Rule::Texts;
 /// Yes or no.
 pub const SWITCH: Rule = Rule::Bool;
 
@@ -129,6 +133,7 @@ impl fmt::Display for Rule {
                 write!(f, "{min} to {max} in steps of {step}{special}")
             }
             Rule::Real { min, max, special } => write!(f, "{min:?} to {max:?}{special}"),
+            Rule::Texts => f.write_str("a list of texts in quotes, such as [\"/usr/bin/mint\", \"--live\"]"),
             Rule::Channels => f.write_str("a list of different channel numbers from 0 to 31, such as [0, 1]"),
         }
     }

@@ -1,5 +1,6 @@
 //! Tables about talking: the service, and how turns are taken. config.example.toml says the same to people.
 
+use super::backend::Backend;
 use super::rule::{Rule, SWITCH, Special, TEXT, checked, real_or, whole, whole_or};
 use super::table::table;
 use super::words::words;
@@ -7,6 +8,8 @@ use super::words::words;
 table! {
     /// `[live]`: which model, and how it speaks.
     Live {
+        /// Which service is talked to, and with what.
+        backend: Backend = Backend::Developer, Rule::Words(Backend::WORDS);
         /// Any model that speaks BidiGenerateContent, without `models/`.
         model: String = "gemini-3.8-live", checked(super::across::model);
         /// Base URL.

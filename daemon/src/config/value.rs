@@ -230,6 +230,22 @@ impl Value for Vec<u32> {
     }
 }
 
+impl Value for Vec<String> {
+    fn read(found: &Found, rule: &Rule) -> Result<Self, Refused> {
+        let Found::List(items) = found else { return Err(Refused::because("is not a list", rule)) };
+        let text = |item: &Found| match item {
+            Found::Text(text) => Ok(text.clone()),
+            _ => Err(Refused::because("holds something other than texts", rule)),
+        };
+        items.iter().map(text).collect()
+    }
+
+    fn write(&self) -> String {
+        let items: Vec<String> = self.iter().map(|item| quoted(item)).collect();
+        format!("[{}]", items.join(", "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::rule::{
@@ -287,6 +303,19 @@ mod tests {
         refused::<Vec<u32>>(list(&[0, 0]), Rule::Channels, "names a channel twice");
         refused::<Vec<u32>>(list(&[32]), Rule::Channels, "has a channel that is out of range");
         refused::<Vec<u32>>(list(&[-1]), Rule::Channels, "has a channel that is out of range");
+    }
+
+    #[test]
+    fn lists_of_texts_hold_texts_only() {
+        let list = Found::List(vec![Found::Text("/bin/mint".into()), Found::Text("a \"b\"".into())]);
+        let read = Vec::<String>::read(&list, &Rule::Texts).unwrap();
+        assert_eq!(read.write(), r#"["/bin/mint", "a \"b\""]"#);
+        refused::<Vec<String>>(
+            Found::List(vec![Found::Whole(1)]),
+            Rule::Texts,
+            "holds something other than texts",
+        );
+        refused::<Vec<String>>(Found::Text("/bin/mint".into()), Rule::Texts, "is not a list");
     }
 
     #[test]

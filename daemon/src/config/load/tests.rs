@@ -54,7 +54,7 @@ fn the_example_tells_each_range_and_word_as_it_is() {
             Rule::Real { min, max, special: Special::No } => vec![format!("{min:.0} to {max:.0}")],
             Rule::Real { min, max, .. } => vec![format!("{min:.1} to {max:.1}")],
             Rule::Words(words) => words.iter().map(|word| (*word).to_owned()).collect(),
-            Rule::Text { .. } | Rule::Bool | Rule::Channels => Vec::new(),
+            Rule::Text { .. } | Rule::Bool | Rule::Channels | Rule::Texts => Vec::new(),
         };
         for text in wanted {
             assert!(line.contains(&text), "[{table}] {line} does not say \"{text}\"");
