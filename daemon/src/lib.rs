@@ -8,6 +8,7 @@ pub mod button;
 pub mod calibrate;
 pub mod config;
 pub mod control;
+pub mod credential;
 pub mod devices;
 pub mod doctor;
 pub mod earcons;
