@@ -9,6 +9,7 @@ mod echo;
 mod ending;
 mod faults;
 mod hold;
+mod nspawn;
 mod open;
 mod privacy;
 mod refusals;

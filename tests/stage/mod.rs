@@ -6,6 +6,7 @@
 
 mod aloop;
 mod daemon;
+mod machine;
 pub mod puppet;
 mod remote;
 pub mod world;
@@ -20,6 +21,7 @@ use pressel_world::card::{Card, CardOptions, Direction, StreamOptions};
 
 pub use aloop::{Bridge, Gaps, Loopback};
 pub use daemon::{Daemon, Usage, program};
+pub use machine::Machine;
 pub use remote::{Happened, Remote};
 
 /// The key that the stage gives the daemon; checkers look for it in logs.

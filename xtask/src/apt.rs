@@ -69,3 +69,19 @@ fn installed(package: &str) -> bool {
 pub fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0")
 }
+
+/// The mirror this machine uses, else Debian's own.
+pub fn mirror() -> String {
+    let lists = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"];
+    lists
+        .iter()
+        .filter_map(|path| std::fs::read_to_string(path).ok())
+        .find_map(|text| {
+            text.lines()
+                .filter(|line| !line.trim_start().starts_with('#'))
+                .flat_map(str::split_whitespace)
+                .find(|word| word.starts_with("http") && !word.contains("security"))
+                .map(String::from)
+        })
+        .unwrap_or_else(|| "http://deb.debian.org/debian".into())
+}

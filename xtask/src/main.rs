@@ -3,6 +3,7 @@
 mod aloop;
 mod apt;
 mod lint;
+mod nspawn;
 mod run;
 mod test;
 mod trixie;
@@ -14,6 +15,7 @@ cargo xtask <chore>
 
   demo [--aloop] [--out DIR]   the whole daemon on a virtual sound card against a server on loopback
   test [--msrv] [-- ARGS]      every test; --msrv: with the oldest supported compiler
+  test --nspawn                the service under a systemd of its own, in a container (as root)
   test --aloop                 talks over the kernel's loopback card, see docs/aloop.md
   bench [SCENE…|micro]         latencies, CPU, memory, bytes; compared with the last recorded run
   bench sound [--quick]        echo, barge-in, noise, array in simulated rooms; likewise

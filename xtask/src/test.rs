@@ -3,20 +3,25 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::{aloop, apt, lint, root, sh};
+use crate::{aloop, apt, lint, nspawn, root, sh};
 
 const ALL: &[&str] = &["test", "--workspace", "--no-fail-fast"];
 /// One after the other: there is one card.
 const OVER_ALOOP: &[&str] =
     &["test", "-p", "tests", "--test", "it", "--", "aloop::", "--nocapture", "--test-threads=1"];
 
-/// Builds the programs, then runs all tests of the workspace; with `--aloop` those that use the kernel's loopback card.
-/// With `CI` set, lints come first.
+/// One machine at a time.
+const IN_NSPAWN: &[&str] =
+    &["test", "-p", "tests", "--test", "it", "--", "nspawn::", "--nocapture", "--test-threads=1"];
+
+/// Builds the programs, then runs all tests of the workspace; with `--aloop` those that use the kernel's loopback card,
+/// with `--nspawn` those that boot a machine. With `CI` set, lints come first.
 pub fn test(args: &[String]) -> Result<(), String> {
     let aloop = aloop::wanted(args);
     if aloop {
         aloop::need()?;
     }
+    let machine = if nspawn::wanted(args) { Some(nspawn::need()?) } else { None };
     apt::need(apt::BUILD)?;
     if std::env::var_os("CI").is_some() {
         lint::lint()?;
@@ -25,12 +30,17 @@ pub fn test(args: &[String]) -> Result<(), String> {
     // The integration tests run the real programs.
     sh("cargo", &["build", "--workspace", "--bins", "--quiet"])?;
 
-    let chosen = if aloop { OVER_ALOOP } else { ALL };
+    let chosen = match (aloop, &machine) {
+        (true, _) => OVER_ALOOP,
+        (false, Some(_)) => IN_NSPAWN,
+        (false, None) => ALL,
+    };
     eprintln!("$ cargo {} {}", chosen.join(" "), own.join(" "));
     let mut child = Command::new("cargo")
         .args(chosen)
         .args(own)
         .env("PRESSEL_ALOOP", if aloop { "1" } else { "" })
+        .env("PRESSEL_NSPAWN", machine.unwrap_or_default())
         .current_dir(root())
         .stdout(Stdio::piped())
         .spawn()

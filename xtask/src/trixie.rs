@@ -76,24 +76,15 @@ fn make_root() -> Result<PathBuf, String> {
         let name = jail.display().to_string();
         sh(
             "mmdebstrap",
-            &["--variant=minbase", "--architectures=amd64,arm64,armhf", &include, "trixie", &name, &mirror()],
+            &[
+                "--variant=minbase",
+                "--architectures=amd64,arm64,armhf",
+                &include,
+                "trixie",
+                &name,
+                &apt::mirror(),
+            ],
         )?;
     }
     Ok(jail)
-}
-
-/// The mirror this machine uses, else Debian's own.
-fn mirror() -> String {
-    let lists = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"];
-    lists
-        .iter()
-        .filter_map(|path| std::fs::read_to_string(path).ok())
-        .find_map(|text| {
-            text.lines()
-                .filter(|line| !line.trim_start().starts_with('#'))
-                .flat_map(str::split_whitespace)
-                .find(|word| word.starts_with("http") && !word.contains("security"))
-                .map(String::from)
-        })
-        .unwrap_or_else(|| "http://deb.debian.org/debian".into())
 }
