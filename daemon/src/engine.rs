@@ -124,7 +124,12 @@ impl Engine {
                 feed_at = feed_every.map(|every| now + every);
                 match self.watch.check(now) {
                     Ok(()) => self.edges.notify.feed(),
-                    Err(stuck) => error!(thread = stuck.thread, since = ?stuck.since, "thread does not turn"),
+                    Err(stuck) => {
+                        error!(thread = stuck.thread, since = ?stuck.since, "thread does not turn");
+                        if stuck.again {
+                            self.edges.notify.give_up();
+                        }
+                    }
                 }
             }
         }

@@ -219,11 +219,11 @@ fn a_thread_that_stands_still_starves_the_watchdog() {
 
 #[track_caller]
 fn thread_of(pid: u32, name: &str) -> u32 {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let mut tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
     let named = |task: &std::fs::DirEntry| {
         std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.contains(name))
     };
-    let task = tasks.filter(named).next().unwrap_or_else(|| panic!("no thread {name}"));
+    let task = tasks.find(named).unwrap_or_else(|| panic!("no thread {name}"));
     task.file_name().to_str().unwrap().parse().unwrap()
 }
 

@@ -24,6 +24,8 @@ pub struct Pulse {
 #[derive(Default)]
 pub struct Watch {
     threads: Vec<Watched>,
+    /// Who was stuck at the last look.
+    stuck: Option<&'static str>,
 }
 
 struct Watched {
@@ -40,6 +42,8 @@ pub struct Stuck {
     pub thread: &'static str,
     /// How long since it was seen to turn.
     pub since: Duration,
+    /// It was so at the last look as well. After a pause of the whole machine every thread looks stuck once.
+    pub again: bool,
 }
 
 impl Watch {
@@ -71,9 +75,10 @@ impl Watch {
             let since = now.saturating_duration_since(thread.moved);
             let allowed = if pulse.waiting.is_some() { WAITING_MAX } else { WORKING_MAX };
             if since > allowed && stuck.is_none() {
-                stuck = Some(Stuck { thread: thread.name, since });
+                stuck = Some(Stuck { thread: thread.name, since, again: self.stuck == Some(thread.name) });
             }
         }
+        self.stuck = stuck.map(|stuck| stuck.thread);
         stuck.map_or(Ok(()), Err)
     }
 
@@ -118,10 +123,14 @@ mod tests {
         assert_eq!(watch.check(at(12_000)), Ok(()), "one late turn is no death");
         beat(&playback);
         let stuck = watch.check(at(13_000)).unwrap_err();
-        assert_eq!(stuck, Stuck { thread: "capture", since: Duration::from_secs(5) });
+        assert_eq!(stuck, Stuck { thread: "capture", since: Duration::from_secs(5), again: false });
+        beat(&playback);
+        assert!(watch.check(at(13_500)).unwrap_err().again);
         beat(&capture);
         beat(&playback);
         assert_eq!(watch.check(at(14_000)), Ok(()), "it came back");
+        beat(&playback);
+        assert!(!watch.check(at(18_500)).unwrap_err().again, "that was another time");
     }
 
     #[test]

@@ -144,7 +144,9 @@ mod tests {
         let null = Value::Null;
         assert_eq!(order.take("audio", &audio(&[1]), true), Err("audio out of place".to_owned()));
         assert_eq!(order.take("activityStart", &null, true), Ok(Said::Begin));
-        assert!(order.take("activityStart", &null, true).is_err() && order.take("setup", &null, true).is_err());
+        assert!(
+            order.take("activityStart", &null, true).is_err() && order.take("setup", &null, true).is_err()
+        );
         order = ready(true);
         assert!(order.take("activityStart", &null, false).is_err());
         order.take("activityStart", &null, true).unwrap();
