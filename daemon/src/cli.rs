@@ -11,13 +11,14 @@ use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
 use pressel::calibrate;
-use pressel::config::{self, Config, Loaded};
+use pressel::config::{self, Loaded};
 use pressel::control::{self, AskError};
+use pressel::credential::{Credential, NoCredential};
 use pressel::devices;
 use pressel::doctor::{self, Class};
 use pressel::levels::{self, Levels};
 use pressel::offline;
-use pressel::secret::{self, Key, NoKey};
+use pressel::secret::{self, NoKey};
 use pressel::status::Status;
 use pressel_hal::wav::Wav;
 use serde_json::{Value, json};
@@ -212,24 +213,20 @@ fn print(text: &str) -> Result<(), Failure> {
 
 fn run(file: Option<&Path>, started: Instant) -> Result<(), Failure> {
     let config = load(file)?.config;
-    let key = key(&config);
+    let credential = Credential::find(&config);
     // While there is one thread only.
     secret::wipe_environment();
-    let key = match key {
-        Ok(key) => Some(key),
+    let credential = match credential {
+        Ok(credential) => Some(credential),
         Err(why) if is_service() => {
             // A device without a key shows that it needs one; the unit's path watcher restarts it with it.
             eprintln!("pressel: {why}");
             None
         }
-        Err(why) => return Err(Failure::configuration(no_key(&why))),
+        Err(why) => return Err(Failure::configuration(no_credential(&why))),
     };
     pressel::log::start(&config.log).map_err(Failure::configuration)?;
-    pressel::run(&config, key, started).map_err(Failure::failed)
-}
-
-fn key(config: &Config) -> Result<Key, NoKey> {
-    secret::find(&config.live.key_file)
+    pressel::run(&config, credential, started).map_err(Failure::failed)
 }
 
 /// Whether systemd started us as a service. INVOCATION_ID alone is inherited by terminals of a desktop session.
@@ -239,9 +236,9 @@ fn is_service() -> bool {
         || (set("INVOCATION_ID") && !io::stdin().is_terminal() && !io::stderr().is_terminal())
 }
 
-fn no_key(why: &NoKey) -> String {
+fn no_credential(why: &NoCredential) -> String {
     match why {
-        NoKey::NotFound(_) => format!(
+        NoCredential::Key(NoKey::NotFound(_)) => format!(
             "{why}\n\
              Get a key at https://aistudio.google.com/apikey, then either\n  \
              type: export GEMINI_API_KEY=…\n  \

@@ -1,5 +1,6 @@
 //! The one loop: drain what the conversation wants, wait for one thing to happen, hand it in.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use pressel_hal::Edge;
@@ -13,12 +14,12 @@ use tracing::{debug, error, info, warn};
 use crate::button::{ButtonNews, ButtonThread};
 use crate::config::Config;
 use crate::control::{Control, Event, Op};
+use crate::credential::Credential;
 use crate::earcons::Earcons;
 use crate::levels::Levels;
 use crate::notify::{Notify, Watch};
 use crate::panel::Panel;
 use crate::report::Report;
-use crate::secret::Key;
 use crate::sound::{DeviceNews, Sound, SoundEvent};
 use crate::stats::{Latency, Stats};
 use crate::wire::{News, Wire};
@@ -42,8 +43,8 @@ pub struct Edges {
     pub earcons: Earcons,
     /// The service manager.
     pub notify: Notify,
-    /// The API key, if there is one.
-    pub key: Option<Key>,
+    /// What opens the service, if there is something.
+    pub credential: Option<Arc<Credential>>,
 }
 
 /// The daemon at work.
@@ -68,16 +69,19 @@ impl Engine {
     pub fn new(config: &Config, edges: Edges, started: Instant) -> std::io::Result<Self> {
         let now = Instant::now();
         let seed = fastrand::u64(..);
-        let settings = config.settings(seed);
+        let mut settings = config.settings(seed);
+        if let Some(credential) = &edges.credential {
+            settings.model = credential.model(&settings.model);
+        }
         for setting in Profile::of(&settings.model).left_out(&settings) {
             warn!(setting, model = settings.model, "this model does not take it: left out");
         }
         let mut conversation = Conversation::new(settings, now);
-        conversation.handle_input(now, Input::Key(edges.key.is_some()));
+        conversation.handle_input(now, Input::Key(edges.credential.is_some()));
         let mut watch = Watch::new();
         crate::report::watch_sound(&mut watch, &edges.sound, now);
         Ok(Engine {
-            report: Report::new(config, edges.key.as_ref()),
+            report: Report::new(config, edges.credential.as_deref()),
             conversation,
             edges,
             stats: Stats::new(started),
@@ -166,8 +170,7 @@ impl Engine {
             Action::Dial { link } => {
                 self.stats.begin(Latency::DialToUp, now);
                 self.report.dialling(now);
-                let key = self.edges.key.as_ref().map(Key::header_value);
-                self.edges.wire.dial(link, key);
+                self.edges.wire.dial(link);
             }
             Action::Send { link, message } => {
                 self.edges.wire.send(link, message);
@@ -300,10 +303,10 @@ impl Engine {
     }
 
     fn on_wire(&mut self, News { link, mut input, at }: News) {
-        if let (Some(key), LinkInput::Closed { reason, .. } | LinkInput::Failed { reason, .. }) =
-            (&self.edges.key, &mut input)
+        if let (Some(credential), LinkInput::Closed { reason, .. } | LinkInput::Failed { reason, .. }) =
+            (&self.edges.credential, &mut input)
         {
-            *reason = key.blot_out(std::mem::take(reason)); // it goes to log, status and watchers
+            *reason = credential.blot_out(std::mem::take(reason)); // it goes to log, status and watchers
         }
         self.message_at = at;
         self.conversation.handle_input(Instant::now(), Input::Link(link, input));

@@ -30,6 +30,7 @@ pub mod world;
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tracing::warn;
@@ -37,14 +38,14 @@ use tracing::warn;
 use crate::button::ButtonThread;
 use crate::config::Config;
 use crate::control::Control;
+use crate::credential::Credential;
 use crate::earcons::Earcons;
 use crate::engine::{Edges, Engine};
 use crate::net::Dialer;
 use crate::notify::Notify;
 use crate::panel::Panel;
-use crate::secret::Key;
 use crate::sound::Sound;
-use crate::wire::{Endpoint, Wire};
+use crate::wire::{Endpoint, Way, Wire};
 use crate::world::World;
 
 /// Runs the daemon until SIGTERM or SIGINT. `started` is when the program began.
@@ -52,7 +53,7 @@ use crate::world::World;
 /// # Errors
 /// What the configuration names and cannot be used from the start (a certificate file, the control socket's place);
 /// missing cards, buttons and networks are waited for instead.
-pub fn run(config: &Config, key: Option<Key>, started: Instant) -> Result<(), String> {
+pub fn run(config: &Config, credential: Option<Credential>, started: Instant) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(2) // name lookups only
@@ -67,21 +68,22 @@ pub fn run(config: &Config, key: Option<Key>, started: Instant) -> Result<(), St
     runtime.block_on(async {
         let sound = config.sound();
         let world = World::real(config, &sound);
-        let edges = open(config, key, world)?;
+        let edges = open(config, credential, world)?;
         let engine = Engine::new(config, edges, started).map_err(|error| format!("signals: {error}"))?;
         engine.run().await;
         Ok(())
     })
 }
 
-fn open(config: &Config, key: Option<Key>, world: World) -> Result<Edges, String> {
+fn open(config: &Config, credential: Option<Credential>, world: World) -> Result<Edges, String> {
     let failed = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
-    let endpoint = Endpoint::parse(&config.live.endpoint, config.live.api_version.word())?;
-    let tls = if endpoint.tls {
-        let file = Some(config.live.ca_file.as_str()).filter(|file| !file.is_empty());
-        Some(tls::client(file.map(Path::new))?)
-    } else {
-        None
+    let ca_file = Some(config.live.ca_file.as_str()).filter(|file| !file.is_empty());
+    let credential = credential.map(Arc::new);
+    let way = Way {
+        dialer: Dialer::new(net::Settings::default()),
+        endpoint: Endpoint::of(config)?,
+        tls: tls::client(ca_file.map(Path::new))?,
+        credential: credential.clone(),
     };
     let light = world.light.unwrap_or_else(|error| {
         warn!(%error, "no light");
@@ -99,12 +101,12 @@ fn open(config: &Config, key: Option<Key>, world: World) -> Result<Edges, String
     Ok(Edges {
         sound: Sound::start(config.sound(), world.microphone, world.speaker)
             .map_err(failed("sound threads"))?,
-        wire: Wire::new(Dialer::new(net::Settings::default()), endpoint, tls),
+        wire: Wire::new(way),
         button: ButtonThread::start(world.button).map_err(failed("button thread"))?,
         panel: Panel::new(light),
         control,
         earcons,
         notify: Notify::from_environment(),
-        key,
+        credential,
     })
 }

@@ -9,14 +9,14 @@ use pressel_live::event::{Listen, Note};
 use pressel_live::settings::TalkMode;
 use tracing::{debug, info, warn};
 
-use crate::config::Config;
+use crate::config::{Backend, Config};
+use crate::credential::Credential;
 use crate::levels::Levels;
 use crate::notify::{Pulse, Watch};
-use crate::secret::Key;
 use crate::sound::{DeviceNews, Facts, Side, Sound};
 use crate::stats::Stats;
 use crate::status::{DeviceStatus, LinkStatus, Status, listen_word, phase_word};
-use crate::wire::Traffic;
+use crate::wire::{Endpoint, Traffic};
 
 /// Has the watchdog look at both sound threads.
 pub fn watch_sound(watch: &mut Watch, sound: &Sound, now: Instant) {
@@ -46,6 +46,8 @@ pub struct Report {
     sides: [DeviceStatus; 2],
     looked_for: [bool; 2],
     missing: Vec<String>,
+    /// What there is to be said where nothing opens the service.
+    lacks: &'static str,
     unread_told: BTreeSet<&'static str>,
     too_long_told: bool,
     /// Speech of the utterance in hand was lost, and that has been said.
@@ -54,14 +56,20 @@ pub struct Report {
 
 impl Report {
     /// Nothing has happened yet.
-    pub fn new(config: &Config, key: Option<&Key>) -> Self {
+    pub fn new(config: &Config, credential: Option<&Credential>) -> Self {
         let side = |device: &str| DeviceStatus { device: device.to_owned(), ..DeviceStatus::default() };
         let mut report = Report {
             button: None,
-            key: key.map(|key| key.source().to_string()),
+            key: credential.map(Credential::to_string),
             link: LinkStatus {
                 state: "down".into(),
-                endpoint: config.live.endpoint.clone(),
+                endpoint: match config.live.backend {
+                    // Where it derives its own host, that is what people want to see.
+                    Backend::Vertex => {
+                        Endpoint::of(config).map(|endpoint| endpoint.base()).unwrap_or_default()
+                    }
+                    Backend::Developer | Backend::Token => config.live.endpoint.clone(),
+                },
                 model: config.live.model.clone(),
                 ..LinkStatus::default()
             },
@@ -69,6 +77,11 @@ impl Report {
             sides: [side(&config.capture.device), side(&config.playback.device)],
             looked_for: [false; 2],
             missing: Vec::new(),
+            lacks: match config.live.backend {
+                Backend::Developer => "no API key",
+                Backend::Token => "no token source",
+                Backend::Vertex => "no project for Vertex AI",
+            },
             unread_told: BTreeSet::new(),
             too_long_told: false,
             loss_told: false,
@@ -200,7 +213,7 @@ impl Report {
     fn find_missing(&mut self) {
         self.missing.clear();
         if self.key.is_none() {
-            self.missing.push("no API key".into());
+            self.missing.push(self.lacks.into());
         }
         let problems = self.sides.iter().filter_map(|side| side.problem.clone());
         self.missing.extend(problems);

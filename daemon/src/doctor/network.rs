@@ -61,7 +61,7 @@ fn told(result: Option<&Result<String, String>>, before: &str, hint: &str) -> Fi
 }
 
 fn endpoint(config: &Config) -> Result<Endpoint, String> {
-    Endpoint::parse(&config.live.endpoint, config.live.api_version.word())
+    Endpoint::of(config)
 }
 
 /// Goes the way once, whichever check asks first; a configuration with mistakes means the default endpoint.

@@ -18,10 +18,10 @@ use futures_util::{SinkExt, StreamExt};
 use pressel_live::event::LinkInput;
 use rustls::ClientConfig;
 use tokio::sync::mpsc;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
 
+use crate::credential::Credential;
 use crate::net::Dialer;
 
 pub use endpoint::Endpoint;
@@ -64,11 +64,22 @@ pub struct News {
     pub at: Instant,
 }
 
+/// What every link goes by. Clones are cheap.
+#[derive(Clone)]
+pub struct Way {
+    /// Opens connections.
+    pub dialer: Dialer,
+    /// Where to.
+    pub endpoint: Endpoint,
+    /// Whom to trust there.
+    pub tls: Arc<ClientConfig>,
+    /// What opens the service, if there is something.
+    pub credential: Option<Arc<Credential>>,
+}
+
 /// All links of the daemon; seldom more than one lives.
 pub struct Wire {
-    dialer: Dialer,
-    endpoint: Endpoint,
-    tls: Option<Arc<ClientConfig>>,
+    way: Way,
     orders: HashMap<u32, mpsc::Sender<Order>>,
     news: mpsc::Receiver<News>,
     tell: mpsc::Sender<News>,
@@ -76,10 +87,10 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Prepares; nothing is dialled yet. `tls` is needed for a `wss` endpoint only.
-    pub fn new(dialer: Dialer, endpoint: Endpoint, tls: Option<Arc<ClientConfig>>) -> Self {
+    /// Prepares; nothing is dialled yet.
+    pub fn new(way: Way) -> Self {
         let (tell, news) = mpsc::channel(IN_MAX);
-        Wire { dialer, endpoint, tls, orders: HashMap::new(), news, tell, traffic: Arc::default() }
+        Wire { way, orders: HashMap::new(), news, tell, traffic: Arc::default() }
     }
 
     /// Counters that the links write.
@@ -88,13 +99,11 @@ impl Wire {
     }
 
     /// Starts to open a link.
-    pub fn dial(&mut self, link: u32, key: Option<HeaderValue>) {
+    pub fn dial(&mut self, link: u32) {
         let (orders, queue) = mpsc::channel(OUT_MAX);
         self.orders.insert(link, orders);
-        let endpoint = self.endpoint.clone();
-        let tls = if endpoint.tls { self.tls.clone() } else { None };
         let teller = Teller { link, tell: self.tell.clone() };
-        tokio::spawn(live(self.dialer.clone(), endpoint, tls, key, queue, teller, self.traffic.clone()));
+        tokio::spawn(live(self.way.clone(), queue, teller, self.traffic.clone()));
     }
 
     /// Queues a message. A queue that is full means that the link is dead, and is told as its end.
@@ -151,17 +160,9 @@ impl Teller {
     }
 }
 
-async fn live(
-    dialer: Dialer,
-    endpoint: Endpoint,
-    tls: Option<Arc<ClientConfig>>,
-    key: Option<HeaderValue>,
-    mut orders: mpsc::Receiver<Order>,
-    teller: Teller,
-    traffic: Arc<Traffic>,
-) {
+async fn live(way: Way, mut orders: mpsc::Receiver<Order>, teller: Teller, traffic: Arc<Traffic>) {
     let socket = tokio::select! {
-        opened = dial::dial(&dialer, &endpoint, tls.as_ref(), key) => match opened {
+        opened = dial::dial(&way) => match opened {
             Ok(socket) => socket,
             Err(e) => {
                 let input = LinkInput::Failed { cause: e.cause, reason: e.reason };

@@ -6,11 +6,34 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::accept_async;
 
 use super::*;
+use crate::config::{Backend, Config};
 use crate::net::Settings;
 
+fn way(address: SocketAddr) -> Way {
+    Way {
+        dialer: Dialer::new(Settings::default()),
+        endpoint: Endpoint::parse(&format!("ws://{address}"), "v1beta").expect("a loopback address"),
+        tls: crate::tls::client(None).unwrap(),
+        credential: None,
+    }
+}
+
 fn wire(address: SocketAddr) -> Wire {
-    let endpoint = Endpoint::parse(&format!("ws://{address}"), "v1beta").expect("a loopback address");
-    Wire::new(Dialer::new(Settings::default()), endpoint, None)
+    Wire::new(way(address))
+}
+
+/// A credential as this configuration has it.
+fn credential(change: impl FnOnce(&mut Config)) -> Option<Arc<Credential>> {
+    let mut config = Config::default();
+    change(&mut config);
+    Some(Arc::new(Credential::find(&config).unwrap()))
+}
+
+/// A file that only its owner reads.
+fn secret_file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
 }
 
 async fn listener() -> (TcpListener, SocketAddr) {
@@ -32,7 +55,7 @@ async fn a_server_that_is_not_there_is_named_with_its_address() {
     let (listener, address) = listener().await;
     drop(listener);
     let mut wire = wire(address);
-    wire.dial(1, None);
+    wire.dial(1);
     let news = wire.next().await;
     let LinkInput::Failed { cause: Cause::Connect, reason } = news.input else { panic!("{:?}", news.input) };
     assert!(reason.starts_with(&format!("connect to {address}: ")), "{reason}");
@@ -42,8 +65,10 @@ async fn a_server_that_is_not_there_is_named_with_its_address() {
 #[tokio::test(flavor = "current_thread")]
 async fn the_key_is_in_the_header_and_nowhere_else_and_a_refusal_keeps_its_status_and_words() {
     let (listener, address) = listener().await;
-    let mut wire = wire(address);
-    wire.dial(7, Some(HeaderValue::from_static("secret-key")));
+    let file = secret_file("secret-key\n");
+    let credential = credential(|config| config.live.key_file = file.path().to_str().unwrap().into());
+    let mut wire = Wire::new(Way { credential, ..way(address) });
+    wire.dial(7);
     let (mut stream, _) = listener.accept().await.unwrap();
     let head = request(&mut stream).await;
     assert!(head.to_lowercase().contains("\r\nx-goog-api-key: secret-key\r\n"), "{head}");
@@ -58,7 +83,7 @@ async fn the_key_is_in_the_header_and_nowhere_else_and_a_refusal_keeps_its_statu
 async fn messages_pass_both_ways_text_or_binary_and_a_close_keeps_its_code_and_reason() {
     let (listener, address) = listener().await;
     let mut wire = wire(address);
-    wire.dial(1, None);
+    wire.dial(1);
     let mut server = accept_async(listener.accept().await.unwrap().0).await.unwrap();
     assert_eq!(wire.next().await.input, LinkInput::Opened);
     wire.send(1, "{\"setup\":{}}".into());
@@ -79,7 +104,7 @@ async fn messages_pass_both_ways_text_or_binary_and_a_close_keeps_its_code_and_r
 async fn our_close_says_its_code_after_what_was_queued() {
     let (listener, address) = listener().await;
     let mut wire = wire(address);
-    wire.dial(1, None);
+    wire.dial(1);
     let mut server = accept_async(listener.accept().await.unwrap().0).await.unwrap();
     assert_eq!(wire.next().await.input, LinkInput::Opened);
     wire.send(1, "last words".into());
@@ -95,7 +120,7 @@ async fn our_close_says_its_code_after_what_was_queued() {
 async fn a_dial_that_is_closed_before_it_opens_is_given_up() {
     let (listener, address) = listener().await;
     let mut wire = wire(address);
-    wire.dial(1, None);
+    wire.dial(1);
     let (mut stream, _) = listener.accept().await.unwrap();
     request(&mut stream).await; // and no answer
     wire.close(1, 1000);
@@ -108,7 +133,7 @@ async fn a_dial_that_is_closed_before_it_opens_is_given_up() {
 async fn a_server_that_reads_nothing_any_more_is_a_dead_link_not_a_growing_queue() {
     let (listener, address) = listener().await;
     let mut wire = wire(address);
-    wire.dial(1, None);
+    wire.dial(1);
     let _server = accept_async(listener.accept().await.unwrap().0).await.unwrap();
     assert_eq!(wire.next().await.input, LinkInput::Opened);
     let large = "x".repeat(16 << 10);
@@ -117,4 +142,57 @@ async fn a_server_that_reads_nothing_any_more_is_a_dead_link_not_a_growing_queue
     }
     let LinkInput::Closed { code, reason } = wire.next().await.input else { panic!("it goes on") };
     assert_eq!((code, reason.as_str()), (ABNORMAL, "nothing got through for too long"));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_token_that_is_refused_is_fetched_once_more_and_no_more() {
+    let (listener, address) = listener().await;
+    let counter = tempfile::tempdir().unwrap();
+    let count = counter.path().join("n").display().to_string();
+    // Another token each time: auth_tokens/x, auth_tokens/xx, ...
+    let script = format!("printf x >> {count}; printf auth_tokens/; cat {count}");
+    let credential = credential(|config| {
+        config.live.backend = Backend::Token;
+        config.token.command = ["/bin/sh", "-c", &script].map(str::to_owned).to_vec();
+    });
+    let mut wire = Wire::new(Way { credential, ..way(address) });
+    wire.dial(1);
+    for expected in ["x", "xx"] {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let head = request(&mut stream).await.to_lowercase();
+        assert!(head.contains(&format!("\r\nauthorization: token auth_tokens/{expected}\r\n")), "{head}");
+        stream.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\nno").await.unwrap();
+    }
+    let LinkInput::Failed { cause, reason } = wire.next().await.input else { panic!("it opened") };
+    assert_eq!(cause, Cause::Http(401));
+    assert!(reason.contains("token command /bin/sh") && !reason.contains("auth_tokens/"), "{reason}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_credential_that_only_a_person_can_mend_ends_the_dial_at_once() {
+    let (_listener, address) = listener().await;
+    let file = secret_file("AIzaNoToken");
+    let credential = credential(|config| {
+        config.live.backend = Backend::Token;
+        config.token.file = file.path().to_str().unwrap().into();
+    });
+    let mut wire = Wire::new(Way { credential, ..way(address) });
+    wire.dial(1);
+    let LinkInput::Failed { cause, reason } = wire.next().await.input else { panic!("it opened") };
+    assert_eq!(cause, Cause::Credential { fatal: true });
+    assert!(reason.contains("holds an API key") && !reason.contains("AIzaNoToken"), "{reason}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn where_neither_gets_through_the_network_is_told() {
+    let (listener, address) = listener().await;
+    drop(listener);
+    let credential = credential(|config| {
+        config.live.backend = Backend::Token;
+        config.token.file = "/nowhere/token".into();
+    });
+    let mut wire = Wire::new(Way { credential, ..way(address) });
+    wire.dial(1);
+    let LinkInput::Failed { cause, .. } = wire.next().await.input else { panic!("it opened") };
+    assert_eq!(cause, Cause::Connect);
 }
