@@ -12,6 +12,7 @@ use crate::event::{Action, Budget, Input, Line, Listen, Note, Phase};
 use crate::link::Link;
 use crate::profile::Profile;
 use crate::settings::{OpenStart, Settings, TalkMode};
+use crate::trouble::Told;
 use crate::turn::{Mute, Turn};
 use crate::utterance::Utterance;
 
@@ -54,6 +55,13 @@ pub struct Conversation {
     pub(crate) shown: Option<Phase>,
     pub(crate) key: bool,
     pub(crate) budget: Budget,
+    /// A link is kept ready although nobody talks.
+    pub(crate) warm: bool,
+    /// When somebody last talked, as far as it matters to a warm link.
+    pub(crate) last_talk: Option<Instant>,
+    pub(crate) told: Told,
+    /// The utterance that a silent server may not have heard; its turn is over.
+    pub(crate) doubtful: Option<Utterance>,
     pub(crate) microphone_lost: bool,
     pub(crate) speaker_lost: bool,
     pub(crate) stopped: bool,
@@ -85,6 +93,10 @@ impl Conversation {
             shown: None,
             key: true,
             budget: Budget::Fine,
+            warm: false,
+            last_talk: None,
+            told: Told::default(),
+            doubtful: None,
             microphone_lost: false,
             speaker_lost: false,
             stopped: false,
@@ -107,13 +119,15 @@ impl Conversation {
             Input::Link(..) => {}
             Input::ToolResult(result) => self.on_tool_result(now, result),
             Input::Key(present) => {
-                if present && !self.key {
+                if present && (!self.key || self.link.is_refused()) {
                     self.link.press(now); // a refusal may have been for the old key
+                    self.forget_trouble();
                 }
                 self.key = present;
             }
-            Input::Network(true) | Input::Clock(true) => self.link.press(now),
-            Input::Network(false) | Input::Clock(false) => {}
+            Input::Network(there) => self.on_network(now, there),
+            Input::Clock(set) => self.link.clock(now, set),
+            Input::Warm(warm) => self.warm = warm,
             Input::Ask(_) => self.note(Note::Unread { kind: "typed question" }),
             Input::Budget(budget) => self.on_budget(budget),
             Input::Mode(talk) => self.on_mode(now, talk),
@@ -144,6 +158,8 @@ impl Conversation {
         due(self.listening_deadline());
         due(self.suspicion_deadline());
         due(self.leave_at());
+        due(self.warm_at());
+        due(self.renew_at());
         due(self.quiet_at());
         due(self.keep_alive_at());
         due(self.open_idle_at());
@@ -169,6 +185,9 @@ impl Conversation {
         let gate_open = self.open.as_ref().is_some_and(|talk| talk.gate_open);
         if person_speaks || gate_open {
             return Phase::Listening; // also while the link is coming up: it is kept
+        }
+        if self.link.is_unclocked() {
+            return Phase::ClockNotSet;
         }
         if self.is_wanted() && !self.link.is_up() {
             return if self.link.is_failing() { Phase::Offline } else { Phase::Connecting };

@@ -28,6 +28,8 @@ pub enum Input {
     Ask(String),
     /// What is left of the money.
     Budget(Budget),
+    /// Whether a link is to be kept ready although nobody talks. Starts out as false.
+    Warm(bool),
     /// Turns are taken in another way from now on; where the VAD setting differs the link is changed too.
     Mode(TalkMode),
     /// The time that `poll_timeout` named has come.
@@ -400,6 +402,8 @@ pub enum Note {
         reason: String,
         /// Whether it will be dialled again without a person.
         retry: bool,
+        /// What kind of trouble, a small fixed set of words that stay the same: for the log, counters and doctor.
+        trouble: &'static str,
     },
     /// The first sound of an answer arrived for this turn.
     FirstSound {

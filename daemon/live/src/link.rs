@@ -4,31 +4,24 @@
 use std::time::{Duration, Instant};
 
 use crate::event::Action;
+use crate::pulse::Pulse;
+use crate::redial::Redial;
 use crate::settings::Settings;
 use crate::verdict::Verdict;
 use crate::wire::Handle;
 
 /// Connected this long, a link counts as good and earlier failures are forgotten.
 const GOOD_AFTER: Duration = Duration::from_secs(10);
-const BACKOFF_FIRST: Duration = Duration::from_millis(250);
-const BACKOFF_MAX: Duration = Duration::from_secs(30);
-/// After "quota exceeded" and the like.
-const LONG_WAIT: Duration = Duration::from_secs(60);
 /// A press shortens a wait, but not below this distance between two dials.
 const PRESS_GAP: Duration = Duration::from_millis(250);
 /// The edge reports an open or failed dial long before; this bounds a lost report.
-const OPENING_MAX: Duration = Duration::from_secs(35);
+const OPENING_MAX: Duration = Duration::from_secs(20);
+/// A dial older than this began before the network was there, and is given up for a new one.
+const OPENING_STALE: Duration = Duration::from_secs(1);
+/// That the network is there may be said so often: it makes a dial only if the last one was so long ago.
+const NETWORK_GAP: Duration = Duration::from_secs(5);
 /// The server may take this long to answer our close before the next dial.
 const LEAVING_MAX: Duration = Duration::from_secs(2);
-/// goAway without a time: the service gives 50 s when it says one.
-const GO_AWAY_DEFAULT: Duration = Duration::from_secs(50);
-/// No link lives so long; more than this cannot be added to every clock.
-const GO_AWAY_MAX: Duration = Duration::from_secs(3600);
-/// We are gone this long before the server would cut us off.
-const GO_AWAY_MARGIN: Duration = Duration::from_secs(2);
-/// The service cuts links on which nothing came for some 150 s.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
-
 /// Where the link stands. Data lives where it means something: a backoff cannot exist while connected.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum State {
@@ -43,7 +36,7 @@ pub(crate) enum State {
     /// Closed by us; the next dial waits until the old socket is gone, or resuming is refused.
     Leaving { until: Instant },
     /// Failed; the next dial is at this time if anybody still wants one.
-    Waiting { until: Instant },
+    Waiting { until: Instant, after: Verdict },
     /// Refused for good; only a person, a new key or a new configuration changes that.
     Refused,
 }
@@ -73,11 +66,21 @@ pub(crate) struct Link {
     handle: Option<Handle>,
     /// Nothing was sent since the handle came: it holds all of the session.
     handle_is_fresh: bool,
+    redial: Redial,
+    pub(crate) pulse: Pulse,
+    /// Links that failed in a row, none of them good.
     failures: u32,
+    /// Whether there is a network, as far as anybody knows.
+    network: Option<bool>,
+    /// The clock is not set: certificates cannot be judged.
+    unclocked: bool,
+    /// The clock is known to be set.
+    clock: bool,
+    /// What is shown to the server was refused and has been made anew.
+    minted: bool,
     /// The last dial led to nothing.
     unreachable: bool,
     last_dial: Option<Instant>,
-    random: u64,
 }
 
 impl Link {
@@ -88,10 +91,15 @@ impl Link {
             manual: true,
             handle: None,
             handle_is_fresh: false,
+            redial: Redial::new(seed),
+            pulse: Pulse::default(),
             failures: 0,
+            network: None,
+            unclocked: false,
+            clock: false,
+            minted: false,
             unreachable: false,
             last_dial: None,
-            random: seed,
         }
     }
 
@@ -114,6 +122,21 @@ impl Link {
         self.failures >= 2 && self.handle.is_some()
     }
 
+    /// No certificate can be judged: the clock is not set.
+    pub(crate) fn is_unclocked(&self) -> bool {
+        self.unclocked
+    }
+
+    /// No network is known to be there.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.network == Some(false)
+    }
+
+    /// How long no link has come up.
+    pub(crate) fn outage(&self, now: Instant) -> Duration {
+        self.redial.outage(now)
+    }
+
     pub(crate) fn is_refused(&self) -> bool {
         self.state == State::Refused
     }
@@ -127,6 +150,11 @@ impl Link {
         self.handle_is_fresh = true;
     }
 
+    /// The next link begins a session of its own.
+    pub(crate) fn drop_handle(&mut self) {
+        self.handle = None;
+    }
+
     /// Leaving now would make the session forget something: the server makes a new handle after each turn.
     pub(crate) fn lacks_handle(&self) -> bool {
         !self.handle_is_fresh
@@ -136,7 +164,7 @@ impl Link {
     pub(crate) fn want(&mut self, now: Instant, manual: bool) -> Option<Action> {
         match self.state {
             State::Down => Some(self.dial(now, manual)),
-            State::Waiting { until } if until <= now => Some(self.dial(now, manual)),
+            State::Waiting { until, .. } if until <= now => Some(self.dial(now, manual)),
             _ => None,
         }
     }
@@ -144,13 +172,69 @@ impl Link {
     /// A person asks: waits and refusals give way.
     pub(crate) fn press(&mut self, now: Instant) {
         match self.state {
-            State::Waiting { until } => {
-                let earliest = self.last_dial.map_or(now, |at| at + PRESS_GAP);
-                self.state = State::Waiting { until: until.min(earliest.max(now)) };
-            }
+            State::Waiting { .. } => self.hasten(now),
             State::Refused => self.state = State::Down,
             _ => {}
         }
+    }
+
+    /// A wait ends, unless the last dial was a moment ago.
+    fn hasten(&mut self, now: Instant) {
+        if let State::Waiting { until, .. } = &mut self.state {
+            let earliest = self.last_dial.map_or(now, |at| at + PRESS_GAP);
+            *until = (*until).min(earliest.max(now));
+        }
+    }
+
+    /// The network has come up or gone, or another one is there. Tells whether the dial in hand is of before.
+    pub(crate) fn network(&mut self, now: Instant, there: bool) -> bool {
+        let new = there && self.network != Some(true);
+        self.network = Some(there);
+        let recent = self.last_dial.is_some_and(|at| now < at + NETWORK_GAP);
+        if !there || (recent && !new) {
+            return false;
+        }
+        self.redial.network(now);
+        match self.state {
+            State::Opening { since } => now >= since + OPENING_STALE,
+            // What the server asked for is not shortened by a cable.
+            State::Waiting { after, .. } if after != Verdict::Wait || self.unclocked => {
+                self.hasten(now);
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// The clock was set, or is known not to be.
+    pub(crate) fn clock(&mut self, now: Instant, set: bool) {
+        self.clock = set;
+        if set && std::mem::take(&mut self.unclocked) {
+            self.hasten(now);
+        }
+    }
+
+    /// The clock is known to be set.
+    pub(crate) fn is_clock_set(&self) -> bool {
+        self.clock
+    }
+
+    /// How long until the next dial; `None` = none follows.
+    pub(crate) fn wait(&self, now: Instant) -> Option<Duration> {
+        match self.state {
+            State::Waiting { until, .. } => Some(until.saturating_duration_since(now)),
+            _ => None,
+        }
+    }
+
+    /// The dial failed because of the clock.
+    pub(crate) fn distrust_clock(&mut self) {
+        self.unclocked = true;
+    }
+
+    /// What is shown to the server was refused: tells whether making it anew has not been tried yet.
+    pub(crate) fn mint(&mut self) -> bool {
+        !std::mem::replace(&mut self.minted, true)
     }
 
     fn dial(&mut self, now: Instant, manual: bool) -> Action {
@@ -163,6 +247,7 @@ impl Link {
 
     /// The socket is open and `setup` goes out.
     pub(crate) fn opened(&mut self, now: Instant) {
+        self.unclocked = false;
         self.state = State::SettingUp { since: now, resuming: self.handle.is_some() };
     }
 
@@ -172,6 +257,8 @@ impl Link {
         self.handle_is_fresh = resuming;
         self.state = State::Up { since: now, resumed: resuming, last_sent: now, leave_by: None };
         self.unreachable = false;
+        self.minted = false;
+        self.redial.up();
         Some(resuming)
     }
 
@@ -182,37 +269,13 @@ impl Link {
         }
     }
 
-    /// When the next keep-alive is due.
-    pub(crate) fn keep_alive_at(&self) -> Option<Instant> {
-        match self.state {
-            State::Up { last_sent, .. } => Some(last_sent + KEEP_ALIVE),
-            _ => None,
-        }
-    }
-
-    /// The server asks us to go.
-    pub(crate) fn go_away(&mut self, now: Instant, time_left: Option<Duration>) {
-        let left = time_left.unwrap_or(GO_AWAY_DEFAULT).min(GO_AWAY_MAX);
-        let by = now + left.saturating_sub(GO_AWAY_MARGIN);
-        if let State::Up { leave_by, .. } = &mut self.state {
-            *leave_by = Some(leave_by.map_or(by, |old| old.min(by)));
-        }
-    }
-
-    /// Whether, and by when, the server wants us gone.
-    pub(crate) fn leave_by(&self) -> Option<Instant> {
-        match self.state {
-            State::Up { leave_by, .. } => leave_by,
-            _ => None,
-        }
-    }
-
     /// Closes from our side.
     pub(crate) fn leave(&mut self, now: Instant) -> Option<Action> {
         if !self.is_open() {
             return None;
         }
         self.reset_if_good(now);
+        self.pulse.lost();
         self.state = State::Leaving { until: now + LEAVING_MAX };
         Some(Action::Close { link: self.number, code: 1000 })
     }
@@ -229,19 +292,30 @@ impl Link {
     /// The link ended by itself. Sets the state that follows from the verdict.
     pub(crate) fn ended(&mut self, now: Instant, verdict: Verdict) {
         self.reset_if_good(now);
+        self.pulse.lost();
         self.failures += 1;
-        self.unreachable = !self.is_up() || verdict == Verdict::Wait;
-        self.state = match verdict {
-            Verdict::Never => State::Refused,
-            Verdict::Retry => State::Waiting { until: now + self.backoff() },
-            Verdict::Fresh => {
-                let had = self.handle.take().is_some();
-                // With a handle to blame the fresh session is tried at once; without one it was no cure.
-                let wait = if had { Duration::ZERO } else { self.backoff() };
-                State::Waiting { until: now + wait }
+        let was_up = self.is_up();
+        self.unreachable = !was_up || verdict == Verdict::Wait;
+        let at_the_door = matches!(self.state, State::Opening { .. });
+        let wait = match verdict {
+            Verdict::Never => {
+                self.state = State::Refused;
+                return;
             }
-            Verdict::Wait => State::Waiting { until: now + self.jitter(LONG_WAIT) },
+            Verdict::Wait if self.unclocked => self.redial.unclocked(now),
+            Verdict::Wait => self.redial.busy(now, at_the_door),
+            // With a handle to blame the fresh session is tried at once; without one it was no cure.
+            Verdict::Fresh if self.handle.take().is_some() => Duration::ZERO,
+            Verdict::Fresh | Verdict::Retry => self.redial.failed(now, was_up),
         };
+        self.state = State::Waiting { until: now + wait, after: verdict };
+    }
+
+    /// A link that hangs is closed like one that is left, and counts as failed.
+    pub(crate) fn hung(&mut self, now: Instant) -> Option<Action> {
+        let close = self.leave(now);
+        self.failures += 1;
+        close
     }
 
     /// We closed it, and now it is gone.
@@ -255,6 +329,7 @@ impl Link {
             self.state = State::Down;
             self.failures = 0;
             self.unreachable = false;
+            self.redial.good();
         }
     }
 
@@ -262,28 +337,9 @@ impl Link {
         if let State::Up { since, .. } = self.state {
             if now.saturating_duration_since(since) >= GOOD_AFTER {
                 self.failures = 0;
+                self.redial.good();
             }
         }
-    }
-
-    /// The first redial is at once, then 250 ms doubling to 30 s, spread so that a fleet does not dial in step.
-    fn backoff(&mut self) -> Duration {
-        if self.failures <= 1 {
-            return Duration::ZERO;
-        }
-        let doubled = BACKOFF_FIRST.saturating_mul(1 << (self.failures - 2).min(16));
-        self.jitter(doubled.min(BACKOFF_MAX))
-    }
-
-    /// ± 10 %.
-    fn jitter(&mut self, base: Duration) -> Duration {
-        // SplitMix64 (Steele, Lea, Flood 2014): plenty for spreading dials.
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let unit = ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64;
-        base.mul_f64(0.9 + 0.2 * unit)
     }
 
     /// The next time at which something here is due, whether or not a link is wanted.
@@ -292,8 +348,8 @@ impl Link {
             State::Down | State::Refused => None,
             State::Opening { since } => Some(since + OPENING_MAX),
             State::SettingUp { since, .. } => Some(since + settings.setup_timeout),
-            State::Up { leave_by, .. } => leave_by,
-            State::Leaving { until } | State::Waiting { until } => Some(until),
+            State::Up { .. } => [self.leave_by(), self.pulse.dead_at()].into_iter().flatten().min(),
+            State::Leaving { until } | State::Waiting { until, .. } => Some(until),
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use crate::conversation::Conversation;
-use crate::event::{Action, LinkInput, Note};
+use crate::event::{Action, Cause, Line, LinkInput, Note};
 use crate::link::State;
 use crate::turn::Turn;
-use crate::verdict::{Failure, Stage, Verdict, judge};
+use crate::verdict::{Failure, Judgement, Stage, Verdict, judge};
 use crate::wire::client;
 
 /// The same words are sent on this many links at most.
@@ -21,19 +21,18 @@ impl Conversation {
                 self.send(now, setup);
             }
             LinkInput::Opened => self.note(Note::Unread { kind: "opened twice" }),
-            LinkInput::Message(payload) => self.on_payload(now, &payload),
+            LinkInput::Message(payload) => {
+                self.link.pulse.message(now);
+                self.on_payload(now, &payload);
+            }
             LinkInput::Closed { code, reason } => self.on_ended(now, Failure::Close(code, &reason)),
-            LinkInput::Failed { cause, reason } => self.on_ended(now, Failure::of(cause, &reason)),
-            LinkInput::Pong => {}
+            LinkInput::Failed { cause, reason } => self.on_ended(now, Failure::Dial(cause, &reason)),
+            LinkInput::Pong => self.link.pulse.pong(now),
         }
     }
 
     /// The link is gone: by our wish, or by itself.
     fn on_ended(&mut self, now: Instant, failure: Failure<'_>) {
-        let (code, reason) = match failure {
-            Failure::Http(code, reason) | Failure::Close(code, reason) => (code, reason.to_owned()),
-            Failure::Network(reason) => (0, reason.to_owned()),
-        };
         let stage = match self.link.state {
             State::Opening { .. } => Stage::Dialing,
             State::SettingUp { resuming, .. } => Stage::SettingUp { resuming },
@@ -46,21 +45,56 @@ impl Conversation {
             }
             State::Down | State::Waiting { .. } | State::Refused => return,
         };
-        let verdict = match judge(stage, failure) {
+        self.fail(now, stage, failure);
+    }
+
+    /// The link has failed: what follows from it for the link, the person and the log.
+    pub(crate) fn fail(&mut self, now: Instant, stage: Stage, failure: Failure<'_>) {
+        let (code, reason) = match failure {
+            Failure::Dial(Cause::Http(code), reason) | Failure::Close(code, reason) => {
+                (code, reason.to_owned())
+            }
+            Failure::Dial(_, reason) => (0, reason.to_owned()),
+        };
+        let judgement = self.judge(stage, failure);
+        if judgement.line == Line::ClockNotSet {
+            self.link.distrust_clock();
+        }
+        let waited_for = self.needs_link();
+        self.link.ended(now, judgement.verdict);
+        let trouble = judgement.trouble;
+        self.note(Note::LinkDown { code, reason, retry: judgement.verdict != Verdict::Never, trouble });
+        if waited_for {
+            let wait = self.link.wait(now);
+            self.tell_trouble(now, judgement, wait);
+        }
+        self.lose_link(now);
+        if judgement.verdict == Verdict::Never {
+            self.give_up(now);
+        }
+    }
+
+    /// The table's judgement, and what is known here besides.
+    fn judge(&mut self, stage: Stage, failure: Failure<'_>) -> Judgement {
+        let mut judgement = judge(stage, failure);
+        let clock = judgement.line == Line::ClockNotSet && self.link.is_clock_set();
+        let token = judgement.trouble == "key-refused" && self.settings.minted;
+        match judgement.verdict {
             // The server keeps ending links that carry this handle: it may be the session that is broken.
             Verdict::Retry
                 if matches!(failure, Failure::Close(code, _) if code != 1006) && self.link.is_worn() =>
             {
-                Verdict::Fresh
+                judgement.verdict = Verdict::Fresh;
             }
-            verdict => verdict,
-        };
-        self.link.ended(now, verdict);
-        self.note(Note::LinkDown { code, reason, retry: verdict != Verdict::Never });
-        self.lose_link(now);
-        if verdict == Verdict::Never {
-            self.give_up(now);
+            // It is not our clock that is wrong.
+            Verdict::Wait if clock => {
+                judgement = Judgement { verdict: Verdict::Retry, line: Line::ServerDown, trouble: "tls" };
+            }
+            // A token may have run out just then: the next link shows another one.
+            Verdict::Never if token && self.link.mint() => judgement.verdict = Verdict::Retry,
+            _ => {}
         }
+        judgement
     }
 
     /// What a lost link takes with it.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::conversation::Conversation;
-use crate::event::{Action, ButtonInput, Listen, MicrophoneInput, Note, SpeakerInput};
+use crate::event::{Action, ButtonInput, Line, Listen, MicrophoneInput, Note, SpeakerInput};
 use crate::settings::{OpenStart, TalkMode};
 use crate::turn::Turn;
 use crate::utterance::Utterance;
@@ -28,6 +28,10 @@ impl Conversation {
         use ButtonInput::{Press, Release};
         if button == Press {
             self.link.press(now);
+            self.ask_again(now);
+            if !self.key {
+                self.tell(now, Line::NeedsSetup);
+            }
         }
         match (self.settings.talk, button) {
             (TalkMode::Hold { .. }, Press) if self.turn.is_listening() => self.go_on(),
@@ -224,6 +228,10 @@ impl Conversation {
         if sent {
             self.watch.end_stream();
             self.note(Note::UtteranceEnded);
+            self.doubtful = None;
+            if said {
+                self.ask_for_life(now);
+            }
             let due = if !said && manual {
                 NOTHING_SAID
             } else if manual {
@@ -299,7 +307,7 @@ impl Conversation {
         }
         match self.turn {
             Turn::Thinking { .. } => {
-                self.utterance = None;
+                self.doubt();
                 let ids: Vec<String> = std::mem::take(&mut self.calls).into_keys().collect();
                 if !ids.is_empty() {
                     self.act(Action::CancelTools { ids });

@@ -32,6 +32,10 @@ impl Conversation {
                 Some(resumed) => {
                     self.last_use = now;
                     self.note(Note::LinkUp { resumed });
+                    self.forget_trouble();
+                    if self.link.pulse.is_unknown() {
+                        self.ping(now);
+                    }
                 }
                 None => self.note(Note::Unread { kind: "setupComplete unasked" }),
             }

@@ -96,6 +96,8 @@ pub struct Settings {
     pub setup_timeout: Duration,
     /// Give up waiting for an answer that never starts after this.
     pub answer_timeout: Duration,
+    /// What is shown to the server is made anew for each link (a token): a refusal may be of the old one.
+    pub minted: bool,
     /// Seed of the redial's jitter.
     pub seed: u64,
 }

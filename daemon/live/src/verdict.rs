@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::event::Cause;
+use crate::event::{Cause, Line};
 
 /// How far the link had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,37 +25,36 @@ pub enum Stage {
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure<'a> {
-    /// The handshake was answered with this status and reason.
-    Http(u16, &'a str),
-    /// Name, route, TLS, time-out, cut.
-    Network(&'a str),
+    /// The link never opened, with what was in the way.
+    Dial(Cause, &'a str),
     /// A close code with its reason.
     Close(u16, &'a str),
 }
 
-impl<'a> Failure<'a> {
-    /// A link that never opened.
-    pub fn of(cause: Cause, reason: &'a str) -> Self {
-        match cause {
-            Cause::Http(status) => Failure::Http(status, reason),
-            _ => Failure::Network(reason),
-        }
-    }
-}
-
-/// What follows.
+/// What follows for the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Tell the person, wait for another key or configuration.
+    /// Wait for a person, another key or another configuration.
     Never,
-    /// Dial again after the backoff, keeping the handle. The link makes it [`Verdict::Fresh`] when it repeats.
+    /// Dial again, keeping the handle. The link makes it [`Verdict::Fresh`] when it repeats.
     Retry,
-    /// Drop the handle and dial anew, at once the first time, after the backoff when it repeats.
+    /// Drop the handle and dial anew, at once the first time, like [`Verdict::Retry`] when it repeats.
     Fresh,
     /// Dial again after a long wait, keeping the handle.
     Wait,
 }
 use Verdict::{Fresh, Never, Retry, Wait};
+
+/// What follows for everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// For the link.
+    pub verdict: Verdict,
+    /// For the person, once it lasts.
+    pub line: Line,
+    /// For whoever looks after the device: a word that stays the same, for log, counters and doctor.
+    pub trouble: &'static str,
+}
 
 /// A resumed session that ends this soon could not be resumed.
 const RESUME_SETTLES: Duration = Duration::from_secs(1);
@@ -65,7 +64,9 @@ enum On {
     /// Any answer of the server.
     Answer,
     Http(u16, u16),
-    Network,
+    /// The proxy's answer; 0 = it cannot be reached.
+    Proxy(u16, u16),
+    Cause(Cause),
     Close(u16, u16),
 }
 
@@ -74,86 +75,116 @@ struct Rule {
     on: On,
     /// Parts of the reason, lower case, one of which must be there; none = any reason.
     reason: &'static [&'static str],
-    /// Before `setupComplete`, no handle sent.
-    setup: Verdict,
-    /// Before `setupComplete` with a handle, or so soon after it that the handle is to blame.
-    resume: Verdict,
-    /// Later.
-    running: Verdict,
+    /// Before `setupComplete`, no handle sent; before `setupComplete` with a handle, or so soon after it that the handle
+    /// is to blame; later.
+    verdicts: [Verdict; 3],
+    line: Line,
+    trouble: &'static str,
 }
 
 const fn rule(
     on: On,
     reason: &'static [&'static str],
-    setup: Verdict,
-    resume: Verdict,
-    running: Verdict,
+    verdicts: [Verdict; 3],
+    line: Line,
+    trouble: &'static str,
 ) -> Rule {
-    Rule { on, reason, setup, resume, running }
+    Rule { on, reason, verdicts, line, trouble }
 }
 
-/// Read from above; the first line that fits decides. What the configuration is to blame for at a first attempt drops
-/// the handle at a resumption: what worked before is rarely wrong now, and the fresh attempt tells.
+const RETRY: [Verdict; 3] = [Retry; 3];
+const NEVER: [Verdict; 3] = [Never; 3];
+const WAIT: [Verdict; 3] = [Wait; 3];
+/// What the configuration is to blame for at a first attempt drops the handle at a resumption: what worked before is
+/// rarely wrong now, and the fresh attempt tells.
+const SETUP: [Verdict; 3] = [Never, Fresh, Never];
+/// A handle that is dead.
+const HANDLE: [Verdict; 3] = [Never, Fresh, Fresh];
+/// A hiccup, unless it follows upon a handle.
+const HICCUP: [Verdict; 3] = [Retry, Fresh, Retry];
+
+/// Read from above; the first line that fits decides.
 #[rustfmt::skip]
 const RULES: &[Rule] = &[
-    //   what                     the reason holds                                   setup  resume running
-    rule(On::Answer,              &["resource_exhausted", "resource exhausted", "exceeded your current quota",
-                                    "credits depleted", "credits are depleted"],     Wait,  Wait,  Wait),
-    rule(On::Http(429, 429),      &[],                                               Wait,  Wait,  Wait),
-    rule(On::Http(408, 408),      &[],                                               Retry, Retry, Retry),
-    rule(On::Http(425, 425),      &[],                                               Retry, Retry, Retry),
-    rule(On::Http(500, 599),      &[],                                               Retry, Retry, Retry),
-    rule(On::Http(0, u16::MAX),   &[],                                               Never, Never, Never),
-    rule(On::Network,             &[],                                               Retry, Retry, Retry),
-    rule(On::Close(1007, 1007),   &["api key"],                                      Never, Fresh, Never),
-    rule(On::Close(1007, 1007),   &["user location"],                                Never, Fresh, Never),
-    rule(On::Close(1007, 1007),   &["invalid json payload", "unknown name"],         Never, Fresh, Never),
-    rule(On::Close(1007, 1007),   &["not supported", "unsupported", "must be specified", "requested voice",
-                                    "no matching speaker voice"],                    Never, Fresh, Never),
-    rule(On::Close(1007, 1007),   &["precondition check failed"],                    Never, Fresh, Never),
+    rule(On::Answer, &["resource_exhausted", "resource exhausted", "exceeded your current quota", "credits depleted",
+        "credits are depleted"],                                       WAIT,   Line::Busy,        "quota"),
+    rule(On::Http(429, 429), &[],                                      WAIT,   Line::Busy,        "busy"),
+    rule(On::Http(408, 408), &[],                                      RETRY,  Line::ServerDown,  "server-error"),
+    rule(On::Http(425, 425), &[],                                      RETRY,  Line::ServerDown,  "server-error"),
+    rule(On::Http(500, 599), &[],                                      RETRY,  Line::ServerDown,  "server-error"),
+    rule(On::Http(401, 401), &[],                                      NEVER,  Line::KeyRefused,  "key-refused"),
+    rule(On::Http(403, 403), &[],                                      NEVER,  Line::KeyRefused,  "key-refused"),
+    rule(On::Http(400, 400), &["api key", "api_key"],                  NEVER,  Line::KeyRefused,  "key-refused"),
+    rule(On::Http(0, u16::MAX), &[],                                   NEVER,  Line::Refused,     "refused"),
+    rule(On::Proxy(400, 499), &[],                                     NEVER,  Line::Refused,     "proxy-refused"),
+    rule(On::Proxy(0, u16::MAX), &[],                                  RETRY,  Line::NoNetwork,   "proxy"),
+    rule(On::Cause(Cause::Lookup), &[],                                RETRY,  Line::NoNetwork,   "lookup"),
+    rule(On::Cause(Cause::Connect), &[],                               RETRY,  Line::ServerDown,  "connect"),
+    rule(On::Cause(Cause::Captive), &[],                               RETRY,  Line::SignIn,      "captive-portal"),
+    rule(On::Cause(Cause::Tls), &[],                                   RETRY,  Line::ServerDown,  "tls"),
+    rule(On::Cause(Cause::Clock), &[],                                 WAIT,   Line::ClockNotSet, "clock"),
+    rule(On::Cause(Cause::Credential { fatal: true }), &[],            NEVER,  Line::KeyRefused,  "credential"),
+    rule(On::Cause(Cause::Credential { fatal: false }), &[],           RETRY,  Line::ServerDown,  "credential-source"),
+    rule(On::Cause(Cause::Cut), &[],                                   RETRY,  Line::ServerDown,  "cut"),
+    rule(On::Close(1007, 1007), &["api key"],                          SETUP,  Line::KeyRefused,  "key-refused"),
+    rule(On::Close(1007, 1007), &["user location"],                    SETUP,  Line::Refused,     "location"),
+    rule(On::Close(1007, 1007), &["invalid json payload", "unknown name"],
+                                                                       SETUP,  Line::Refused,     "setup-refused"),
+    rule(On::Close(1007, 1007), &["not supported", "unsupported", "must be specified", "requested voice",
+        "no matching speaker voice"],                                  SETUP,  Line::Refused,     "setup-refused"),
+    rule(On::Close(1007, 1007), &["precondition check failed"],        SETUP,  Line::Refused,     "precondition"),
     // "Request contains an invalid argument": a setup it does not like, a handle too old, or a context too full.
-    rule(On::Close(1007, 1007),   &[],                                               Never, Fresh, Fresh),
-    rule(On::Close(1008, 1008),   &["goaway", "go away", "go_away"],                 Retry, Retry, Retry),
-    rule(On::Close(1008, 1008),   &["is not found for api version", "supported for bidigeneratecontent"],
-                                                                                     Never, Fresh, Never),
-    rule(On::Close(1008, 1008),   &["not implemented"],                              Retry, Fresh, Retry),
-    rule(On::Close(1008, 1008),   &["requested entity was not found", "session not found"],
-                                                                                     Never, Fresh, Fresh),
+    rule(On::Close(1007, 1007), &[],                                   HANDLE, Line::Refused,     "invalid-argument"),
+    rule(On::Close(1008, 1008), &["goaway", "go away", "go_away"],     RETRY,  Line::ServerDown,  "go-away"),
+    rule(On::Close(1008, 1008), &["is not found for api version", "supported for bidigeneratecontent"],
+                                                                       SETUP,  Line::Refused,     "model-not-found"),
+    rule(On::Close(1008, 1008), &["not implemented"],                  HICCUP, Line::ServerDown,  "not-implemented"),
+    rule(On::Close(1008, 1008), &["requested entity was not found", "session not found"],
+                                                                       HANDLE, Line::Refused,     "not-found"),
     // Idle for too long, a handle too old, or a quota: the words are the same.
-    rule(On::Close(1008, 1008),   &["operation was aborted"],                        Retry, Fresh, Fresh),
-    rule(On::Close(1008, 1008),   &[],                                               Never, Fresh, Retry),
-    rule(On::Close(1011, 1011),   &[],                                               Retry, Fresh, Retry),
-    rule(On::Close(0, u16::MAX),  &[],                                               Retry, Retry, Retry),
+    rule(On::Close(1008, 1008), &["operation was aborted"],            [Retry, Fresh, Fresh],
+                                                                               Line::ServerDown,  "aborted"),
+    rule(On::Close(1008, 1008), &[],                                   [Never, Fresh, Retry],
+                                                                               Line::Refused,     "policy"),
+    rule(On::Close(1011, 1011), &[],                                   HICCUP, Line::ServerDown,  "server-error"),
+    rule(On::Close(1006, 1006), &[],                                   RETRY,  Line::ServerDown,  "cut"),
+    rule(On::Close(0, u16::MAX), &[],                                  RETRY,  Line::ServerDown,  "closed"),
 ];
 
 impl Rule {
     fn fits(&self, failure: Failure<'_>, reason: &str) -> bool {
         let on = match (&self.on, failure) {
-            (On::Answer, Failure::Http(..) | Failure::Close(..)) | (On::Network, Failure::Network(_)) => true,
-            (On::Http(from, to), Failure::Http(number, _))
+            (On::Answer, Failure::Dial(Cause::Http(_), _) | Failure::Close(..)) => true,
+            (On::Http(from, to), Failure::Dial(Cause::Http(number), _))
             | (On::Close(from, to), Failure::Close(number, _)) => (*from..=*to).contains(&number),
+            (On::Proxy(from, to), Failure::Dial(Cause::Proxy(status), _)) => {
+                (*from..=*to).contains(&status.unwrap_or(0))
+            }
+            (On::Cause(cause), Failure::Dial(of, _)) => *cause == of,
             _ => false,
         };
         on && (self.reason.is_empty() || self.reason.iter().any(|part| reason.contains(part)))
     }
 
-    fn at(&self, stage: Stage) -> Verdict {
-        match stage {
-            Stage::Dialing | Stage::SettingUp { resuming: false } => self.setup,
-            Stage::SettingUp { resuming: true } => self.resume,
-            Stage::Running { resumed_for: Some(time) } if time <= RESUME_SETTLES => self.resume,
-            Stage::Running { .. } => self.running,
-        }
+    fn at(&self, stage: Stage) -> Judgement {
+        let [setup, resume, running] = self.verdicts;
+        let verdict = match stage {
+            Stage::Dialing | Stage::SettingUp { resuming: false } => setup,
+            Stage::SettingUp { resuming: true } => resume,
+            Stage::Running { resumed_for: Some(time) } if time <= RESUME_SETTLES => resume,
+            Stage::Running { .. } => running,
+        };
+        Judgement { verdict, line: self.line, trouble: self.trouble }
     }
 }
 
 /// What this failure at this stage calls for. Reasons are compared without regard to letter case; the server cuts them
 /// at 123 bytes.
-pub fn judge(stage: Stage, failure: Failure<'_>) -> Verdict {
-    let (Failure::Http(_, reason) | Failure::Network(reason) | Failure::Close(_, reason)) = failure;
+pub fn judge(stage: Stage, failure: Failure<'_>) -> Judgement {
+    let (Failure::Dial(_, reason) | Failure::Close(_, reason)) = failure;
     let reason = reason.to_ascii_lowercase();
-    let rule = RULES.iter().find(|rule| rule.fits(failure, &reason));
-    rule.map_or(Retry, |rule| rule.at(stage))
+    let last = RULES.last().expect("the table is not empty");
+    RULES.iter().find(|rule| rule.fits(failure, &reason)).unwrap_or(last).at(stage)
 }
 
 #[cfg(test)]
@@ -163,7 +194,7 @@ mod tests {
     /// Verdicts at a first setup, at a resumption, and in a running session.
     fn check(code: u16, reason: &str, [setup, resume, running]: [Verdict; 3]) {
         let close = Failure::Close(code, reason);
-        let at = |stage| judge(stage, close);
+        let at = |stage| judge(stage, close).verdict;
         let (early, late) = (Duration::from_millis(900), Duration::from_secs(2));
         assert_eq!(at(Stage::SettingUp { resuming: false }), setup, "{code} {reason:?} at setup");
         assert_eq!(at(Stage::Dialing), setup, "{code} {reason:?} while dialing");
@@ -243,6 +274,7 @@ mod tests {
         }
         let at = |ms| {
             judge(Stage::Running { resumed_for: Some(Duration::from_millis(ms)) }, Failure::Close(1011, ""))
+                .verdict
         };
         assert_eq!((at(1000), at(1001)), (Fresh, Retry));
     }
@@ -252,7 +284,8 @@ mod tests {
         check(1011, "You exceeded your current quota, please check your plan and billing details", [Wait; 3]);
         check(1008, "RESOURCE_EXHAUSTED", [Wait; 3]);
         check(1007, "Your prepayment credits are depleted.", [Wait; 3]);
-        assert_eq!(judge(Stage::Dialing, Failure::Http(403, "quota: RESOURCE_EXHAUSTED")), Wait);
+        let http = Failure::Dial(Cause::Http(403), "quota: RESOURCE_EXHAUSTED");
+        assert_eq!(judge(Stage::Dialing, http).verdict, Wait);
     }
 
     #[test]
@@ -273,16 +306,56 @@ mod tests {
             (503, Retry),
             (504, Retry),
         ] {
-            assert_eq!(judge(Stage::Dialing, Failure::Http(status, "")), verdict, "{status}");
+            let http = Failure::Dial(Cause::Http(status), "");
+            assert_eq!(judge(Stage::Dialing, http).verdict, verdict, "{status}");
         }
     }
 
     #[test]
-    fn the_network_is_never_to_blame_for_good() {
-        for stage in
-            [Stage::Dialing, Stage::SettingUp { resuming: true }, Stage::Running { resumed_for: None }]
-        {
-            assert_eq!(judge(stage, Failure::Network("connection refused")), Retry);
+    fn each_cause_has_its_verdict_its_line_and_its_word() {
+        for (cause, verdict, line, trouble) in [
+            (Cause::Http(401), Never, Line::KeyRefused, "key-refused"),
+            (Cause::Http(403), Never, Line::KeyRefused, "key-refused"),
+            (Cause::Http(404), Never, Line::Refused, "refused"),
+            (Cause::Http(429), Wait, Line::Busy, "busy"),
+            (Cause::Http(503), Retry, Line::ServerDown, "server-error"),
+            (Cause::Lookup, Retry, Line::NoNetwork, "lookup"),
+            (Cause::Connect, Retry, Line::ServerDown, "connect"),
+            (Cause::Proxy(None), Retry, Line::NoNetwork, "proxy"),
+            (Cause::Proxy(Some(407)), Never, Line::Refused, "proxy-refused"),
+            (Cause::Proxy(Some(502)), Retry, Line::NoNetwork, "proxy"),
+            (Cause::Captive, Retry, Line::SignIn, "captive-portal"),
+            (Cause::Tls, Retry, Line::ServerDown, "tls"),
+            (Cause::Clock, Wait, Line::ClockNotSet, "clock"),
+            (Cause::Credential { fatal: true }, Never, Line::KeyRefused, "credential"),
+            (Cause::Credential { fatal: false }, Retry, Line::ServerDown, "credential-source"),
+            (Cause::Cut, Retry, Line::ServerDown, "cut"),
+        ] {
+            for stage in [Stage::Dialing, Stage::SettingUp { resuming: true }] {
+                let expected = Judgement { verdict, line, trouble };
+                assert_eq!(judge(stage, Failure::Dial(cause, "words")), expected, "{cause:?}");
+            }
+        }
+        let key = judge(Stage::Dialing, Failure::Dial(Cause::Http(400), "API key not valid"));
+        assert_eq!((key.line, key.trouble), (Line::KeyRefused, "key-refused"));
+    }
+
+    #[test]
+    fn no_line_of_the_table_is_hidden_by_one_above_it() {
+        for (index, rule) in RULES.iter().enumerate() {
+            let reason = rule.reason.first().copied().unwrap_or("");
+            let failure = match rule.on {
+                On::Answer => Failure::Close(1011, reason),
+                On::Http(0, _) => Failure::Dial(Cause::Http(404), reason),
+                On::Http(status, _) => Failure::Dial(Cause::Http(status), reason),
+                On::Proxy(0, _) => Failure::Dial(Cause::Proxy(None), reason),
+                On::Proxy(status, _) => Failure::Dial(Cause::Proxy(Some(status)), reason),
+                On::Cause(cause) => Failure::Dial(cause, reason),
+                On::Close(0, _) => Failure::Close(4000, reason),
+                On::Close(code, _) => Failure::Close(code, reason),
+            };
+            let found = RULES.iter().position(|rule| rule.fits(failure, reason));
+            assert_eq!(found, Some(index), "{}", rule.trouble);
         }
     }
 
@@ -290,17 +363,22 @@ mod tests {
     fn table() -> String {
         let line = |rule: &Rule| {
             let on = match rule.on {
-                On::Answer => "any".to_owned(),
+                On::Answer => "any answer".to_owned(),
                 On::Http(0, _) => "HTTP, other".to_owned(),
                 On::Http(from, to) if from == to => format!("HTTP {from}"),
                 On::Http(from, to) => format!("HTTP {from} to {to}"),
-                On::Network => "network".to_owned(),
+                On::Proxy(0, _) => "proxy".to_owned(),
+                On::Proxy(from, to) => format!("proxy {from} to {to}"),
+                On::Cause(Cause::Credential { fatal: true }) => "credential, for good".to_owned(),
+                On::Cause(Cause::Credential { .. }) => "credential".to_owned(),
+                On::Cause(cause) => format!("{cause:?}").to_lowercase(),
                 On::Close(0, _) => "other".to_owned(),
                 On::Close(code, _) => code.to_string(),
             };
             let reason = if rule.reason.is_empty() { "anything".to_owned() } else { rule.reason.join(" / ") };
-            let Rule { setup, resume, running, .. } = rule;
-            format!("| {on} | {reason} | {setup:?} | {resume:?} | {running:?} |")
+            let [setup, resume, running] = rule.verdicts;
+            let (line, trouble) = (rule.line.word(), rule.trouble);
+            format!("| {on} | {reason} | {setup:?} | {resume:?} | {running:?} | {line} | {trouble} |")
         };
         RULES.iter().map(line).collect::<Vec<_>>().join("\n")
     }

@@ -5,7 +5,7 @@ mod rig;
 use std::time::Duration;
 
 use pressel_live::event::{
-    Action, ButtonInput, Cause, Input, LinkInput, MicrophoneInput, SpeakerInput, ToolResult,
+    Action, Budget, ButtonInput, Cause, Input, LinkInput, MicrophoneInput, SpeakerInput, ToolResult,
 };
 use pressel_live::settings::{BargeIn, OpenStart, TalkMode};
 use proptest::collection::vec;
@@ -32,6 +32,7 @@ enum Step {
     Tool { id: String, ok: bool },
     Key(bool),
     Mode(TalkMode),
+    Around(Input),
     Timeout,
     Wait(u64),
 }
@@ -206,6 +207,16 @@ fn news() -> impl Strategy<Value = LinkInput> {
     ]
 }
 
+fn around() -> impl Strategy<Value = Input> {
+    prop_oneof![
+        any::<bool>().prop_map(Input::Network),
+        any::<bool>().prop_map(Input::Clock),
+        any::<bool>().prop_map(Input::Warm),
+        proptest::sample::select(vec![Budget::Fine, Budget::Low, Budget::Spent]).prop_map(Input::Budget),
+        ".{0,20}".prop_map(Input::Ask),
+    ]
+}
+
 fn steps() -> impl Strategy<Value = Step> {
     let waits = prop_oneof![4 => 0..500u64, 2 => 0..5_000u64, 1 => 0..120_000u64];
     prop_oneof![
@@ -226,6 +237,7 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => ("id-[0-3]", any::<bool>()).prop_map(|(id, ok)| Step::Tool { id, ok }),
         1 => proptest::bool::weighted(0.7).prop_map(Step::Key),
         1 => modes().prop_map(Step::Mode),
+        2 => around().prop_map(Step::Around),
         3 => Just(Step::Timeout),
         8 => waits.prop_map(Step::Wait),
     ]
@@ -266,6 +278,7 @@ fn take(rig: &mut Rig, step: Step) {
         }
         Step::Key(present) => Input::Key(present),
         Step::Mode(mode) => Input::Mode(mode),
+        Step::Around(input) => input,
         Step::Timeout => Input::Timeout,
         Step::Wait(ms) => return rig.pass(Duration::from_millis(ms)),
     });

@@ -41,6 +41,7 @@ impl Config {
             quiet_close: seconds(self.talk.quiet_close_s),
             setup_timeout: SETUP_TIMEOUT,
             answer_timeout: seconds(self.talk.answer_timeout_s),
+            minted: false,
             seed,
         }
     }

@@ -277,6 +277,7 @@ pub(crate) mod tests {
             quiet_close: Duration::from_secs(60),
             setup_timeout: Duration::from_secs(20),
             answer_timeout: Duration::from_secs(30),
+            minted: false,
             seed: 1,
         }
     }

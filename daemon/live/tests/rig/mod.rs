@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use pressel_live::Conversation;
 use pressel_live::event::{
-    Action, ButtonInput, Input, LinkInput, Listen, MicrophoneInput, Note, Phase, SpeakerInput, ToolResult,
+    Action, Budget, ButtonInput, Input, LinkInput, Listen, MicrophoneInput, Note, Phase, SpeakerInput,
+    ToolResult,
 };
 use pressel_live::settings::{BargeIn, Settings, TalkMode};
 use serde_json::{Map, Value};
@@ -40,6 +41,7 @@ pub fn settings(talk: TalkMode) -> Settings {
         quiet_close: Duration::from_secs(60),
         setup_timeout: Duration::from_secs(15),
         answer_timeout: Duration::from_secs(30),
+        minted: false,
         seed: 1,
     }
 }
@@ -253,6 +255,7 @@ impl Rig {
     fn answer(&self, action: &Action) -> Option<Input> {
         Some(match action {
             Action::Dial { link } => Input::Link(*link, LinkInput::Opened),
+            Action::Ping { link } => Input::Link(*link, LinkInput::Pong),
             Action::Send { link, message } if self.completes && kind(message) == "setup" => {
                 Input::Link(*link, LinkInput::Message(b"{\"setupComplete\":{}}".to_vec()))
             }
@@ -277,6 +280,10 @@ impl Rig {
         self.input(Input::Microphone(MicrophoneInput::Back));
         self.input(Input::Speaker(SpeakerInput::Back));
         self.input(Input::Key(true));
+        self.input(Input::Clock(true));
+        self.input(Input::Network(true));
+        self.input(Input::Budget(Budget::Fine));
+        self.input(Input::Warm(false));
         self.input(Input::Button(ButtonInput::Release));
         self.input(Input::Microphone(MicrophoneInput::Closed { listen: self.listen }));
         for id in std::mem::take(&mut self.unanswered) {

@@ -47,6 +47,7 @@ impl Default for Header {
                 quiet_close: ms(60_000),
                 setup_timeout: ms(10_000),
                 answer_timeout: ms(30_000),
+                minted: false,
                 seed: 1,
             },
             room: Room { pre_roll: ms(300), hangover: ms(700), dial: Some(ms(30)), goodbye: ms(20) },
