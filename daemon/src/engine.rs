@@ -205,7 +205,10 @@ impl Engine {
             }
             Action::Ping { link } => self.edges.wire.ping(link),
             Action::Show(phase) => self.show(phase, now),
-            Action::Tell(line) => info!(line = line.word(), "told"),
+            Action::Tell(line) => {
+                info!(line = line.word(), "told");
+                self.edges.control.publish(&Event::Line { line: line.word() }, now);
+            }
             Action::CallTool { name, .. } => warn!(name, "a tool was called and none is configured"),
             Action::CancelTools { .. } => {}
             Action::Note(note) => self.on_note(now, &note),

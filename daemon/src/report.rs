@@ -109,7 +109,9 @@ impl Report {
     /// A dial began.
     pub fn dialling(&mut self, now: Instant) {
         self.link_is("connecting", now);
-        info!(endpoint = self.link.endpoint, model = self.link.model, "dialling");
+        if self.link.trouble.is_none() {
+            info!(endpoint = self.link.endpoint, model = self.link.model, "dialling");
+        }
     }
 
     /// We closed the link.
@@ -136,24 +138,25 @@ impl Report {
             Note::LinkUp { resumed } => {
                 self.link.resumed = *resumed;
                 self.link_is("up", now);
+                self.link.trouble = None;
                 info!(resumed, "link up");
             }
-            Note::LinkDown { code, reason, retry } => {
-                let end = format!("{code} {reason}");
+            Note::LinkDown { code, reason, retry, trouble } => {
                 // A server that is away would otherwise fill the log with one line.
-                let said = self.link.last_end.as_ref() == Some(&end);
+                let said = self.link.trouble.replace((*trouble).to_owned()).as_deref() == Some(*trouble);
                 match (retry, said) {
-                    (true, true) => debug!(code, reason, "link down, dialling again"),
-                    (true, false) => warn!(code, reason, "link down, dialling again"),
+                    (true, true) => debug!(trouble, code, reason, "link down, dialling again"),
+                    (true, false) => warn!(trouble, code, reason, "link down, dialling again"),
                     (false, _) => {
                         tracing::error!(
+                            trouble,
                             code,
                             reason,
                             "refused; a press dials once more, mend the configuration or key"
                         );
                     }
                 }
-                self.link.last_end = Some(end);
+                self.link.last_end = Some(format!("{code} {reason}"));
                 self.link_is(if *retry { "waiting" } else { "refused" }, now);
             }
             Note::Unread { kind } if self.unread_told.insert(kind) => {

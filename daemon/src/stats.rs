@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Measurements kept per latency; percentiles are taken over these.
 const KEPT: usize = 64;
-/// Kinds of unread messages told apart; the rest is counted together.
+/// Kinds of unread messages and of troubles told apart; the rest is counted together.
 const KINDS_MAX: usize = 32;
 
 /// A span of time that a person may notice.
@@ -77,6 +77,8 @@ pub struct Counters {
     pub links_resumed: u64,
     /// Links that ended or never opened.
     pub links_down: u64,
+    /// Of these, by trouble: the operator's word in docs/protocol.md.
+    pub troubles: BTreeMap<String, u64>,
     /// Payload bytes sent.
     pub bytes_up: u64,
     /// Payload bytes received.
@@ -184,7 +186,10 @@ impl Stats {
                 counters.links_up += 1;
                 counters.links_resumed += u64::from(*resumed);
             }
-            Note::LinkDown { .. } => counters.links_down += 1,
+            Note::LinkDown { trouble, .. } => {
+                counters.links_down += 1;
+                count(&mut counters.troubles, trouble);
+            }
             Note::UtteranceEnded => counters.utterances += 1,
             Note::Interrupted => counters.interruptions += 1,
             Note::BargeIn => counters.barge_ins += 1,
@@ -193,7 +198,7 @@ impl Stats {
                 counters.tokens_in += usage.prompt + usage.tool_use;
                 counters.tokens_out += usage.response + usage.thoughts;
             }
-            Note::Unread { kind } => counters.unread(kind),
+            Note::Unread { kind } => count(&mut counters.unread, kind),
             Note::SpeechDropped { samples } => counters.speech_dropped_samples += samples,
             Note::AnswerDropped { samples } => counters.answer_dropped_samples += samples,
             _ => {} // captions, and what later versions tell
@@ -229,14 +234,13 @@ impl Stats {
     }
 }
 
-impl Counters {
-    fn unread(&mut self, kind: &str) {
-        if let Some(count) = self.unread.get_mut(kind) {
-            *count += 1;
-        } else {
-            let kind = if self.unread.len() < KINDS_MAX { kind } else { "other" };
-            *self.unread.entry(kind.to_owned()).or_default() += 1;
-        }
+/// One more of this kind. The kinds are bounded.
+fn count(kinds: &mut BTreeMap<String, u64>, kind: &str) {
+    if let Some(count) = kinds.get_mut(kind) {
+        *count += 1;
+    } else {
+        let kind = if kinds.len() < KINDS_MAX { kind } else { "other" };
+        *kinds.entry(kind.to_owned()).or_default() += 1;
     }
 }
 
@@ -292,7 +296,7 @@ mod tests {
         let mut stats = Stats::new(Instant::now());
         stats.note(&Note::LinkUp { resumed: true });
         stats.note(&Note::LinkUp { resumed: false });
-        stats.note(&Note::LinkDown { code: 1006, reason: String::new(), retry: true });
+        stats.note(&Note::LinkDown { code: 1006, reason: String::new(), retry: true, trouble: "cut" });
         stats.note(&Note::Unread { kind: "garbage" });
         stats.note(&Note::Unread { kind: "garbage" });
         stats.note(&Note::SpeechDropped { samples: 320 });
@@ -301,6 +305,7 @@ mod tests {
             links_up: 2,
             links_resumed: 1,
             links_down: 1,
+            troubles: BTreeMap::from([("cut".to_owned(), 1)]),
             unread: BTreeMap::from([("garbage".to_owned(), 2)]),
             speech_dropped_samples: 320,
             ..Counters::default()
@@ -309,13 +314,13 @@ mod tests {
     }
 
     #[test]
-    fn kinds_of_unread_messages_are_bounded() {
-        let mut counters = Counters::default();
+    fn kinds_are_bounded() {
+        let mut kinds = BTreeMap::new();
         for kind in 0..100 {
-            counters.unread(&format!("kind {kind}"));
+            count(&mut kinds, &format!("kind {kind}"));
         }
-        assert_eq!(counters.unread.len(), KINDS_MAX + 1);
-        assert_eq!(counters.unread["other"], 100 - KINDS_MAX as u64);
+        assert_eq!(kinds.len(), KINDS_MAX + 1);
+        assert_eq!(kinds["other"], 100 - KINDS_MAX as u64);
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub struct LinkStatus {
     pub resumed: bool,
     /// How long it has been in this state.
     pub since_s: f64,
+    /// What keeps a link from coming up, a word that stays the same; `None` when nothing does. See docs/protocol.md.
+    pub trouble: Option<String>,
     /// Why the last link ended: code and the server's words.
     pub last_end: Option<String>,
 }
@@ -156,6 +158,9 @@ impl fmt::Display for LinkStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let resumed = if self.resumed { ", resumed" } else { "" };
         write!(f, "{}{resumed} for {}, {} at {}", self.state, span(self.since_s), self.model, self.endpoint)?;
+        if let Some(trouble) = &self.trouble {
+            write!(f, "; trouble: {trouble}")?;
+        }
         match &self.last_end {
             Some(end) => write!(f, "; last ended: {end}"),
             None => Ok(()),
@@ -223,6 +228,11 @@ impl Counters {
         }
         if !dropped.is_empty() {
             line(f, "dropped", dropped.trim_end_matches(", "))?;
+        }
+        if !self.troubles.is_empty() {
+            let kinds: Vec<String> =
+                self.troubles.iter().map(|(word, count)| format!("{count} {word}")).collect();
+            line(f, "troubles", &kinds.join(", "))?;
         }
         if !self.unread.is_empty() {
             let kinds: Vec<String> =

@@ -119,7 +119,7 @@ impl Conversation {
             Input::Link(..) => {}
             Input::ToolResult(result) => self.on_tool_result(now, result),
             Input::Key(present) => {
-                if present && (!self.key || self.link.is_refused()) {
+                if present && !self.key {
                     self.link.press(now); // a refusal may have been for the old key
                     self.forget_trouble();
                 }

@@ -57,6 +57,13 @@ pub enum Event<'a> {
         reason: &'a str,
         /// Whether it is dialled again without a person.
         retry: bool,
+        /// The operator's word for it, see docs/protocol.md.
+        trouble: &'a str,
+    },
+    /// The person was told this.
+    Line {
+        /// Its name, as of its sound file.
+        line: &'a str,
     },
     /// The first sound of an answer arrived.
     FirstSound {
@@ -131,7 +138,9 @@ impl<'a> Event<'a> {
             Note::Hearing(text) => Event::Hearing { text },
             Note::Said(text) => Event::Said { text },
             Note::LinkUp { resumed } => Event::LinkUp { resumed: *resumed },
-            Note::LinkDown { code, reason, retry } => Event::LinkDown { code: *code, reason, retry: *retry },
+            Note::LinkDown { code, reason, retry, trouble } => {
+                Event::LinkDown { code: *code, reason, retry: *retry, trouble }
+            }
             Note::FirstSound { turn } => Event::FirstSound { turn: *turn },
             Note::UtteranceEnded => Event::UtteranceEnded,
             Note::Interrupted => Event::Interrupted,
@@ -196,7 +205,8 @@ mod tests {
             Event::Said { text: "" },
             Event::Latency { name: "", ms: 0.5 },
             Event::LinkUp { resumed: true },
-            Event::LinkDown { code: 1006, reason: "", retry: true },
+            Event::LinkDown { code: 1006, reason: "", retry: true, trouble: "cut" },
+            Event::Line { line: "no-network" },
             Event::FirstSound { turn: 1 },
             Event::UtteranceEnded,
             Event::Interrupted,
@@ -211,7 +221,7 @@ mod tests {
         match all[0] {
             Event::Phase { .. } | Event::Listen { .. } | Event::Duck { .. } | Event::BargeIn => {}
             Event::Heard { .. } | Event::Hearing { .. } | Event::Said { .. } => {}
-            Event::Latency { .. } | Event::LinkUp { .. } | Event::LinkDown { .. } => {}
+            Event::Latency { .. } | Event::LinkUp { .. } | Event::LinkDown { .. } | Event::Line { .. } => {}
             Event::FirstSound { .. } | Event::UtteranceEnded | Event::Interrupted | Event::TurnComplete => {}
             Event::Usage { .. } | Event::Unread { .. } | Event::Dropped { .. } | Event::Told { .. } => {}
         }

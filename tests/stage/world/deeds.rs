@@ -180,7 +180,7 @@ impl RealWorld {
             Server::Close { code, reason } => {
                 self.puppet.order(number, Order::Close { code: *code, reason: reason.clone() });
             }
-            Server::NextAnswer => {}
+            Server::Fails(_) | Server::NextAnswer => {}
         }
         let messages = matches!(server, Server::Say(_) | Server::Audio { .. } | Server::Raw(_));
         self.settle(number, messages, sounds)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pressel_live::event::Phase;
+use pressel_live::event::{Line, Phase};
 use pressel_world::card::Direction;
 use pressel_world::talk::player::{Seen, World};
 use pressel_world::talk::script::Cable;
@@ -90,6 +90,10 @@ impl RealWorld {
             "listen" => {
                 self.reasons.push(self.stage.card.sample_at(Direction::Capture, event.at_ns));
                 return self.see(at, Seen::Listen(listen_word(&value["what"])));
+            }
+            "line" => {
+                let word = Line::ALL.into_iter().map(Line::word).find(|word| value["line"] == *word);
+                return self.see(at, Seen::Told(word.unwrap_or("?")));
             }
             "duck" => return self.see(at, Seen::Duck(value["ducked"] == true)),
             "heard" | "said" | "hearing" => format!("{} {}", event.name, text()),

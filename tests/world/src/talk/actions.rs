@@ -27,9 +27,10 @@ impl Simulation {
                 self.network.dial(link);
                 self.see(Seen::Dial);
                 if let Some(after) = self.room.dial {
-                    let fails = self.faults.as_mut().is_some_and(Faults::dial_fails);
-                    let failed = LinkInput::Failed { cause: Cause::Connect, reason: "no route".to_owned() };
-                    let news = if fails { failed } else { LinkInput::Opened };
+                    let unreachable = self.faults.as_mut().is_some_and(Faults::dial_fails);
+                    let fails = self.room.fails.or(unreachable.then_some(Cause::Connect));
+                    let failed = |cause| LinkInput::Failed { cause, reason: "no route".to_owned() };
+                    let news = fails.map_or(LinkInput::Opened, failed);
                     self.plan(now + after, Happening::Link(link, news));
                 }
             }
@@ -46,7 +47,15 @@ impl Simulation {
                 let closed = LinkInput::Closed { code: 1000, reason: String::new() };
                 self.plan(now + goodbye, Happening::Link(number, closed));
             }
-            Action::Ping { .. } | Action::Tell(_) => {}
+            Action::Ping { link: number } => {
+                let open = self.network.link(number).is_some_and(|link| link.complete && !link.closing);
+                self.law.holds(now, open, || format!("pinged on link {number}, which is not up"));
+                self.see(Seen::Ping);
+                if let Some(after) = self.room.pong {
+                    self.plan(now + after, Happening::Link(number, LinkInput::Pong));
+                }
+            }
+            Action::Tell(line) => self.see(Seen::Told(line.word())),
             Action::Listen(listen) => {
                 self.law.listen(now, listen);
                 self.see(Seen::Listen(match listen {

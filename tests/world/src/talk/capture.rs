@@ -293,7 +293,7 @@ mod tests {
 
     fn room() -> Room {
         let ms = Duration::from_millis;
-        Room { pre_roll: ms(100), hangover: ms(60), dial: None, goodbye: ms(0) }
+        Room { pre_roll: ms(100), hangover: ms(60), dial: None, fails: None, pong: None, goodbye: ms(0) }
     }
 
     fn ticks(capture: &Capture, told: &[MicrophoneInput]) -> Vec<u64> {

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use pressel_live::event::{ButtonInput, Cause, Input, LinkInput, MicrophoneInput, SpeakerInput, ToolResult};
+use pressel_live::event::{
+    Budget, ButtonInput, Cause, Input, LinkInput, MicrophoneInput, SpeakerInput, ToolResult,
+};
 
 use super::capture::TICK;
 use super::faults::Faults;
 use super::network::Link;
 use super::player::World;
-use super::script::{Cable, Deed, Part, Server};
+use super::script::{Around, Cable, Deed, Part, Server};
 use super::simulation::{Happening, SET_UP, Simulation};
 
 /// How long a server's line waits for a link to be said on.
@@ -43,6 +45,7 @@ impl Simulation {
             Deed::Tool { id, outcome } => {
                 self.finish_tool(ToolResult { id: id.clone(), outcome: outcome.clone() });
             }
+            Deed::Around(around) => self.around(*around),
             Deed::Shutdown => self.shut_down(),
             Deed::Wait(time) => self.pass(*time),
             Deed::Server(_) => {}
@@ -56,7 +59,7 @@ impl Simulation {
             return Ok(self.now());
         }
         let number = match server {
-            Server::Open | Server::Refuse { .. } | Server::Unreachable(_) => {
+            Server::Open | Server::Refuse { .. } | Server::Unreachable(_) | Server::Fails(_) => {
                 self.await_link("nothing is being dialled", |link| !link.opened)?
             }
             Server::Say(_) | Server::Audio { .. } if self.faults.is_some() => {
@@ -72,6 +75,9 @@ impl Simulation {
             }
             Server::Unreachable(reason) => {
                 self.news(number, LinkInput::Failed { cause: Cause::Connect, reason: reason.clone() });
+            }
+            Server::Fails(cause) => {
+                self.news(number, LinkInput::Failed { cause: *cause, reason: String::new() });
             }
             Server::Say(parts) => {
                 let sounds = parts.iter().any(|part| matches!(part, Part::Audio(_)));
@@ -122,6 +128,17 @@ impl Simulation {
         }
     }
 
+    fn around(&mut self, around: Around) {
+        match around {
+            Around::Network(there) => self.input(Input::Network(there)),
+            Around::Clock(set) => self.input(Input::Clock(set)),
+            Around::Warm(warm) => self.input(Input::Warm(warm)),
+            Around::Budget(budget) => self.input(Input::Budget(budget)),
+            Around::Pong(after) => self.room.pong = after,
+            Around::Dials(fails) => self.room.fails = fails,
+        }
+    }
+
     fn set_key(&mut self, present: bool) {
         self.key = present;
         self.input(Input::Key(present));
@@ -162,6 +179,12 @@ impl Simulation {
         self.faults = None;
         self.obliging = true;
         self.room.dial.get_or_insert(SET_UP);
+        self.room.fails = None;
+        self.room.pong = Some(SET_UP);
+        self.input(Input::Network(true));
+        self.input(Input::Clock(true));
+        self.input(Input::Warm(false));
+        self.input(Input::Budget(Budget::Fine));
         self.catch_up();
         self.capture.speaking = false;
         if let Some(link) = self.network.newest().filter(|link| !link.over) {

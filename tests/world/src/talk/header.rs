@@ -6,6 +6,7 @@ use pressel_live::settings::{BargeIn, OpenStart, Settings, TalkMode};
 use serde_json::json;
 
 use super::line::Line;
+use super::parse::cause;
 use super::script::Room;
 
 /// What the settings lines say.
@@ -50,7 +51,14 @@ impl Default for Header {
                 minted: false,
                 seed: 1,
             },
-            room: Room { pre_roll: ms(300), hangover: ms(700), dial: Some(ms(30)), goodbye: ms(20) },
+            room: Room {
+                pre_roll: ms(300),
+                hangover: ms(700),
+                dial: Some(ms(30)),
+                fails: None,
+                pong: Some(ms(20)),
+                goodbye: ms(20),
+            },
             tail,
             end_silence: ms(1200),
             no_speech: ms(8000),
@@ -73,7 +81,7 @@ impl Header {
 
     /// Takes a settings line; false if it is none.
     pub(super) fn take(&mut self, line: &mut Line) -> Result<bool, String> {
-        const NAMES: [&str; 20] = [
+        const NAMES: [&str; 22] = [
             "speech_interrupts",
             "barge_in",
             "mode",
@@ -92,6 +100,8 @@ impl Header {
             "pre_roll",
             "hangover",
             "dial",
+            "pong",
+            "minted",
             "goodbye",
             "seed",
         ];
@@ -146,7 +156,16 @@ impl Header {
             "end_after" => self.settings.end_after = Some(line.duration()?),
             "pre_roll" => self.room.pre_roll = line.duration()?,
             "hangover" => self.room.hangover = line.duration()?,
+            "dial" if line.takes("fails") => self.room.fails = Some(cause(line)?),
             "dial" => self.room.dial = if line.takes("by-hand") { None } else { Some(line.duration()?) },
+            "pong" => self.room.pong = if line.takes("never") { None } else { Some(line.duration()?) },
+            "minted" => {
+                self.settings.minted = match line.word("yes or no")?.as_str() {
+                    "yes" => true,
+                    "no" => false,
+                    other => return Err(format!("minted is yes or no, not {other}")),
+                }
+            }
             "goodbye" => self.room.goodbye = line.duration()?,
             _ => self.settings.seed = line.number("seed")?,
         }

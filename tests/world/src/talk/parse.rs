@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use pressel_live::event::{ButtonInput, Phase};
+use pressel_live::event::{Budget, ButtonInput, Cause, Line as Told, Phase};
 use serde_json::{Map, Value};
 
 use super::header::Header;
 use super::line::Line;
-use super::script::{Cable, Count, Deed, Event, Expect, Part, Server, Sight, Step, Suspicion, Talk, What};
+use super::script::{
+    Around, Cable, Count, Deed, Event, Expect, Part, Server, Sight, Step, Suspicion, Talk, What,
+};
 
 /// What is wrong with a talk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +84,16 @@ fn step(line: &mut Line, header: &Header) -> Result<What, String> {
             "absent" => false,
             other => return Err(format!("a key is present or absent, not {other}")),
         }),
+        "network" => Deed::Around(Around::Network(one_of(line, &[("up", true), ("down", false)])?)),
+        "clock" => Deed::Around(Around::Clock(one_of(line, &[("set", true), ("unset", false)])?)),
+        "warm" => Deed::Around(Around::Warm(one_of(line, &[("yes", true), ("no", false)])?)),
+        "budget" => Deed::Around(Around::Budget(one_of(line, &BUDGETS)?)),
+        "pong" => Deed::Around(Around::Pong(if line.takes("never") { None } else { Some(line.duration()?) })),
+        "dials" => Deed::Around(Around::Dials(match line.word("open or fail")?.as_str() {
+            "open" => None,
+            "fail" => Some(cause(line)?),
+            other => return Err(format!("dials open or fail, not {other}")),
+        })),
         "mode" => Deed::Mode(header.mode(&line.word("mode")?)?),
         "tool" => {
             let id = line.word("id of the call")?;
@@ -99,6 +111,35 @@ fn step(line: &mut Line, header: &Header) -> Result<What, String> {
     Ok(What::Do(deed))
 }
 
+/// One of a few words.
+fn one_of<T: Copy>(line: &mut Line, words: &[(&str, T)]) -> Result<T, String> {
+    let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+    let word = line.word(&names.join(" or "))?;
+    let found = words.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
+    found.ok_or_else(|| format!("it is {}, not {word}", names.join(" or ")))
+}
+
+const BUDGETS: [(&str, Budget); 3] = [("fine", Budget::Fine), ("low", Budget::Low), ("spent", Budget::Spent)];
+
+/// Why a dial fails; a number is an HTTP status.
+pub(super) fn cause(line: &mut Line) -> Result<Cause, String> {
+    if let Some(status) = line.takes_number() {
+        return u16::try_from(status).map(Cause::Http).map_err(|_| format!("{status} is no HTTP status"));
+    }
+    let causes = [
+        ("lookup", Cause::Lookup),
+        ("connect", Cause::Connect),
+        ("proxy", Cause::Proxy(None)),
+        ("captive", Cause::Captive),
+        ("tls", Cause::Tls),
+        ("clock", Cause::Clock),
+        ("credential", Cause::Credential { fatal: false }),
+        ("no-credential", Cause::Credential { fatal: true }),
+        ("cut", Cause::Cut),
+    ];
+    one_of(line, &causes)
+}
+
 fn cable(word: &str) -> Result<Cable, String> {
     match word {
         "lost" => Ok(Cable::Lost),
@@ -113,7 +154,7 @@ fn object(line: &mut Line) -> Result<Map<String, Value>, String> {
 }
 
 fn server(line: &mut Line) -> Result<Server, String> {
-    let close = ["open", "refuse", "unreachable", "close", "cut", "next-answer", "garbage", "json"];
+    let close = ["open", "refuse", "unreachable", "fails", "close", "cut", "next-answer", "garbage", "json"];
     let Some(word) = close.into_iter().find(|word| line.takes(word)) else { return parts(line) };
     Ok(match word {
         "open" => Server::Open,
@@ -121,6 +162,7 @@ fn server(line: &mut Line) -> Result<Server, String> {
             status: line.number("HTTP status")?,
             reason: line.word("reason").unwrap_or_default(),
         },
+        "fails" => Server::Fails(cause(line)?),
         "unreachable" => Server::Unreachable(line.words("reason")?),
         "close" => Server::Close {
             code: line.number("close code")?,
@@ -171,6 +213,8 @@ fn part(line: &mut Line) -> Result<Part, String> {
 fn expect(line: &mut Line) -> Result<Expect, String> {
     let count = if line.takes("not") {
         Count::Exactly(0)
+    } else if line.takes("at-most") {
+        Count::AtMost(line.number("a number")?)
     } else {
         line.takes_number().map_or(Count::Some, Count::Exactly)
     };
@@ -201,6 +245,14 @@ fn sight(line: &mut Line) -> Result<Sight, String> {
             return Ok(Sight::Order(words.split(' ').map(str::to_owned).collect()));
         }
         "dial" | "dials" => Event::Dial,
+        "ping" | "pings" => Event::Ping,
+        "told" => {
+            let word = line.word("line")?;
+            if !Told::ALL.iter().any(|line| line.word() == word) {
+                return Err(format!("there is no line {word}"));
+            }
+            Event::Told(word)
+        }
         "close" | "closes" => Event::Close,
         "sent" => {
             let kind = line.word("kind of message")?;

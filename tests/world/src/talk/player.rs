@@ -57,6 +57,10 @@ pub enum Seen {
     Phase(Phase),
     /// A dial.
     Dial,
+    /// A ping.
+    Ping,
+    /// The person was told this.
+    Told(&'static str),
     /// We closed a link.
     Close,
     /// A message of this kind; its text is empty where it is sound.
@@ -81,6 +85,7 @@ impl Event {
     fn fits(&self, seen: &Seen) -> bool {
         match (self, seen) {
             (Event::Dial, Seen::Dial)
+            | (Event::Ping, Seen::Ping)
             | (Event::Close, Seen::Close)
             | (Event::Play, Seen::Play)
             | (Event::Flush, Seen::Flush)
@@ -89,7 +94,7 @@ impl Event {
                 kind == sent && text.as_ref().is_none_or(|text| message.contains(text))
             }
             (Event::Duck(down), Seen::Duck(ducked)) => down == ducked,
-            (Event::Listen(word), Seen::Listen(told)) => word == told,
+            (Event::Listen(word), Seen::Listen(told)) | (Event::Told(word), Seen::Told(told)) => word == told,
             (Event::Note(words), Seen::Note(note)) => note.starts_with(words),
             (Event::Call(name), Seen::Call(called)) => name == called,
             _ => false,
@@ -201,6 +206,10 @@ fn meets(expect: &Expect, deed: Window, world: &mut dyn World) -> Result<(), Str
                         until(world, limit, |world| count(world) >= exactly);
                     }
                     count(world) == exactly
+                }
+                Count::AtMost(most) => {
+                    pass(world, limit);
+                    count(world) <= most
                 }
             };
             let seen = count(world);

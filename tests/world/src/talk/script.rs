@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pressel_live::event::{ButtonInput, Phase};
+use pressel_live::event::{Budget, ButtonInput, Cause, Phase};
 use pressel_live::settings::{Settings, TalkMode};
 use serde_json::{Map, Value};
 
@@ -26,6 +26,10 @@ pub struct Room {
     pub hangover: Duration,
     /// A dial opens after this; `None` = when the talk says so.
     pub dial: Option<Duration>,
+    /// A dial does not open then, but fails for this reason.
+    pub fails: Option<Cause>,
+    /// A ping is answered after this; `None` = never.
+    pub pong: Option<Duration>,
     /// The server answers our close after this.
     pub goodbye: Duration,
 }
@@ -74,6 +78,8 @@ pub enum Deed {
     Key(bool),
     /// Turns are taken in another way.
     Mode(TalkMode),
+    /// Something around the device changes.
+    Around(Around),
     /// A tool has finished.
     Tool {
         /// Id of its call.
@@ -85,6 +91,23 @@ pub enum Deed {
     Shutdown,
     /// Nothing happens for so long.
     Wait(Duration),
+}
+
+/// What changes around the device.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Around {
+    /// The network comes or goes, and says so.
+    Network(bool),
+    /// The clock was set, or is known not to be.
+    Clock(bool),
+    /// A link is to be kept ready, or not.
+    Warm(bool),
+    /// What is left of the money.
+    Budget(Budget),
+    /// Pings are answered after this from now on, or never.
+    Pong(Option<Duration>),
+    /// Dials open from now on, or fail for this reason.
+    Dials(Option<Cause>),
 }
 
 /// What the detector of speech over an answer says.
@@ -123,6 +146,8 @@ pub enum Server {
     },
     /// The dial in hand fails in the network.
     Unreachable(String),
+    /// The dial in hand fails for this reason.
+    Fails(Cause),
     /// One message with these parts.
     Say(Vec<Part>),
     /// Sound of so long in messages of 200 ms.
@@ -201,6 +226,8 @@ pub enum Count {
     Some,
     /// So often, not more.
     Exactly(usize),
+    /// So often or less.
+    AtMost(usize),
 }
 
 /// What can be seen from outside.
@@ -227,6 +254,10 @@ pub enum Sight {
 pub enum Event {
     /// A dial.
     Dial,
+    /// A ping.
+    Ping,
+    /// The person was told this.
+    Told(String),
     /// We closed a link.
     Close,
     /// A message of this kind, holding this text.
