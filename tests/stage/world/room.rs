@@ -113,7 +113,14 @@ mod tests {
     #[test]
     fn time_that_the_talk_does_not_know_is_left_out() {
         let ms = Duration::from_millis;
-        let room = Room { pre_roll: ms(300), hangover: ms(700), dial: None, goodbye: ms(0) };
+        let room = Room {
+            pre_roll: ms(300),
+            hangover: ms(700),
+            dial: None,
+            fails: None,
+            pong: None,
+            goodbye: ms(0),
+        };
         let mut real = RealRoom::new(&room, &TalkMode::Hold { tail: ms(200) });
         let samples = |from: u64, to: u64| from * PER_MS..to * PER_MS;
         // Pressed at 1000, speech from 1045 to 1545, released at 1553.
