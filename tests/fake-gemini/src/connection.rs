@@ -30,6 +30,9 @@ pub(crate) struct Connection {
     /// Until when nothing is read, and nothing is written.
     deaf_until: u64,
     mute_until: u64,
+    /// Until when messages, and pings, are ignored.
+    hung_until: u64,
+    pingless_until: u64,
     /// Pongs to send, and when.
     pongs: VecDeque<(u64, Vec<u8>)>,
     /// How late pongs are; `None` = never sent.
@@ -48,6 +51,8 @@ impl Connection {
             outbox: Outbox::default(),
             deaf_until: 0,
             mute_until: 0,
+            hung_until: 0,
+            pingless_until: 0,
             pongs: VecDeque::new(),
             pong_delay_ms: Some(0),
             closing_until: None,
@@ -100,9 +105,10 @@ impl Connection {
 
     fn deadline(&self, now: u64) -> Option<u64> {
         let pong = self.pongs.front().map(|(due, _)| *due);
-        let stalled =
-            [self.deaf_until, self.mute_until].into_iter().filter(|t| *t > now && *t < u64::MAX).min();
-        [self.session.deadline(), pong, stalled, self.closing_until].into_iter().flatten().min()
+        let stalls = [self.deaf_until, self.mute_until, self.hung_until];
+        let stalled = stalls.into_iter().filter(|t| *t > now && *t < u64::MAX).min();
+        let session = self.session.deadline().filter(|_| now >= self.hung_until);
+        [session, pong, stalled, self.closing_until].into_iter().flatten().min()
     }
 
     fn tick(&mut self, now: u64) {
@@ -114,7 +120,9 @@ impl Connection {
         if self.closing_until.is_some_and(|until| until <= now) {
             self.end = Some(End::Drop);
         }
-        self.session.tick(now);
+        if now >= self.hung_until {
+            self.session.tick(now);
+        }
     }
 
     /// Takes what was read at this time.
@@ -123,6 +131,7 @@ impl Connection {
         loop {
             match self.frames.next() {
                 Ok(None) => return,
+                Ok(Some(Incoming::Message(_))) if at < self.hung_until => {}
                 Ok(Some(Incoming::Message(payload))) if self.closing_until.is_none() => {
                     self.session.receive(at, &payload);
                     // what a message leads to comes before the next message: the ear must not hear it first
@@ -131,7 +140,7 @@ impl Connection {
                 Ok(Some(Incoming::Message(_))) => {}
                 Ok(Some(Incoming::Ping(payload))) => {
                     self.session.fx.note(at, What::Pinged);
-                    if let Some(ms) = self.pong_delay_ms {
+                    if let Some(ms) = self.pong_delay_ms.filter(|_| at >= self.pingless_until) {
                         self.pongs.push_back((at + ms * MS, payload));
                     }
                     self.tick(at);
@@ -204,6 +213,11 @@ impl Connection {
                 // the service finds out sooner than its client, and lets the session be resumed elsewhere
                 self.session.fx.world.release(self.session.fx.link);
             }
+            Fault::Swallow { ms } => {
+                (self.hung_until, self.pingless_until, self.mute_until) = (until(ms), until(ms), until(ms));
+            }
+            // What it was about to say is not said; pongs are.
+            Fault::Hang { ms } => self.hung_until = until(ms),
             Fault::StallReads { ms } => self.deaf_until = until(ms),
             Fault::Json(message) => self.outbox.message(message),
             Fault::Pong { delay_ms } => self.pong_delay_ms = delay_ms,

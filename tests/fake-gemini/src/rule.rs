@@ -132,6 +132,18 @@ pub enum Fault {
         #[serde(default)]
         ms: Option<u64>,
     },
+    /// Takes everything and does nothing with it, pings too: what is lost on its way.
+    Swallow {
+        /// Milliseconds; absent = for ever.
+        #[serde(default)]
+        ms: Option<u64>,
+    },
+    /// The same, but pings are answered: somebody in front of the service is well, and the service is not.
+    Hang {
+        /// Milliseconds; absent = for ever.
+        #[serde(default)]
+        ms: Option<u64>,
+    },
     /// Sends this message, whatever it says.
     Json(Value),
     /// Sends this text in a text frame.
