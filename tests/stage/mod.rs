@@ -7,6 +7,7 @@
 mod aloop;
 mod daemon;
 mod machine;
+pub mod proxy;
 pub mod puppet;
 mod remote;
 pub mod world;
@@ -112,6 +113,8 @@ pub struct Stage {
     /// What carries the sound over a loopback card.
     pub bridge: Option<Bridge>,
     folder: PathBuf,
+    env: Vec<(&'static str, PathBuf)>,
+    key: Option<String>,
 }
 
 impl Stage {
@@ -164,9 +167,23 @@ impl Stage {
         let env: Vec<_> = setting.env.into_iter().chain(plugin).collect();
         let mut daemon = Daemon::start(&path, &folder.join("log"), &env, setting.key.as_deref())?;
         let remote = Remote::connect(&folder.join("control"), || daemon.check_alive())?;
-        let stage = Stage { card, server, daemon, remote, bridge, folder };
+        let stage = Stage { card, server, daemon, remote, bridge, folder, env, key: setting.key };
         stage.wait_for_cards()?;
         Ok(stage)
+    }
+
+    /// Ends the daemon, if it has not, and starts it again with the same configuration. What was told is forgotten.
+    ///
+    /// # Errors
+    /// As [`Stage::set`], or when it does not stop.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.daemon.stop()?;
+        self.card.process_died();
+        let (config, log) = (self.folder.join("pressel.toml"), self.folder.join("log-again"));
+        self.daemon = Daemon::start(&config, &log, &self.env, self.key.as_deref())?;
+        let daemon = &mut self.daemon;
+        self.remote = Remote::connect(&self.folder.join("control"), || daemon.check_alive())?;
+        self.wait_for_cards()
     }
 
     fn wait_for_cards(&self) -> io::Result<()> {

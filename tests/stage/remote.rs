@@ -146,8 +146,12 @@ impl Remote {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let names: Vec<String> =
-                    events.iter().skip(mark).map(|e| format!("{}={}", e.name, e.value["phase"])).collect();
+                let told = |e: &Happened| {
+                    let members = ["phase", "what", "text", "kind", "reason"];
+                    let word = members.iter().map(|name| &e.value[*name]).find(|value| value.is_string());
+                    format!("{}={}", e.name, word.unwrap_or(&Value::Null))
+                };
+                let names: Vec<String> = events.iter().skip(mark).map(told).collect();
                 return Err(io::Error::other(format!(
                     "it did not happen within {within:?}; told: {names:?}"
                 )));

@@ -19,6 +19,7 @@ cargo xtask <chore>
   test --aloop                 talks over the kernel's loopback card, see docs/aloop.md
   bench [SCENE…|micro]         latencies, CPU, memory, bytes; compared with the last recorded run
   bench sound [--quick]        echo, barge-in, noise, array in simulated rooms; likewise
+  faults [--quick|--long]      what networks, servers and devices may do, and what comes of it; likewise
   lint                         format, clippy, docs, unit files
   arm                          release binaries for arm64 and armhf, built as Debian trixie would
   deny                         licences, bans and sources (needs cargo-deny)
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         "test" if rest.iter().any(|a| a == "--msrv") => trixie::test(),
         "test" => test::test(rest),
         "bench" => run::bench(rest),
+        "faults" => run::faults(rest),
         "lint" => lint::lint(),
         "deny" => lint::deny(),
         "arm" => trixie::arm(),

@@ -39,6 +39,13 @@ pub fn bench(args: &[String]) -> Result<(), String> {
     }
 }
 
+/// The fault campaign against the real daemon and the conversation alone.
+pub fn faults(args: &[String]) -> Result<(), String> {
+    apt::need(apt::BUILD)?;
+    sh("cargo", QUICK)?;
+    start("quick", "pressel-faults", args)
+}
+
 fn start(profile: &str, program: &str, args: &[String]) -> Result<(), String> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
     let path = target.join(profile).join(program);

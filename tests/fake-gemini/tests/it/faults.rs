@@ -224,19 +224,26 @@ async fn a_script_that_names_what_is_not_there_says_so() {
 
 #[tokio::test]
 async fn what_is_swallowed_is_gone_and_only_who_hangs_answers_pings() {
-    for (fault, answered) in [(Fault::Swallow { ms: Some(300) }, false), (Fault::Hang { ms: Some(300) }, true)] {
+    for (fault, answered) in
+        [(Fault::Swallow { ms: Some(300) }, false), (Fault::Hang { ms: Some(300) }, true)]
+    {
         let server = with(ready(), fault.clone()).await;
         let mut client = Client::ready(&server, manual()).await;
-        assert!(server.wait(PATIENCE, |events| events.iter().any(|e| e.what == What::Fault(fault.clone()))).await);
+        assert!(
+            server.wait(PATIENCE, |events| events.iter().any(|e| e.what == What::Fault(fault.clone()))).await
+        );
         client.send(input("activityStart", json!({}))).await;
         client.socket.send(Message::Ping(b"well?".to_vec().into())).await.unwrap();
-        let pong = tokio::time::timeout(SOON, async { while !client.frame().await.unwrap().is_pong() {} }).await;
+        let pong =
+            tokio::time::timeout(SOON, async { while !client.frame().await.unwrap().is_pong() {} }).await;
         assert_eq!(pong.is_ok(), answered, "{fault:?}");
         tokio::time::sleep(Duration::from_millis(300)).await; // until it is over: nothing tells
         utter(&mut client, &[500; 1600]).await;
         client.until("turnComplete").await;
         let record = server.events();
-        let starts = record.iter().filter(|e| matches!(&e.what, What::Received { name, .. } if name == "activityStart"));
+        let starts = record
+            .iter()
+            .filter(|e| matches!(&e.what, What::Received { name, .. } if name == "activityStart"));
         assert_eq!(starts.count(), 1, "{fault:?}: the first one was heard");
     }
 }
