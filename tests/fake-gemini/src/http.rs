@@ -5,11 +5,9 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use crate::door::{Door, Passes};
 use crate::events::{KeyFrom, Request};
-use crate::schema::Version;
 
-const PATH: &str = "/ws/google.ai.generativelanguage.";
-const METHOD: &str = ".GenerativeService.BidiGenerateContent";
 const HEAD_MAX: usize = 16 * 1024;
 
 /// An upgrade request as it stands, with the key that the record must not hold.
@@ -19,6 +17,7 @@ pub(crate) struct Upgrade {
     pub request: Request,
     /// What the key was, if one came.
     pub key: Option<String>,
+    authorization: Option<String>,
     method: String,
 }
 
@@ -26,7 +25,7 @@ pub(crate) struct Upgrade {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// 101 with this head.
-    Switch(Version, String),
+    Switch(Door, String),
     /// This status with this text.
     Refuse(u16, String),
 }
@@ -66,6 +65,7 @@ pub(crate) fn parse(head: &str) -> Upgrade {
         (key, from) = (Some(value.to_owned()), KeyFrom::Url);
     }
     let mut headers = Vec::new();
+    let mut authorization = None;
     for line in lines {
         let Some((name, value)) = line.split_once(':') else { continue };
         let (name, value) = (name.trim().to_lowercase(), value.trim());
@@ -76,11 +76,16 @@ pub(crate) fn parse(head: &str) -> Upgrade {
             }
             key = Some(value.to_owned());
             headers.push((name, "…".to_owned()));
+        } else if name == "authorization" {
+            // which kind it is may be told
+            let scheme = value.split(' ').next().unwrap_or("");
+            headers.push((name, format!("{scheme} …")));
+            authorization = Some(value.to_owned());
         } else {
             headers.push((name, value.to_owned()));
         }
     }
-    Upgrade { request: Request { path: path.to_owned(), headers, key: from }, key, method }
+    Upgrade { request: Request { path: path.to_owned(), headers, key: from }, key, authorization, method }
 }
 
 impl Upgrade {
@@ -90,11 +95,9 @@ impl Upgrade {
     }
 
     /// Judges the request as the service's front end does.
-    pub(crate) fn verdict(&self) -> Verdict {
-        let version = match self.request.path.strip_prefix(PATH).and_then(|p| p.strip_suffix(METHOD)) {
-            Some("v1beta") => Version::Beta,
-            Some("v1alpha") => Version::Alpha,
-            _ => return Verdict::Refuse(404, format!("no method at {}", self.request.path)),
+    pub(crate) fn verdict(&self, passes: &Passes) -> Verdict {
+        let Some(door) = Door::at(&self.request.path) else {
+            return Verdict::Refuse(404, format!("no method at {}", self.request.path));
         };
         let has = |name: &str, word: &str| {
             self.header(name).split(',').any(|part| part.trim().eq_ignore_ascii_case(word))
@@ -109,12 +112,15 @@ impl Upgrade {
         if !right {
             return Verdict::Refuse(400, "not a WebSocket upgrade".to_owned());
         }
+        if let Err((status, text)) = door.judge(passes, self.key.is_some(), self.authorization.as_deref()) {
+            return Verdict::Refuse(status, text);
+        }
         let accept = derive_accept_key(client_key.as_bytes());
         let head = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: {accept}\r\n\r\n"
         );
-        Verdict::Switch(version, head)
+        Verdict::Switch(door, head)
     }
 }
 
@@ -142,26 +148,31 @@ pub(crate) fn refusal(status: u16, text: &str) -> String {
 mod tests {
     use super::*;
 
+    use crate::schema::Version;
+
     const GOOD: &str = "GET /ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent HTTP/1.1\r\n\
         Host: localhost\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nx-goog-api-key: secret\r\n\r\n";
 
     #[test]
     fn a_right_request_switches_with_the_accept_key_of_the_rfc() {
-        match parse(GOOD).verdict() {
-            Verdict::Switch(Version::Beta, head) => assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")),
+        match parse(GOOD).verdict(&Passes::default()) {
+            Verdict::Switch(Door::Key(Version::Beta), head) => {
+                assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="))
+            }
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn other_paths_and_half_upgrades_are_refused() {
-        let check = |from: &str, to: &str, status| match parse(&GOOD.replace(from, to)).verdict() {
-            Verdict::Refuse(got, _) => assert_eq!(got, status, "{to}"),
-            other => panic!("{to}: {other:?}"),
-        };
+        let check =
+            |from: &str, to: &str, status| match parse(&GOOD.replace(from, to)).verdict(&Passes::default()) {
+                Verdict::Refuse(got, _) => assert_eq!(got, status, "{to}"),
+                other => panic!("{to}: {other:?}"),
+            };
         check("v1beta.", "v2.", 404);
-        check("BidiGenerateContent", "BidiGenerateContentConstrained", 404);
+        check("BidiGenerateContent", "BidiGenerateContentConstrained", 401);
         check("/ws/google.ai.", "/ws/google.cloud.", 404);
         check("Upgrade: websocket", "Upgrade: h2c", 400);
         check("Version: 13", "Version: 8", 400);
@@ -177,7 +188,9 @@ mod tests {
         assert_eq!((url.request.key, url.key.as_deref()), (KeyFrom::Url, Some("secret")));
         let both = parse(&GOOD.replace("Content ", "Content?alt=1&key=secret "));
         assert_eq!(both.request.key, KeyFrom::Url);
-        for upgrade in [header, url, both] {
+        let bearer = parse(&GOOD.replace("x-goog-api-key:", "Authorization: Bearer"));
+        assert!(bearer.request.headers.contains(&("authorization".to_owned(), "Bearer …".to_owned())));
+        for upgrade in [header, url, both, bearer] {
             assert!(!format!("{:?}", upgrade.request).contains("secret"));
         }
     }

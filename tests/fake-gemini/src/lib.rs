@@ -16,11 +16,13 @@
 mod answer;
 pub mod audio;
 mod connection;
+mod door;
 mod ear;
 mod effects;
 mod events;
 mod faults;
 mod frame;
+mod google;
 mod http;
 mod lifetime;
 mod link;
@@ -42,7 +44,9 @@ mod usage;
 mod vad;
 mod world;
 
+pub use door::Passes;
 pub use events::{Event, KeyFrom, Request, Side, What, now_ns};
+pub use google::{BEARER, FakeGoogle};
 pub use options::Options;
 pub use record::Record;
 pub use rule::{Fault, Rule, When};

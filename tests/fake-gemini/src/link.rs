@@ -88,11 +88,11 @@ async fn serve(
     if let Some(end) = early(world, link, When::Request, &mut stream).await? {
         return finish(stream, end).await;
     }
-    let version = match upgrade.verdict() {
-        Verdict::Switch(version, head) => {
+    let door = match upgrade.verdict(&world.options.passes) {
+        Verdict::Switch(door, head) => {
             stream.write_all(head.as_bytes()).await?;
             stream.flush().await?;
-            version
+            door
         }
         Verdict::Refuse(status, text) => {
             refuse(world, link, &mut stream, status, &text).await?;
@@ -101,7 +101,7 @@ async fn serve(
     };
     world.note(link, What::Opened);
 
-    let session = Session::new(Arc::clone(world), link, version, upgrade.key);
+    let session = Session::new(Arc::clone(world), link, door, upgrade.key);
     let mut connection = Connection::new(session, faults);
     let (mut reader, mut writer) = tokio::io::split(stream);
     let end = connection.drive(&mut reader, &mut writer, rest, closed).await;

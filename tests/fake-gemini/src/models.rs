@@ -42,6 +42,8 @@ pub(crate) struct Model {
     /// Without `models/`.
     pub name: &'static str,
     pub thinking: Thinking,
+    /// Served on Vertex AI too.
+    pub on_vertex: bool,
     /// Takes `enableAffectiveDialog`.
     pub affective: bool,
     /// Takes `proactivity` on v1alpha.
@@ -88,6 +90,7 @@ pub(crate) struct Model {
 
 const V25: Model = Model {
     name: "gemini-2.5-flash-native-audio-preview-12-2025",
+    on_vertex: false,
     thinking: Thinking::Free,
     affective: true,
     proactivity: true,
@@ -135,6 +138,7 @@ const V31: Model = Model {
 };
 const V38: Model = Model {
     name: "gemini-3.8-live",
+    on_vertex: true,
     thinking: Thinking::NoLevel,
     client_content: true,
     context_update: true,
@@ -148,14 +152,16 @@ const V38: Model = Model {
 };
 
 /// Every model served here.
-pub(crate) const MODELS: [Model; 6] = [
+pub(crate) const MODELS: [Model; 7] = [
     V25,
     Model { name: "gemini-2.5-flash-native-audio-latest", ..V25 },
     Model { name: "gemini-2.5-flash-native-audio-preview-09-2025", ..V25 },
+    Model { name: "gemini-live-2.5-flash-native-audio", on_vertex: true, ..V25 },
     V31,
     V38,
     Model {
         name: "gemini-3.8-live-extended-thinking",
+        on_vertex: false,
         thinking: Thinking::LevelDemanded,
         behavior: Behavior::NonBlockingOnly,
         empty_turn_after_tools: false,
@@ -167,6 +173,7 @@ pub(crate) const MODELS: [Model; 6] = [
 /// A model nobody knows yet: it takes what every model takes, and nothing else.
 pub(crate) const NEW: Model = Model {
     name: "",
+    on_vertex: false,
     thinking: Thinking::Nothing,
     language: false,
     client_content: false,

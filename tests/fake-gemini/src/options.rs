@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::door::Passes;
 use crate::script::Script;
 use crate::tls::Authority;
 
@@ -17,6 +18,8 @@ pub struct Options {
     pub authority: Option<Authority>,
     /// The right key; absent = any.
     pub key: Option<String>,
+    /// Tokens that are good, on the ways that take tokens.
+    pub passes: Passes,
     /// The name of one more model, which takes only what every model takes: what a client does not know yet.
     pub new_model: Option<String>,
     /// What the service is to do.
@@ -35,6 +38,7 @@ impl Default for Options {
             tls: true,
             authority: None,
             key: None,
+            passes: Passes::default(),
             new_model: None,
             script: Script::default(),
             realtime: false,

@@ -47,6 +47,22 @@ pub(crate) fn model_of(setup: &Value, new: Option<&str>) -> Result<Model, Refusa
     Err(Refusal(1008, format!("{asked} {text}")))
 }
 
+/// The same on Vertex AI, where a model has a place in a project.
+pub(crate) fn vertex_model_of(setup: &Value) -> Result<Model, Refusal> {
+    let asked = setup["model"].as_str().unwrap_or("");
+    let parts: Vec<&str> = asked.split('/').collect();
+    let name = match parts.as_slice() {
+        ["projects", project, "locations", location, "publishers", "google", "models", name]
+            if !project.is_empty() && !location.is_empty() =>
+        {
+            *name
+        }
+        _ => return Err(invalid()),
+    };
+    let refusal = || refuse(format!("{name} is not supported in the live api."));
+    MODELS.iter().find(|model| model.name == name && model.on_vertex).copied().ok_or_else(refusal)
+}
+
 /// Checks a setup, in camelCase already, against what its model takes.
 pub(crate) fn check_setup(model: &Model, setup: &Value) -> Result<(), Refusal> {
     let generation = &setup["generationConfig"];

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::door::Door;
 use crate::effects::{Effects, Out};
 use crate::events::What;
 use crate::models::Model;
 use crate::rule::{Fault, When};
 use crate::rules::{self, INVALID, Refusal, invalid, rate_of, refuse, single};
-use crate::schema::{self, Version, decode_base64};
+use crate::schema::{self, decode_base64};
 use crate::talk::Talk;
 use crate::world::World;
 
@@ -21,7 +22,7 @@ const MS: u64 = 1_000_000;
 
 /// The session layer of one link.
 pub(crate) struct Session {
-    version: Version,
+    door: Door,
     key: Option<String>,
     stage: Stage,
     pub fx: Effects,
@@ -42,8 +43,8 @@ struct Agreed {
 }
 
 impl Session {
-    pub(crate) fn new(world: Arc<World>, link: u32, version: Version, key: Option<String>) -> Self {
-        Self { version, key, stage: Stage::Fresh, fx: Effects { world, link, out: VecDeque::new() } }
+    pub(crate) fn new(world: Arc<World>, link: u32, door: Door, key: Option<String>) -> Self {
+        Self { door, key, stage: Stage::Fresh, fx: Effects { world, link, out: VecDeque::new() } }
     }
 
     /// When something is due.
@@ -62,7 +63,11 @@ impl Session {
         }
         self.stage = match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::SettingUp { agreed, .. } => {
-                self.fx.send(json!({"setupComplete": {}}));
+                let complete = match self.door {
+                    Door::Vertex => json!({"sessionId": "00000000-0000-4000-8000-000000000000"}),
+                    Door::Key(_) | Door::Token(_) => json!({}),
+                };
+                self.fx.send(json!({"setupComplete": complete}));
                 let Agreed { model, setup, session } = *agreed;
                 Stage::Talking(Box::new(Talk::new(model, &setup, session, now, &self.fx)))
             }
@@ -99,7 +104,7 @@ impl Session {
                 return Err(refuse(format!("Invalid JSON payload received. {error}")));
             }
         };
-        let checked = schema::check(self.version, &message);
+        let checked = schema::check(self.door.version(), &message);
         self.note(at, &message, checked.as_ref().ok(), bytes);
         let checked = checked.map_err(refuse)?;
         let members = checked.as_object().ok_or_else(invalid)?;
@@ -136,8 +141,13 @@ impl Session {
 
     fn set_up(&mut self, at: u64, setup: &Value) -> Result<(), Refusal> {
         let options = &self.fx.world.options;
-        rules::check_key(options.key.as_deref(), self.key.as_deref())?;
-        let model = rules::model_of(setup, options.new_model.as_deref())?;
+        if let Door::Key(_) = self.door {
+            rules::check_key(options.key.as_deref(), self.key.as_deref())?;
+        }
+        let model = match self.door {
+            Door::Vertex => rules::vertex_model_of(setup)?,
+            Door::Key(_) | Door::Token(_) => rules::model_of(setup, options.new_model.as_deref())?,
+        };
         rules::check_setup(&model, setup)?;
         let name = setup["model"].as_str().unwrap_or("");
         let handle = setup["sessionResumption"]["handle"].as_str();

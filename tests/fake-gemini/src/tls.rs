@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
-use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -20,6 +22,9 @@ use tokio_rustls::server::TlsStream;
 pub struct Authority {
     ca_pem: String,
     config: Arc<ServerConfig>,
+    /// The same for clients with a certificate only.
+    strict: Arc<ServerConfig>,
+    client_pem: (String, String),
 }
 
 impl std::fmt::Debug for Authority {
@@ -47,21 +52,47 @@ impl Authority {
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let certificate = leaf.signed_by(&key, &issuer).map_err(io::Error::other)?;
 
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der())),
-            )
-            .map_err(io::Error::other)?;
-        Ok(Self { ca_pem: issuer.pem(), config: Arc::new(config) })
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = || {
+            ServerConfig::builder_with_provider(Arc::clone(&provider))
+                .with_safe_default_protocol_versions()
+                .map_err(io::Error::other)
+        };
+        let chain = || vec![certificate.der().clone()];
+        let private = || PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = builder()?.with_no_client_auth().with_single_cert(chain(), private());
+
+        let mut client = CertificateParams::default();
+        client.distinguished_name.push(DnType::CommonName, "device-7");
+        let client_key = KeyPair::generate().map_err(io::Error::other)?;
+        let client = client.signed_by(&client_key, &issuer).map_err(io::Error::other)?;
+        let mut roots = RootCertStore::empty();
+        let issuer_der = CertificateDer::from_pem_slice(issuer.pem().as_bytes()).map_err(io::Error::other)?;
+        roots.add(issuer_der).map_err(io::Error::other)?;
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let verifier = verifier.build().map_err(io::Error::other)?;
+        let strict = builder()?.with_client_cert_verifier(verifier).with_single_cert(chain(), private());
+        Ok(Self {
+            ca_pem: issuer.pem(),
+            config: Arc::new(config.map_err(io::Error::other)?),
+            strict: Arc::new(strict.map_err(io::Error::other)?),
+            client_pem: (client.pem(), client_key.serialize_pem()),
+        })
     }
 
     /// The authority's certificate, for the client to trust.
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
+    }
+
+    /// A client certificate of this authority and its private key, as PEM.
+    pub fn client_pem(&self) -> (&str, &str) {
+        (&self.client_pem.0, &self.client_pem.1)
+    }
+
+    /// TLS settings of a server that lets in whoever has such a certificate.
+    pub(crate) fn strict_config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.strict)
     }
 
     /// TLS settings of a server it vouches for, for a server of one's own.

@@ -40,9 +40,10 @@ async fn text_and_binary_and_both_spellings_are_understood() {
 #[tokio::test]
 async fn other_paths_are_not_found_and_the_key_in_the_url_is_noticed() {
     let server = serve(quick()).await;
-    for path in ["/", &PATH.replace("v1beta", "v2"), &format!("{PATH}Constrained")] {
+    let tokens = format!("{PATH}Constrained");
+    for (path, status) in [("/", 404), (&PATH.replace("v1beta", "v2"), 404), (&tokens, 401)] {
         match Client::try_dial(&server, path, Some("k")).await {
-            Err(Error::Http(response)) => assert_eq!(response.status(), 404, "{path}"),
+            Err(Error::Http(response)) => assert_eq!(response.status(), status, "{path}"),
             other => panic!("{path}: {:?}", other.map(|_| ())),
         }
     }
