@@ -7,11 +7,13 @@
 // Loops over bins go through several rows at once; an index says that more plainly than a chain of zips.
 #![allow(clippy::needless_range_loop)]
 
-mod branch;
 mod filter;
+mod heard;
 mod kalman;
 mod loudspeaker;
 mod off;
+mod path;
+mod rival;
 mod shaper;
 mod spectrum;
 mod suppressor;
@@ -54,6 +56,8 @@ pub struct EchoReading {
     pub residual_dbfs: f32,
     /// How much of the output is a near speaker and not what is left of the echo, 0 to 1; 1 while the far end rests.
     pub near_end: f32,
+    /// The echo path has just changed and is being learnt again: what is left of the echo may sound like a person.
+    pub unsettled: bool,
 }
 
 impl EchoReading {
@@ -64,6 +68,7 @@ impl EchoReading {
         echo_dbfs: SILENCE_DBFS,
         residual_dbfs: SILENCE_DBFS,
         near_end: 1.0,
+        unsettled: false,
     };
 }
 

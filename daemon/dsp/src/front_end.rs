@@ -230,6 +230,9 @@ impl FrontEnd {
         }
         self.echo.steady(self.steer_reading.locked);
         self.echo_reading = self.echo.process(&reference, &mic, out);
+        if self.echo_reading.unsettled {
+            self.near_end.distrust();
+        }
         self.stages = Stages { far: reference, microphone: mic, cancelled: *out };
         self.spectrum.process(out);
         self.noise.process(self.spectrum.bands());

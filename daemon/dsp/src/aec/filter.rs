@@ -1,7 +1,8 @@
 //! The linear part and its bend: learns the way from speaker to microphone and predicts the echo.
 
-use super::branch::{Branch, Pace};
+use super::heard::Heard;
 use super::loudspeaker::Loudspeaker;
+use super::path::{Pace, Path};
 use super::spectrum::{BINS, Bins, FRAME, Fourier, Spectrum};
 use crate::{BLOCK, Block};
 
@@ -13,16 +14,53 @@ const LEAST_NEAR: f32 = 0.05;
 /// Keeps a division by nothing finite: -100 dBFS in the unit of a bin.
 const LEAST_POWER: f32 = 1e-8;
 
+/// What the filters predict from: the far end, and what a loudspeaker adds to it by clipping.
+#[derive(Clone, Debug)]
+pub(super) struct References {
+    straight: Heard,
+    bent: Heard,
+    loudspeaker: Loudspeaker,
+}
+
+impl References {
+    pub(super) fn new(tail_ms: u32) -> Self {
+        Self {
+            straight: Heard::new(crate::blocks_of_ms(tail_ms)),
+            bent: Heard::new(BENT_BLOCKS),
+            loudspeaker: Loudspeaker::new(),
+        }
+    }
+
+    /// Takes the next block of the far end.
+    pub(super) fn hear(&mut self, far: &Block, fourier: &mut Fourier) {
+        self.straight.hear(far, fourier);
+        self.bent.hear(&self.loudspeaker.process(far), fourier);
+    }
+
+    /// The far end has been silent for longer than the tail.
+    pub(super) fn silence(&mut self) {
+        self.straight.silence();
+        self.bent.silence();
+    }
+
+    /// Starts afresh.
+    pub(super) fn reset(&mut self) {
+        self.silence();
+        self.loudspeaker = Loudspeaker::new();
+    }
+}
+
 /// Partitioned-block frequency-domain Kalman filter with diagonal covariance (Enzner & Vary 2006; Kuech, Mabande &
-/// Enzner 2014), over two references: the far end, and what a loudspeaker adds to it by clipping.
+/// Enzner 2014), over two references.
 #[derive(Clone, Debug)]
 pub(super) struct Filter {
-    straight: Branch,
-    bent: Branch,
-    loudspeaker: Loudspeaker,
+    straight: Path,
+    bent: Path,
     /// Power of near end and noise per bin of the error, smoothed.
     near: Bins,
     error: Spectrum,
+    /// Power of the newest error.
+    pub(super) left: Bins,
     /// The echo predicted for the newest block.
     pub(super) echo: Block,
     /// Variance of that prediction, per bin of the error.
@@ -30,26 +68,30 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    pub(super) fn new(tail_ms: u32) -> Self {
+    pub(super) fn new(references: &References) -> Self {
         Self {
-            straight: Branch::new(crate::blocks_of_ms(tail_ms)),
-            bent: Branch::new(BENT_BLOCKS),
-            loudspeaker: Loudspeaker::new(),
+            straight: Path::new(references.straight.len()),
+            bent: Path::new(references.bent.len()),
             near: [0.0; BINS],
             error: Spectrum::ZERO,
+            left: [0.0; BINS],
             echo: [0.0; BLOCK],
             doubt: [0.0; BINS],
         }
     }
 
-    /// Predicts the echo of the next block; `error` is what remains of `mic`.
-    pub(super) fn predict(&mut self, far: &Block, mic: &Block, error: &mut Block, fourier: &mut Fourier) {
-        self.straight.hear(far, fourier);
-        self.bent.hear(&self.loudspeaker.process(far), fourier);
+    /// Predicts the echo of the newest block; `error` is what remains of `mic`.
+    pub(super) fn predict(
+        &mut self,
+        references: &References,
+        mic: &Block,
+        error: &mut Block,
+        fourier: &mut Fourier,
+    ) {
         let mut echo = Spectrum::ZERO;
         self.doubt = [0.0; BINS];
-        self.straight.predict(&mut echo, &mut self.doubt);
-        self.bent.predict(&mut echo, &mut self.doubt);
+        self.straight.predict(&references.straight, &mut echo, &mut self.doubt);
+        self.bent.predict(&references.bent, &mut echo, &mut self.doubt);
         let mut frame = [0.0; FRAME];
         fourier.inverse(&echo, &mut frame);
         for n in 0..BLOCK {
@@ -59,16 +101,21 @@ impl Filter {
     }
 
     /// Learns from the error of the newest block.
-    pub(super) fn learn(&mut self, error: &Block, pace: Pace, fourier: &mut Fourier) {
+    pub(super) fn learn(
+        &mut self,
+        references: &References,
+        error: &Block,
+        pace: Pace,
+        fourier: &mut Fourier,
+    ) {
         let mut frame = [0.0; FRAME];
         frame[BLOCK..].copy_from_slice(error);
         fourier.forward(&mut frame, &mut self.error);
-        let mut power = [0.0; BINS];
-        self.error.power(&mut power);
+        self.error.power(&mut self.left);
         let mut step = [0.0; BINS];
         for k in 0..BINS {
-            let beside = power[k.saturating_sub(1)] + power[(k + 1).min(BINS - 1)];
-            let error = 0.5 * power[k] + 0.25 * beside;
+            let beside = self.left[k.saturating_sub(1)] + self.left[(k + 1).min(BINS - 1)];
+            let error = 0.5 * self.left[k] + 0.25 * beside;
             let now = (error - 0.5 * self.doubt[k]).max(LEAST_NEAR * error);
             self.near[k] += 0.3 * (now - self.near[k]);
             // What the filter does not doubt counts as near end, at once: who starts to speak is not learnt as a
@@ -77,14 +124,21 @@ impl Filter {
             self.error.re[k] *= step[k];
             self.error.im[k] *= step[k];
         }
-        self.straight.learn(&self.error, &step, pace, fourier);
-        self.bent.learn(&self.error, &step, pace, fourier);
+        self.straight.learn(&references.straight, &self.error, &step, pace, fourier);
+        self.bent.learn(&references.bent, &self.error, &step, pace, fourier);
     }
 
-    /// The echo path may have moved.
-    pub(super) fn realign(&mut self) {
-        self.straight.doubt_path(2.0);
-        self.bent.doubt_path(2.0);
+    /// The echo path may have moved: each block of it may be wrong by `share` of the energy of the whole.
+    pub(super) fn doubt_path(&mut self, share: f32) {
+        self.straight.doubt(share);
+        self.bent.doubt(share);
+    }
+
+    /// Takes over what another has learnt.
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        self.straight.copy_from(&other.straight);
+        self.bent.copy_from(&other.bent);
+        self.near = other.near;
     }
 
     /// Starts afresh.
@@ -92,7 +146,6 @@ impl Filter {
         self.silence();
         self.forget();
         self.near = [0.0; BINS];
-        self.loudspeaker = Loudspeaker::new();
     }
 
     /// Forgets the room.
@@ -103,8 +156,6 @@ impl Filter {
 
     /// The far end has been silent for longer than the tail.
     pub(super) fn silence(&mut self) {
-        self.straight.silence();
-        self.bent.silence();
         self.echo = [0.0; BLOCK];
     }
 }

@@ -1,7 +1,8 @@
 //! The engine: filter, suppressor and the watch over both.
 
-use super::branch::Pace;
-use super::filter::Filter;
+use super::filter::{Filter, References};
+use super::path::Pace;
+use super::rival::{Rival, Verdict};
 use super::shaper::Shaper;
 use super::spectrum::Fourier;
 use super::suppressor::Suppressor;
@@ -19,6 +20,13 @@ const SLIDING: f32 = 0.998;
 const EAGER: f32 = 0.25;
 const SETTLED: f32 = 0.5;
 const EAGER_BLOCKS: usize = blocks_of_ms(3_000);
+/// The same for a path that was found to have moved, which most of the learning went before: longer, and who speaks
+/// over it suffers.
+const MOVED_BLOCKS: usize = blocks_of_ms(1_000);
+/// After the echo path moved, what is left of the echo may sound like a person for so long.
+const UNSETTLED_BLOCKS: usize = blocks_of_ms(700);
+/// Share of the path's energy by which each block of it may be wrong after a jump.
+const REALIGNED: f32 = 2.0;
 /// Share of the newest block in powers that are watched: 200 ms.
 const WATCH: f32 = 0.05;
 
@@ -26,12 +34,16 @@ const WATCH: f32 = 0.05;
 #[derive(Clone, Debug)]
 pub struct Kalman {
     fourier: Fourier,
+    references: References,
     filter: Filter,
+    rival: Rival,
     suppressor: Option<Suppressor>,
     shaper: Shaper,
     pace: Pace,
     /// Blocks of far end for which it still learns eagerly.
     eager: usize,
+    /// Blocks of far end for which what is left may sound like a person.
+    unsettled: usize,
     /// Blocks until the tail of the far end has died away; 0 is rest.
     awake: usize,
     tail_blocks: usize,
@@ -50,13 +62,17 @@ impl Kalman {
     /// Builds the engine with all its memory.
     pub fn new(settings: EchoSettings) -> Self {
         let tail_ms = settings.tail_ms.clamp(100, 500);
+        let references = References::new(tail_ms);
         Self {
             fourier: Fourier::new(),
-            filter: Filter::new(tail_ms),
+            filter: Filter::new(&references),
+            rival: Rival::new(&references),
+            references,
             suppressor: settings.suppress.then(Suppressor::new),
             shaper: Shaper::new(),
             pace: Pace { persistence: STEADY, trust: SETTLED },
             eager: EAGER_BLOCKS,
+            unsettled: 0,
             awake: 0,
             // what the suppressor holds on to comes after the tail
             tail_blocks: blocks_of_ms(tail_ms) + blocks_of_ms(200),
@@ -116,20 +132,30 @@ impl EchoCanceller for Kalman {
         }
         self.awake -= 1;
         let (far, mic) = (far.map(sane), mic.map(sane));
-        self.filter.predict(&far, &mic, out, &mut self.fourier);
+        self.references.hear(&far, &mut self.fourier);
+        self.filter.predict(&self.references, &mic, out, &mut self.fourier);
         self.watch(&mic, out);
+        self.eager -= usize::from(loud && self.eager > 0);
+        self.unsettled -= usize::from(loud && self.unsettled > 0);
+        let trust = if self.eager > 0 { EAGER } else { SETTLED };
+        self.filter.learn(&self.references, out, Pace { trust, ..self.pace }, &mut self.fourier);
+        let rival = &mut self.rival;
+        match rival.process(&mut self.filter, &self.references, &mic, out, loud, &mut self.fourier) {
+            Verdict::Stays => {}
+            Verdict::Moved => {
+                self.eager = MOVED_BLOCKS;
+                self.unsettled = UNSETTLED_BLOCKS;
+            }
+            Verdict::Back => self.eager = 0,
+        }
         let mut near_end = 1.0;
         let mut residual_dbfs = crate::SILENCE_DBFS;
-        let error = *out;
         if let Some(suppressor) = &mut self.suppressor {
             suppressor.process(out, &self.filter.echo, &self.filter.doubt, &mut self.fourier);
             self.shaper.process(&suppressor.gains, &mut self.fourier, out);
             near_end = suppressor.near_end;
             residual_dbfs = power_dbfs(suppressor.residual_power);
         }
-        self.eager -= usize::from(loud && self.eager > 0);
-        let trust = if self.eager > 0 { EAGER } else { SETTLED };
-        self.filter.learn(&error, Pace { trust, ..self.pace }, &mut self.fourier);
         self.limit(&mic, out);
         self.echo_power += 0.2 * (mean_square(&self.filter.echo) - self.echo_power);
         if loud && near_end < 0.2 {
@@ -137,7 +163,9 @@ impl EchoCanceller for Kalman {
             self.left += 0.01 * (mean_square(out) - self.left);
         }
         if self.awake == 0 {
+            self.references.silence();
             self.filter.silence();
+            self.rival.rest();
         }
         EchoReading {
             active: true,
@@ -145,6 +173,7 @@ impl EchoCanceller for Kalman {
             echo_dbfs: power_dbfs(self.echo_power),
             residual_dbfs,
             near_end,
+            unsettled: self.unsettled > 0,
         }
     }
 
@@ -153,8 +182,10 @@ impl EchoCanceller for Kalman {
     }
 
     fn realign(&mut self) {
-        self.filter.realign();
+        self.filter.doubt_path(REALIGNED);
+        self.rival.rest();
         self.eager = EAGER_BLOCKS;
+        self.unsettled = UNSETTLED_BLOCKS;
     }
 
     fn steady(&mut self, steady: bool) {
@@ -162,7 +193,10 @@ impl EchoCanceller for Kalman {
     }
 
     fn reset(&mut self) {
+        self.references.reset();
         self.filter.reset();
+        self.rival.rest();
+        self.unsettled = 0;
         if let Some(suppressor) = &mut self.suppressor {
             *suppressor = Suppressor::new();
         }

@@ -81,6 +81,48 @@ fn who_speaks_over_the_echo_is_kept_and_the_filter_stays_converged() {
     assert!(near_end(300, 600) < 0.15, "{}", near_end(300, 600));
     assert!(near_end(600, 1_200) > 0.6, "{}", near_end(600, 1_200));
     assert!(near_end(1_300, 1_600) < 0.15, "{}", near_end(1_300, 1_600));
+    assert!(readings.iter().all(|r| !r.unsettled), "a person is no other room");
+}
+
+#[test]
+fn coughs_and_doors_are_no_other_room() {
+    let far = at_level(speech(13, 16 * SECOND), -22.0);
+    let mut mic = add(&[&room(9, 320, &far), &at_level(pink(14, far.len()), -65.0)]);
+    for (n, start) in (4 * SECOND..15 * SECOND).step_by(SECOND / 2 + 777).enumerate() {
+        let bang = at_level(white(20 + n as u64, SECOND / 5), -16.0);
+        for (k, (sample, bang)) in mic[start..].iter_mut().zip(&bang).enumerate() {
+            *sample += bang * (-(k as f32) / 800.0).exp();
+        }
+    }
+    let (_, readings) = run(&mut kalman(), &far, &mic);
+    assert!(readings.iter().all(|r| !r.unsettled));
+}
+
+#[test]
+fn somebody_who_leans_over_the_device_is_noticed_and_10_db_are_off_again_within_a_second() {
+    for seed in 0..2 {
+        let far = at_level(speech(30 + seed, 12 * SECOND), -22.0);
+        let (before, after) = (room(40 + seed, 320, &far), room(50 + seed, 320, &far));
+        let noise = at_level(pink(60 + seed, far.len()), -65.0);
+        // The room's reverberation becomes another within 300 ms; of the direct sound two thirds are left.
+        let at = 6 * SECOND;
+        let mic: Vec<f32> = (0..far.len())
+            .map(|n| {
+                let share = (n.saturating_sub(at) as f32 / (0.3 * SECOND as f32)).min(1.0);
+                before[n] + share * (0.65 * after[n] - before[n]) + noise[n]
+            })
+            .collect();
+        let (out, readings) = run(&mut kalman(), &far, &mic);
+        let noticed = readings.iter().position(|r| r.unsettled).map(|block| block as i32 - 600);
+        assert!(noticed.is_some_and(|late| (0..60).contains(&late)), "seed {seed}: {noticed:?} blocks later");
+        let window = SECOND / 5;
+        for start in (at + SECOND..far.len() - window).step_by(SECOND / 50) {
+            let part = start..start + window;
+            let heard = rms(&mic[part.clone()]);
+            let less = to_db(heard / rms(&out[part]));
+            assert!(to_db(heard) < -40.0 || less > 10.0, "seed {seed}: {less} dB at {start}");
+        }
+    }
 }
 
 #[test]

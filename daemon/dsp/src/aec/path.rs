@@ -1,7 +1,8 @@
-//! One reference and what was learnt about its way to the microphone, block by block.
+//! What was learnt about the way of one reference to the microphone, block by block.
 
+use super::heard::{Heard, Played};
 use super::spectrum::{BINS, Bins, FRAME, Fourier, Spectrum};
-use crate::{BLOCK, Block};
+use crate::BLOCK;
 
 /// Variance of the first block of the path before anything is known: an amplifier may make the echo three times as
 /// loud as the far end. Ten times less took five seconds longer to cancel a loud echo by 20 dB.
@@ -23,62 +24,32 @@ pub(super) struct Pace {
     pub(super) trust: f32,
 }
 
-/// A block of the reference.
-#[derive(Clone, Debug)]
-struct Heard {
-    spectrum: Spectrum,
-    power: Bins,
-}
-
 /// A block of the path: its transfer function, and the variance of the error in it.
 #[derive(Clone, Debug)]
-struct Path {
+struct Piece {
     weight: Spectrum,
     variance: Bins,
 }
 
-/// A reference of some blocks and the path of as many.
+/// The path, as long as its reference is kept.
 #[derive(Clone, Debug)]
-pub(super) struct Branch {
-    heard: Box<[Heard]>,
-    /// Where the newest block is in `heard`; older ones follow, in a ring.
-    head: usize,
-    before: Block,
-    paths: Box<[Path]>,
+pub(super) struct Path {
+    pieces: Box<[Piece]>,
     turn: usize,
 }
 
-impl Branch {
+impl Path {
     /// A path of `blocks` blocks, with nothing known.
     pub(super) fn new(blocks: usize) -> Self {
-        let heard = Heard { spectrum: Spectrum::ZERO, power: [0.0; BINS] };
-        let path = Path { weight: Spectrum::ZERO, variance: [0.0; BINS] };
-        let mut branch = Self {
-            heard: vec![heard; blocks].into(),
-            head: 0,
-            before: [0.0; BLOCK],
-            paths: vec![path; blocks].into(),
-            turn: 0,
-        };
-        branch.doubt_all(FIRST_VARIANCE);
-        branch
-    }
-
-    /// Takes the next block of the reference.
-    pub(super) fn hear(&mut self, block: &Block, fourier: &mut Fourier) {
-        let mut frame = [0.0; FRAME];
-        frame[..BLOCK].copy_from_slice(&self.before);
-        frame[BLOCK..].copy_from_slice(block);
-        self.before = *block;
-        self.head = if self.head == 0 { self.heard.len() - 1 } else { self.head - 1 };
-        let newest = &mut self.heard[self.head];
-        fourier.forward(&mut frame, &mut newest.spectrum);
-        newest.spectrum.power(&mut newest.power);
+        let piece = Piece { weight: Spectrum::ZERO, variance: [0.0; BINS] };
+        let mut path = Self { pieces: vec![piece; blocks].into(), turn: 0 };
+        path.doubt_all(FIRST_VARIANCE);
+        path
     }
 
     /// Adds the predicted echo to `echo` and the variance of that prediction to `doubt`.
-    pub(super) fn predict(&self, echo: &mut Spectrum, doubt: &mut Bins) {
-        for (Heard { spectrum: x, power }, Path { weight: w, variance }) in self.pairs() {
+    pub(super) fn predict(&self, heard: &Heard, echo: &mut Spectrum, doubt: &mut Bins) {
+        for (Played { spectrum: x, power }, Piece { weight: w, variance }) in heard.iter().zip(&self.pieces) {
             for k in 0..BINS {
                 echo.re[k] += x.re[k] * w.re[k] - x.im[k] * w.im[k];
                 echo.im[k] += x.re[k] * w.im[k] + x.im[k] * w.re[k];
@@ -88,14 +59,20 @@ impl Branch {
     }
 
     /// Corrects the path. `step` is 1/(variance of the error) per bin, `innovation` the error times that.
-    pub(super) fn learn(&mut self, innovation: &Spectrum, step: &Bins, pace: Pace, fourier: &mut Fourier) {
+    pub(super) fn learn(
+        &mut self,
+        heard: &Heard,
+        innovation: &Spectrum,
+        step: &Bins,
+        pace: Pace,
+        fourier: &mut Fourier,
+    ) {
         let stays = pace.persistence * pace.persistence;
         let moves = 1.0 - stays;
-        let (newer, older) = (&self.heard[self.head..], &self.heard[..self.head]);
         let mut frame = [0.0; FRAME];
-        for (p, (heard, path)) in newer.iter().chain(older).zip(&mut self.paths).enumerate() {
-            let Heard { spectrum: x, power } = heard;
-            let Path { weight: w, variance } = path;
+        for (p, (played, piece)) in heard.iter().zip(&mut self.pieces).enumerate() {
+            let Played { spectrum: x, power } = played;
+            let Piece { weight: w, variance } = piece;
             for k in 0..BINS {
                 let v = variance[k];
                 let (re, im) = (v * x.re[k], v * x.im[k]);
@@ -116,15 +93,15 @@ impl Branch {
     }
 
     /// Doubts what was learnt: each block of the path may be wrong by `share` of the energy of the whole path.
-    pub(super) fn doubt_path(&mut self, share: f32) {
+    pub(super) fn doubt(&mut self, share: f32) {
         let mut energy = [0.0; BINS];
-        for Path { weight: w, .. } in &self.paths {
+        for Piece { weight: w, .. } in &self.pieces {
             for k in 0..BINS {
                 energy[k] += w.re[k] * w.re[k] + w.im[k] * w.im[k];
             }
         }
         let mut share = share;
-        for Path { variance, .. } in &mut self.paths {
+        for Piece { variance, .. } in &mut self.pieces {
             for k in 0..BINS {
                 variance[k] = variance[k].max(share * energy[k]);
             }
@@ -132,37 +109,27 @@ impl Branch {
         }
     }
 
+    /// Takes over what another of the same length has learnt.
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        self.pieces.clone_from_slice(&other.pieces);
+        self.turn = other.turn;
+    }
+
     /// Forgets the path.
     pub(super) fn forget(&mut self) {
-        for Path { weight, .. } in &mut self.paths {
+        for Piece { weight, .. } in &mut self.pieces {
             *weight = Spectrum::ZERO;
         }
         self.turn = 0;
         self.doubt_all(FIRST_VARIANCE);
     }
 
-    /// Forgets the reference, not the path.
-    pub(super) fn silence(&mut self) {
-        self.before = [0.0; BLOCK];
-        self.head = 0;
-        for Heard { spectrum, power } in &mut self.heard {
-            *spectrum = Spectrum::ZERO;
-            *power = [0.0; BINS];
-        }
-    }
-
     fn doubt_all(&mut self, first: f32) {
         let decay = crate::from_db(-VARIANCE_DECAY_DB).powi(2);
         let mut variance = first;
-        for path in &mut self.paths {
-            path.variance = [variance; BINS];
+        for piece in &mut self.pieces {
+            piece.variance = [variance; BINS];
             variance *= decay;
         }
-    }
-
-    /// Newest block with the first of the path, and so on.
-    fn pairs(&self) -> impl Iterator<Item = (&Heard, &Path)> {
-        let (newer, older) = (&self.heard[self.head..], &self.heard[..self.head]);
-        newer.iter().chain(older).zip(&self.paths)
     }
 }
