@@ -80,7 +80,7 @@ fn open(config: &Config, credential: Option<Credential>, world: World) -> Result
     let ca_file = Some(config.live.ca_file.as_str()).filter(|file| !file.is_empty());
     let credential = credential.map(Arc::new);
     let way = Way {
-        dialer: Dialer::new(net::Settings::default()),
+        dialer: Dialer::new(net::Settings::from_config(&config.network)),
         endpoint: Endpoint::of(config)?,
         tls: tls::client(ca_file.map(Path::new))?,
         credential: credential.clone(),

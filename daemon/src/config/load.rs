@@ -194,7 +194,7 @@ impl Reader {
                 self.mistakes.push(Mistake {
                     place,
                     key: format!("[{table}] {key}"),
-                    found: found.to_string(),
+                    found: crate::net::without_password(&found.to_string()),
                     problem: refused.problem,
                     allowed: refused.allowed,
                 });

@@ -11,6 +11,7 @@ mod hardware;
 mod load;
 mod mistake;
 mod nearest;
+mod network;
 mod rule;
 mod settings;
 mod show;
@@ -26,6 +27,7 @@ pub use hardware::*;
 pub use load::{FOLDER, Loaded, load, load_from};
 pub use mistake::{Mistake, Mistakes, Place};
 pub use nearest::nearest;
+pub use network::Network;
 pub use rule::{Rule, Special};
 pub use stages::*;
 pub use table::{Key, Table};
@@ -81,6 +83,7 @@ config! {
     live: Live,
     token: Token,
     vertex: Vertex,
+    network: Network,
     talk: Talk,
     hold: Hold,
     tap: Tap,
