@@ -17,6 +17,7 @@ use crate::control::{Control, Event, Op};
 use crate::credential::Credential;
 use crate::earcons::Earcons;
 use crate::levels::Levels;
+use crate::net::watch::{Change, Watch as NetWatch};
 use crate::notify::{Notify, Watch};
 use crate::panel::Panel;
 use crate::report::Report;
@@ -33,6 +34,8 @@ pub struct Edges {
     pub sound: Sound,
     /// Links.
     pub wire: Wire,
+    /// News of network and clock.
+    pub net: NetWatch,
     /// Button.
     pub button: ButtonThread,
     /// Light.
@@ -109,6 +112,7 @@ impl Engine {
                 news = self.edges.button.next() => self.on_button(news),
                 event = self.edges.sound.next() => self.on_sound(event),
                 news = self.edges.wire.next() => self.on_wire(news),
+                change = self.edges.net.next() => self.on_change(change),
                 request = self.edges.control.next() => match request.op {
                     Op::Status => request.reply.answer(&self.status()),
                     Op::Levels => request.reply.answer(&Levels::of(&self.edges.sound.facts())),
@@ -316,11 +320,26 @@ impl Engine {
         self.perform_all();
     }
 
+    fn on_change(&mut self, change: Change) {
+        let now = Instant::now();
+        debug!(?change, "network or clock");
+        match change {
+            Change::Network(there) => {
+                self.edges.wire.network_changed();
+                self.conversation.handle_input(now, Input::Network(there));
+            }
+            Change::AddressGone(address) => self.edges.wire.address_gone(address),
+            Change::Clock(right) => self.conversation.handle_input(now, Input::Clock(right)),
+        }
+    }
+
     fn status(&self) -> crate::status::Status {
         let mut status =
             self.report.status(&self.conversation, &self.stats, self.edges.wire.traffic(), &self.edges.sound);
         status.counters.watchers_dropped = self.edges.control.watchers_dropped();
         status.light = self.edges.panel.describe();
+        status.link.connection = self.edges.wire.transport().map(Into::into);
+        status.link.proxy = self.edges.wire.proxy();
         status
     }
 }

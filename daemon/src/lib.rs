@@ -56,7 +56,7 @@ use crate::world::World;
 pub fn run(config: &Config, credential: Option<Credential>, started: Instant) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(2) // name lookups only
+        .max_blocking_threads(2) // nearly nothing: name look-ups have threads of their own
         .thread_stack_size(256 << 10)
         .build()
         .map_err(|error| format!("event loop: {error}"))?;
@@ -101,6 +101,7 @@ fn open(config: &Config, credential: Option<Credential>, world: World) -> Result
     Ok(Edges {
         sound: Sound::start(config.sound(), world.microphone, world.speaker)
             .map_err(failed("sound threads"))?,
+        net: net::watch::Watch::new(!net::is_loopback(&way.endpoint.host)),
         wire: Wire::new(way),
         button: ButtonThread::start(world.button).map_err(failed("button thread"))?,
         panel: Panel::new(light),

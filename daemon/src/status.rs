@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::levels::Levels;
 use crate::stats::{Counters, LatencySummary};
+use crate::wire::Transport;
 
 /// The whole state. Members that an older or newer daemon does not send keep their default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -63,6 +64,38 @@ pub struct LinkStatus {
     pub trouble: Option<String>,
     /// Why the last link ended: code and the server's words.
     pub last_end: Option<String>,
+    /// `host:port` of the proxy it goes through.
+    pub proxy: Option<String>,
+    /// What TCP knows of the link that is open.
+    pub connection: Option<ConnectionStatus>,
+}
+
+/// A link's connection, as the kernel sees it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConnectionStatus {
+    /// Smoothed round trip.
+    pub rtt_ms: f64,
+    /// Segments on their way that nobody has acknowledged.
+    pub unacked: u32,
+    /// Segments sent again.
+    pub resent: u32,
+    /// Since the last acknowledgement came.
+    pub last_ack_ms: f64,
+    /// Whether TLS went on with an earlier session.
+    pub tls_resumed: bool,
+}
+
+impl From<Transport> for ConnectionStatus {
+    fn from(Transport { tcp, tls_resumed }: Transport) -> Self {
+        ConnectionStatus {
+            rtt_ms: tcp.rtt.as_secs_f64() * 1000.0,
+            unacked: tcp.unacked,
+            resent: tcp.resent,
+            last_ack_ms: tcp.last_ack.as_secs_f64() * 1000.0,
+            tls_resumed,
+        }
+    }
 }
 
 /// A card's side.
@@ -158,6 +191,15 @@ impl fmt::Display for LinkStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let resumed = if self.resumed { ", resumed" } else { "" };
         write!(f, "{}{resumed} for {}, {} at {}", self.state, span(self.since_s), self.model, self.endpoint)?;
+        if let Some(proxy) = &self.proxy {
+            write!(f, " through {proxy}")?;
+        }
+        if let Some(ConnectionStatus { rtt_ms, unacked, last_ack_ms, .. }) = &self.connection {
+            write!(f, ", round trip {rtt_ms:.0} ms")?;
+            if *unacked > 0 {
+                write!(f, ", {unacked} segments unacknowledged for {last_ack_ms:.0} ms")?;
+            }
+        }
         if let Some(trouble) = &self.trouble {
             write!(f, "; trouble: {trouble}")?;
         }

@@ -1,20 +1,17 @@
 //! The device: button, light, groups, real time, clock.
 
 use std::fs;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pressel_hal::realtime::{self, Locking, Scheduling};
 use pressel_hal::{Error, ErrorKind};
 
 use super::{Finding, Ground};
 use crate::config::{ButtonKind, LightKind, Mode, OpenStart};
+use crate::net::Clock;
 use crate::world::World;
 
 /// Groups that the service's user needs, as systemd/pressel.sysusers says.
 const GROUPS: [&str; 3] = ["audio", "gpio", "input"];
-/// 2026-01-01: certificates of today are not valid before.
-const SANE: Duration = Duration::from_secs(1_767_225_600);
-
 /// The hint that fits what a device said.
 pub(super) fn device_hint(error: &Error, group: &str) -> String {
     match error.kind {
@@ -161,31 +158,20 @@ fn refused(text: &str) -> Finding {
 }
 
 pub(super) fn clock(_: &Ground) -> Finding {
-    clock_at(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    clock_at(Clock::read())
 }
 
-fn clock_at(now: Duration) -> Finding {
-    let today = date(now.as_secs() / 86_400);
-    if now >= SANE {
-        return Finding::ok(today);
+fn clock_at(clock: Clock) -> Finding {
+    let today = clock.date();
+    let hint = "type: sudo timedatectl set-ntp true; a board without a battery needs the network once after each start";
+    match clock.synchronized {
+        _ if !clock.is_set() => {
+            Finding::fail(format!("it is said to be {today}: no certificate is valid then"), hint)
+        }
+        Some(true) => Finding::ok(format!("{today}, kept right")),
+        Some(false) => Finding::warn(format!("{today}, and nobody keeps it right"), hint),
+        None => Finding::ok(today),
     }
-    Finding::fail(
-        format!("it is said to be {today}: no certificate is valid yet"),
-        "type: sudo timedatectl set-ntp true; a board without a battery needs the network once after each start",
-    )
-}
-
-/// The date of a day counted from 1970-01-01 (Howard Hinnant's civil_from_days: years begin in March, so that the
-/// leap day is a year's last).
-fn date(day: u64) -> String {
-    let since_march_0000 = day + 719_468;
-    let (era, in_era) = (since_march_0000 / 146_097, since_march_0000 % 146_097);
-    let year = (in_era - in_era / 1460 + in_era / 36_524 - in_era / 146_096) / 365;
-    let in_year = in_era - (365 * year + year / 4 - year / 100);
-    let march_month = (5 * in_year + 2) / 153;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    let year = era * 400 + year + u64::from(month <= 2);
-    format!("{year}-{month:02}-{:02}", in_year - (153 * march_month + 2) / 5 + 1)
 }
 
 #[cfg(test)]
@@ -195,6 +181,7 @@ mod tests {
     use crate::config::load_from;
     use crate::status::{DeviceStatus, Status};
     use std::sync::OnceLock;
+    use std::time::Duration;
 
     fn ground(text: &str, status: Option<Status>) -> Ground {
         let folder = tempfile::tempdir().unwrap();
@@ -206,22 +193,16 @@ mod tests {
 
     #[test]
     fn certificates_need_a_clock_that_is_set() {
-        assert_eq!(clock_at(Duration::ZERO).class, Class::Fail);
-        assert_eq!(clock_at(SANE - Duration::from_secs(1)).class, Class::Fail);
-        assert_eq!(clock_at(SANE), Finding::ok("2026-01-01"));
-    }
-
-    #[test]
-    fn days_are_dates() {
-        for (day, expected) in [
-            (0, "1970-01-01"),
-            (59, "1970-03-01"),
-            (11_016, "2000-02-29"),
-            (20_454, "2026-01-01"),
-            (20_819, "2027-01-01"),
-        ] {
-            assert_eq!(date(day), expected);
-        }
+        let check = |now_s: u64, synchronized, class| {
+            let found = clock_at(Clock { now: Duration::from_secs(now_s), synchronized });
+            assert_eq!((found.class, found.hint.is_some()), (class, class != Class::Ok), "{found:?}");
+        };
+        let (unset, today) = (86_400, 1_795_132_800);
+        check(unset, None, Class::Fail);
+        check(unset, Some(true), Class::Fail);
+        check(today, Some(false), Class::Warn);
+        check(today, Some(true), Class::Ok);
+        check(today, None, Class::Ok);
     }
 
     #[test]

@@ -98,8 +98,10 @@ pub const CHECKS: &[Check] = &[
     Check { name: "groups", limit: SHORT, run: board::groups },
     Check { name: "realtime", limit: SHORT, run: board::realtime },
     Check { name: "clock", limit: SHORT, run: board::clock },
+    Check { name: "proxy", limit: NETWORK, run: network::proxy },
     Check { name: "dns", limit: NETWORK, run: network::dns },
     Check { name: "connect", limit: NETWORK, run: network::connect },
+    Check { name: "portal", limit: NETWORK, run: network::portal },
     Check { name: "tls", limit: NETWORK, run: network::tls },
 ];
 
@@ -107,7 +109,7 @@ pub const CHECKS: &[Check] = &[
 const SHORT: Duration = Duration::from_secs(2);
 /// Opening a USB device that does not answer takes 5 s.
 const DEVICE: Duration = Duration::from_secs(7);
-/// Three steps of 5 s each.
+/// A look-up, a connection, perhaps a proxy and a sign-in page, TLS.
 const NETWORK: Duration = Duration::from_secs(15);
 
 /// What the checks stand on.

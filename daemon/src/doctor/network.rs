@@ -1,33 +1,48 @@
-//! The way to the service: its name, a connection, TLS. Done once, told as three checks.
+//! The way to the service: proxy, its name, a connection, a sign-in page, TLS. Done once, told as five checks.
 
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use pressel_live::event::Cause;
 use rustls::pki_types::ServerName;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::{Finding, Ground};
 use crate::config::Config;
+use crate::net::{Dialer, Proxy, Route, Settings, is_loopback};
 use crate::wire::Endpoint;
 
 /// Bound of each step.
 const STEP: Duration = Duration::from_secs(5);
 
+type Step = Option<Result<String, String>>;
+
 /// How far one got.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Reached {
-    dns: Option<Result<String, String>>,
-    connect: Option<Result<String, String>>,
-    tls: Option<Result<String, String>>,
+    proxy: Step,
+    dns: Step,
+    connect: Step,
+    portal: Step,
+    tls: Step,
+}
+
+pub(super) fn proxy(ground: &Ground) -> Finding {
+    told(
+        reached(ground).proxy.as_ref(),
+        "its name is not known",
+        "see [network] proxy, proxy_password_file and no_proxy, or https_proxy of the environment",
+    )
 }
 
 pub(super) fn dns(ground: &Ground) -> Finding {
     told(
         reached(ground).dns.as_ref(),
-        "",
+        "the proxy's settings are wrong",
         "is there a network? ip route; resolvectl status. A Wi-Fi that is joined but asks for a log-in does this too",
     )
 }
@@ -37,6 +52,14 @@ pub(super) fn connect(ground: &Ground) -> Finding {
         reached(ground).connect.as_ref(),
         "its name is not known",
         "a firewall or a proxy may be in the way; the daemon needs TCP to this port",
+    )
+}
+
+pub(super) fn portal(ground: &Ground) -> Finding {
+    told(
+        reached(ground).portal.as_ref(),
+        "there is no connection",
+        "open a page with a phone in the same network and sign in there, or let the device use another network",
     )
 }
 
@@ -75,51 +98,82 @@ fn reached(ground: &Ground) -> &Reached {
             Err(text) => return failed(text),
         };
         let ca_file = Some(config.live.ca_file.as_str()).filter(|file| !file.is_empty()).map(Path::new);
-        match tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build() {
+        match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => {
-                let reached = runtime.block_on(reach(&endpoint, ca_file));
-                // A look-up that hangs in libc cannot be called off; it is left behind.
-                runtime.shutdown_background();
-                reached
+                runtime.block_on(reach(&endpoint, ca_file, Settings::from_config(&config.network)))
             }
             Err(error) => failed(format!("event loop: {error}")),
         }
     })
 }
 
-async fn reach(endpoint: &Endpoint, ca_file: Option<&Path>) -> Reached {
+async fn reach(endpoint: &Endpoint, ca_file: Option<&Path>, settings: Settings) -> Reached {
     let mut reached = Reached::default();
     let (host, port) = (endpoint.host.as_str(), endpoint.port);
+    if let Route::Broken(why) = &settings.route {
+        reached.proxy = Some(Err(why.clone()));
+        return reached;
+    }
+    let dialer = Dialer::new(settings);
+    let proxy = dialer.proxy_for(host, port);
+    if proxy.is_none() {
+        reached.proxy = Some(Ok(format!("none for {host}")));
+    }
 
     let started = Instant::now();
-    let addresses = match bounded(lookup_host((host, port))).await {
-        Ok(addresses) => addresses.collect::<Vec<_>>(),
+    match dialer.addresses(host, port).await {
+        Ok(addresses) => reached.dns = Some(Ok(named(host, proxy, &addresses, started))),
         Err(error) => {
-            reached.dns = Some(Err(format!("{host}: {error}")));
+            reached.dns = Some(Err(error.reason));
             return reached;
         }
-    };
-    let Some(&first) = addresses.first() else {
-        reached.dns = Some(Err(format!("{host}: has no address")));
-        return reached;
-    };
-    reached.dns =
-        Some(Ok(format!("{host} is {} ({} in all), {}", first.ip(), addresses.len(), took(started))));
+    }
 
     let started = Instant::now();
-    let stream = match bounded(TcpStream::connect(&*addresses)).await {
+    let connected = dialer.tcp(host, port).await;
+    reached.portal = Some(portal_of(&dialer, host, proxy).await);
+    let stream = match connected {
         Ok(stream) => stream,
         Err(error) => {
-            reached.connect = Some(Err(format!("{host} port {port}: {error}")));
+            match error.cause {
+                Cause::Proxy(_) => reached.proxy = Some(Err(error.reason)),
+                _ => reached.connect = Some(Err(error.reason)),
+            }
             return reached;
         }
     };
-    let peer = stream.peer_addr().unwrap_or(first);
+    if let Some(proxy) = proxy {
+        let (place, origin) = (proxy.place(), proxy.origin());
+        reached.proxy = Some(Ok(format!("{place}, named in {origin}, lets this device through to {host}")));
+    }
+    let peer = stream.peer_addr().map_or_else(|_| host.to_owned(), |peer| peer.to_string());
     reached.connect = Some(Ok(format!("{peer}, {}", took(started))));
     if endpoint.tls {
         reached.tls = Some(handshake(host, stream, ca_file).await);
     }
     reached
+}
+
+fn named(host: &str, proxy: Option<&Proxy>, addresses: &[SocketAddr], started: Instant) -> String {
+    let first = addresses.first().map(|address| address.ip().to_string()).unwrap_or_default();
+    let (count, took) = (addresses.len(), took(started));
+    match proxy {
+        None => format!("{host} is {first} ({count} in all), {took}"),
+        Some(proxy) => {
+            format!("the proxy {} is {first} ({count} in all), {took}; it looks {host} up", proxy.place())
+        }
+    }
+}
+
+async fn portal_of(dialer: &Dialer, host: &str, proxy: Option<&Proxy>) -> Result<String, String> {
+    if proxy.is_some() || is_loopback(host) {
+        return Ok("not looked for: the way does not lead through one".to_owned());
+    }
+    match dialer.portal().await {
+        None => Ok("not looked for: [network] captive_check is empty".to_owned()),
+        Some(Ok(())) => Ok("nobody wants to be signed in to first".to_owned()),
+        Some(Err(words)) => Err(words),
+    }
 }
 
 async fn handshake(host: &str, stream: TcpStream, ca_file: Option<&Path>) -> Result<String, String> {
@@ -169,6 +223,31 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_is_told_by_what_it_says() {
+        use std::io::{Read, Write};
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            "[live]\nendpoint = \"wss://live.example\"\n[network]\nproxy = \"http://{}\"\n",
+            listener.local_addr().unwrap()
+        );
+        std::fs::write(folder.path().join("config.toml"), text).unwrap();
+        let loaded = load_from(folder.path(), None, []);
+        let ground = Ground { loaded, daemon: None, network: OnceLock::new() };
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let length = stream.read(&mut [0; 512]).unwrap();
+            stream.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n").unwrap();
+            length
+        });
+        let found = proxy(&ground);
+        assert!(server.join().unwrap() > 0);
+        assert!(found.class == Class::Fail && found.text.contains("(403)"), "{found:?}");
+        assert_eq!(classes(&ground), [Class::Ok, Class::Skip, Class::Skip]);
+        assert_eq!(portal(&ground).class, Class::Ok);
+    }
+
+    #[test]
     fn a_plain_endpoint_on_this_machine_is_reached() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let ground = ground(&format!("ws://{}", listener.local_addr().unwrap()));
@@ -185,7 +264,7 @@ mod tests {
         // ".invalid" is never a name (RFC 2606).
         let unknown = ground("wss://pressel.invalid");
         assert_eq!(classes(&unknown), [Class::Fail, Class::Skip, Class::Skip]);
-        assert!(dns(&unknown).text.starts_with("pressel.invalid: "), "{:?}", dns(&unknown));
+        assert!(dns(&unknown).text.starts_with("look up pressel.invalid: "), "{:?}", dns(&unknown));
     }
 
     #[test]

@@ -80,3 +80,37 @@ fn date(day: u64) -> String {
     let year = era * 400 + year + u64::from(month <= 2);
     format!("{year}-{month:02}-{:02}", in_year - (153 * march_month + 2) / 5 + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_set_between_the_build_and_the_end_of_a_device_s_life() {
+        let check = |now_s: u64, synchronized, set, doubtful| {
+            let clock = Clock { now: Duration::from_secs(now_s), synchronized };
+            assert_eq!((clock.is_set(), clock.may_be_wrong()), (set, doubtful), "{clock:?}");
+        };
+        check(0, None, false, true);
+        check(BUILT_S - 1, Some(true), false, true);
+        check(BUILT_S, None, true, false);
+        check(BUILT_S, Some(true), true, false);
+        check(BUILT_S, Some(false), true, true);
+        check(BUILT_S + LIFETIME.as_secs(), Some(true), false, true);
+        assert!(Clock::read().is_set(), "tests run on machines whose clock is right");
+        assert_eq!(seconds("1793491200"), 1_793_491_200);
+    }
+
+    #[test]
+    fn days_are_dates() {
+        for (day, expected) in [
+            (0, "1970-01-01"),
+            (59, "1970-03-01"),
+            (11_016, "2000-02-29"),
+            (20_454, "2026-01-01"),
+            (20_819, "2027-01-01"),
+        ] {
+            assert_eq!(date(day), expected);
+        }
+    }
+}

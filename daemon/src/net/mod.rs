@@ -182,8 +182,8 @@ impl Dialer {
         }
     }
 
-    /// What failed may be a portal's doing: then that is the error.
-    async fn look_for_portal(&self, host: &str, error: DialError) -> DialError {
+    /// What failed may be a portal's doing: then that is the error. Waits two seconds at most, and seldom.
+    pub async fn look_for_portal(&self, host: &str, error: DialError) -> DialError {
         let Some(check) = &self.0.captive else { return error };
         // A proxy, or a server on this machine, is behind no portal.
         let local = is_loopback(host) && !is_loopback(check.host());

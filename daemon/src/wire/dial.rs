@@ -25,6 +25,10 @@ pub async fn dial(way: &Way) -> Result<WebSocketStream<Stream>, DialError> {
     let endpoint = &way.endpoint;
     let (stream, headers) = prepare(way).await?;
     match (upgrade(endpoint, stream, headers).await, &way.credential) {
+        // A page where a WebSocket was asked for: the service has none. 511: RFC 6585, 6.
+        (Err(error), _) if matches!(error.cause, Cause::Http(200..=399 | 511)) => {
+            Err(way.dialer.look_for_portal(&endpoint.host, error).await)
+        }
         (Err(error), Some(credential)) if error.cause == Cause::Http(401) && credential.refused() => {
             let (stream, headers) = prepare(way).await?;
             upgrade(endpoint, stream, headers).await.map_err(|error| hinted(error, credential))

@@ -6,12 +6,15 @@
 
 mod dial;
 mod endpoint;
+mod tap;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
@@ -22,9 +25,12 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
 
 use crate::credential::Credential;
-use crate::net::Dialer;
+use crate::net::{Dialer, UNACKNOWLEDGED_MAX};
+
+use self::tap::{Socket, Tap};
 
 pub use endpoint::Endpoint;
+pub use tap::Transport;
 
 /// Messages on their way out: a kept utterance of 15 s at 20 ms each, twice over.
 const OUT_MAX: usize = 2048;
@@ -77,10 +83,16 @@ pub struct Way {
     pub credential: Option<Arc<Credential>>,
 }
 
+/// What is held of a link: the way to its task, and a look at its socket.
+struct Held {
+    orders: mpsc::Sender<Order>,
+    tap: Tap,
+}
+
 /// All links of the daemon; seldom more than one lives.
 pub struct Wire {
     way: Way,
-    orders: HashMap<u32, mpsc::Sender<Order>>,
+    links: HashMap<u32, Held>,
     news: mpsc::Receiver<News>,
     tell: mpsc::Sender<News>,
     traffic: Arc<Traffic>,
@@ -90,7 +102,7 @@ impl Wire {
     /// Prepares; nothing is dialled yet.
     pub fn new(way: Way) -> Self {
         let (tell, news) = mpsc::channel(IN_MAX);
-        Wire { way, orders: HashMap::new(), news, tell, traffic: Arc::default() }
+        Wire { way, links: HashMap::new(), news, tell, traffic: Arc::default() }
     }
 
     /// Counters that the links write.
@@ -101,34 +113,66 @@ impl Wire {
     /// Starts to open a link.
     pub fn dial(&mut self, link: u32) {
         let (orders, queue) = mpsc::channel(OUT_MAX);
-        self.orders.insert(link, orders);
+        let tap = Tap::default();
+        self.links.insert(link, Held { orders, tap: tap.clone() });
         let teller = Teller { link, tell: self.tell.clone() };
-        tokio::spawn(live(self.way.clone(), queue, teller, self.traffic.clone()));
+        tokio::spawn(live(self.way.clone(), queue, teller, self.traffic.clone(), tap));
     }
 
     /// Queues a message. A queue that is full means that the link is dead, and is told as its end.
     pub fn send(&mut self, link: u32, message: String) {
-        let Some(orders) = self.orders.get(&link) else { return };
-        if let Err(mpsc::error::TrySendError::Full(_)) = orders.try_send(Order::Send(message)) {
-            self.orders.remove(&link); // the task sees its queue close and drops the socket
-            let reason = "nothing got through for too long".to_owned();
-            let teller = Teller { link, tell: self.tell.clone() };
-            tokio::spawn(async move { teller.tell(LinkInput::Closed { code: ABNORMAL, reason }).await });
+        let Some(held) = self.links.get(&link) else { return };
+        if let Err(mpsc::error::TrySendError::Full(_)) = held.orders.try_send(Order::Send(message)) {
+            let facts = held.tap.look().map(|known| format!(": {}", known.tcp)).unwrap_or_default();
+            self.cut(link, format!("nothing got through for too long{facts}"));
         }
+    }
+
+    /// Ends a link without a word to the server, which would not hear it.
+    fn cut(&mut self, link: u32, reason: String) {
+        self.links.remove(&link); // the task sees its queue close and drops the socket
+        let teller = Teller { link, tell: self.tell.clone() };
+        tokio::spawn(async move { teller.tell(LinkInput::Closed { code: ABNORMAL, reason }).await });
+    }
+
+    /// An address is this device's no more: links from it are dead, and nobody else would tell.
+    pub fn address_gone(&mut self, address: IpAddr) {
+        let from = |(&link, held): (&u32, &Held)| held.tap.is_from(address).then_some(link);
+        let dead: Vec<u32> = self.links.iter().filter_map(from).collect();
+        for link in dead {
+            self.cut(link, format!("the device lost its address {address}"));
+        }
+    }
+
+    /// The network changed: what was learnt about the old one is forgotten.
+    pub fn network_changed(&self) {
+        self.way.dialer.network_changed();
+    }
+
+    /// What the kernel knows about the newest link that is open.
+    pub fn transport(&self) -> Option<Transport> {
+        let newest = self.links.iter().filter_map(|(link, held)| Some((link, held.tap.look()?)));
+        newest.max_by_key(|(link, _)| **link).map(|(_, known)| known)
+    }
+
+    /// `host:port` of the proxy that links go through.
+    pub fn proxy(&self) -> Option<String> {
+        let Endpoint { host, port, .. } = &self.way.endpoint;
+        self.way.dialer.proxy_for(host, *port).map(crate::net::Proxy::place)
     }
 
     /// Queues a ping; its answer is told as [`LinkInput::Pong`]. With a full queue it is left out: nothing gets through.
     pub fn ping(&mut self, link: u32) {
-        if let Some(orders) = self.orders.get(&link) {
-            let _ = orders.try_send(Order::Ping);
+        if let Some(held) = self.links.get(&link) {
+            let _ = held.orders.try_send(Order::Ping);
         }
     }
 
     /// Closes a link after what is queued. A link that is still being opened is given up.
     pub fn close(&mut self, link: u32, code: u16) {
-        if let Some(orders) = self.orders.remove(&link) {
+        if let Some(held) = self.links.remove(&link) {
             // Full: the queue closes as its sender is dropped here, which ends the link just as well.
-            let _ = orders.try_send(Order::Close(code));
+            let _ = held.orders.try_send(Order::Close(code));
         }
     }
 
@@ -142,7 +186,7 @@ impl Wire {
     pub async fn next(&mut self) -> News {
         let news = self.news.recv().await.expect("a sender is kept in self");
         if matches!(news.input, LinkInput::Closed { .. } | LinkInput::Failed { .. }) {
-            self.orders.remove(&news.link);
+            self.links.remove(&news.link);
         }
         news
     }
@@ -160,7 +204,7 @@ impl Teller {
     }
 }
 
-async fn live(way: Way, mut orders: mpsc::Receiver<Order>, teller: Teller, traffic: Arc<Traffic>) {
+async fn live(way: Way, mut orders: mpsc::Receiver<Order>, teller: Teller, traffic: Arc<Traffic>, tap: Tap) {
     let socket = tokio::select! {
         opened = dial::dial(&way) => match opened {
             Ok(socket) => socket,
@@ -176,21 +220,28 @@ async fn live(way: Way, mut orders: mpsc::Receiver<Order>, teller: Teller, traff
         }
     };
     teller.tell(LinkInput::Opened).await;
+    let known = Socket::of(socket.get_ref());
     let (mut sink, mut stream) = socket.split();
+    // Declared after the halves, so that it goes before the socket does.
+    let _open = tap.open(known);
+    // A socket tells its error once, to whichever half comes first.
+    let write_error = OnceLock::new();
     // Two halves side by side: a write that waits for the network never keeps answers from being read.
     let write = async {
         loop {
             match orders.recv().await {
                 Some(Order::Send(text)) => {
                     let length = text.len() as u64;
-                    if sink.send(Message::text(text)).await.is_err() {
-                        return std::future::pending().await; // the reading half knows the reason
+                    if let Err(error) = sink.send(Message::text(text)).await {
+                        let _ = write_error.set(error);
+                        return std::future::pending().await; // a close frame may still be there to be read
                     }
                     traffic.bytes_up.fetch_add(length, Relaxed);
                     traffic.messages_up.fetch_add(1, Relaxed);
                 }
                 Some(Order::Ping) => {
-                    if sink.send(Message::Ping(Bytes::new())).await.is_err() {
+                    if let Err(error) = sink.send(Message::Ping(Bytes::new())).await {
+                        let _ = write_error.set(error);
                         return std::future::pending().await;
                     }
                 }
@@ -220,10 +271,11 @@ async fn live(way: Way, mut orders: mpsc::Receiver<Order>, teller: Teller, traff
                     continue;
                 }
                 Some(Ok(_)) => continue, // pings are answered below us
-                Some(Err(WsError::ConnectionClosed | WsError::AlreadyClosed)) | None => {
-                    return LinkInput::Closed { code: ABNORMAL, reason: "connection ended".into() };
+                end => {
+                    let error = end.and_then(Result::err);
+                    let reason = why(write_error.get().or(error.as_ref()), &tap);
+                    return LinkInput::Closed { code: ABNORMAL, reason };
                 }
-                Some(Err(e)) => return LinkInput::Closed { code: ABNORMAL, reason: e.to_string() },
             };
             traffic.bytes_down.fetch_add(payload.len() as u64, Relaxed);
             traffic.messages_down.fetch_add(1, Relaxed);
@@ -235,4 +287,18 @@ async fn live(way: Way, mut orders: mpsc::Receiver<Order>, teller: Teller, traff
         () = write => LinkInput::Closed { code: 1000, reason: "closed by us".into() },
     };
     teller.tell(end).await;
+}
+
+/// Why a link ended without a close frame, for the log.
+fn why(error: Option<&WsError>, tap: &Tap) -> String {
+    let facts = || tap.look().map(|known| format!(", {}", known.tcp)).unwrap_or_default();
+    match error {
+        None | Some(WsError::ConnectionClosed | WsError::AlreadyClosed) => "connection ended".to_owned(),
+        Some(WsError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
+            let bound_s = UNACKNOWLEDGED_MAX.as_secs();
+            format!("{error}: nothing was acknowledged for {bound_s} s{}", facts())
+        }
+        Some(WsError::Io(error)) => error.to_string(),
+        Some(other) => other.to_string(),
+    }
 }

@@ -26,8 +26,8 @@ impl Picture {
             Fact::Link { index, on, works } => {
                 self.links.insert(index, works);
                 if !on {
-                    // Its routes go with it, and those of IPv4 without a word (without a carrier they only rest).
-                    self.defaults.retain(|route| route.index != Some(index) || route.v6);
+                    // Without a carrier its routes only rest; switched off, they go.
+                    self.drop_routes(index);
                 }
             }
             Fact::Address { index, address, there: true } => {
@@ -35,6 +35,10 @@ impl Picture {
             }
             Fact::Address { index, address, there: false } => {
                 self.addresses.remove(&(index, address));
+                let left = self.addresses.iter().any(|(on, other)| *on == index && other.is_ipv4());
+                if address.is_ipv4() && !left {
+                    self.drop_routes(index);
+                }
             }
             Fact::Default { route, there: true } => {
                 self.defaults.insert(route);
@@ -43,6 +47,11 @@ impl Picture {
                 self.defaults.remove(&route);
             }
         }
+    }
+
+    /// The kernel drops an interface's routes of IPv4 without a word.
+    fn drop_routes(&mut self, index: u32) {
+        self.defaults.retain(|route| route.index != Some(index) || route.v6);
     }
 
     pub(super) fn usable(&self) -> Usable {
@@ -124,6 +133,22 @@ mod tests {
         let usable = picture(&[UP, address("192.0.2.7", true)]).usable();
         assert!(usable.reaches(false) && !usable.reaches(true));
         assert!(!picture(&[UP]).usable().reaches(false));
+    }
+
+    #[test]
+    fn routes_of_ipv4_go_without_a_word() {
+        let way = Fact::Default { route: route(2, false), there: true };
+        let there = [UP, address("192.0.2.7", true), way];
+        let check = |more: &[Fact], default| {
+            let facts = [&there, more].concat();
+            assert_eq!(picture(&facts).usable().has_default(), default, "{more:?}");
+        };
+        let (off, on) = (Fact::Link { index: 2, on: false, works: false }, UP);
+        let resting = Fact::Link { index: 2, on: true, works: false };
+        check(&[resting, on.clone()], true);
+        check(&[off, on], false);
+        check(&[address("192.0.2.7", false), address("192.0.2.9", true)], false);
+        check(&[address("192.0.2.9", true), address("192.0.2.7", false)], true);
     }
 
     #[test]
