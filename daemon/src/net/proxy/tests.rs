@@ -26,7 +26,7 @@ async fn asked(proxy: &Proxy, answer: &'static [u8]) -> (Result<TcpStream, DialE
 }
 
 async fn refused(proxy: &Proxy, answer: &'static [u8]) -> DialError {
-    asked(proxy, answer).await.0.err().expect("it refuses")
+    asked(proxy, answer).await.0.expect_err("it refuses")
 }
 
 #[tokio::test(flavor = "current_thread")]
