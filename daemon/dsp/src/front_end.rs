@@ -6,9 +6,9 @@ use crate::aec::Engine;
 use crate::array::Intake;
 use crate::spectrum::{NoiseSpectrum, Spectrum};
 use crate::{
-    ArrayReading, ArraySettings, BLOCK, Block, EchoCanceller, EchoEngine, EchoReading, EchoSettings, Fault,
-    Gain, GainSettings, Gate, GateSettings, MICROPHONES_MAX, NearEnd, NearEndSettings, NoiseSettings,
-    NoiseSuppressor, RateError, Reading, Steer, SteerReading,
+    ArrayReading, ArraySettings, BLOCK, BLOCK_RATE, Block, EchoCanceller, EchoEngine, EchoReading,
+    EchoSettings, Fault, Gain, GainSettings, Gate, GateSettings, HighPass, MICROPHONES_MAX, NearEnd,
+    NearEndSettings, NoiseSettings, NoiseSuppressor, RateError, Reading, Steer, SteerReading,
 };
 
 /// What the capture path is built from.
@@ -22,7 +22,8 @@ pub struct FrontEndSettings {
     pub use_channels: Vec<u32>,
     /// What is known of the microphones.
     pub array: ArraySettings,
-    /// Corner of the high-pass in Hz; 0 switches it off.
+    /// Corner of the high-pass in Hz; 0 switches it off. The gate always listens through it, the sound goes through it
+    /// where there is an offset, hum or rumble to remove.
     pub high_pass_hz: f32,
     /// How the speaker's echo is cancelled.
     pub echo: EchoSettings,
@@ -129,6 +130,7 @@ pub struct FrontEnd {
     spectrum: Spectrum,
     noise: NoiseSpectrum,
     suppress: NoiseSuppressor,
+    judged: HighPass,
     gate: Gate,
     near_end: NearEnd,
     gain: Gain,
@@ -196,6 +198,7 @@ impl FrontEnd {
             spectrum: Spectrum::new(),
             noise: NoiseSpectrum::new(),
             suppress: NoiseSuppressor::new(noise),
+            judged: HighPass::new(high_pass_hz, BLOCK_RATE),
             gate: Gate::new(gate),
             near_end: NearEnd::new(near_end),
             gain: Gain::new(gain),
@@ -237,7 +240,10 @@ impl FrontEnd {
         self.spectrum.process(out);
         self.noise.process(self.spectrum.bands());
         self.suppress.process(&self.spectrum, &self.noise, out);
-        let mut reading = self.gate.process(out);
+        // Whether somebody speaks is judged without rumble, even where too little is there to be taken out of the sound.
+        let mut judged = *out;
+        self.judged.process(&mut judged);
+        let mut reading = self.gate.process(&judged);
         reading.barge_in = self.near_end.process(&reference, &self.echo_reading, &reading);
         self.gain.process(&reading, !self.echo_reading.active || self.echo_reading.near_end > 0.5, out);
         reading.gain_db = self.gain.gain_db();

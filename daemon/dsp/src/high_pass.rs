@@ -1,6 +1,7 @@
 //! Removes DC and rumble.
 
 use crate::level::sane;
+use crate::{BLOCK, Block};
 
 /// Second-order Butterworth high-pass: flat above the corner, 12 dB per octave below, nothing at DC.
 #[derive(Clone, Debug)]
@@ -54,6 +55,24 @@ impl HighPass {
         // A decaying tail ends in denormals, which are slow on most cores.
         let rests = |s: f32| if s.abs() < 1e-20 { 0.0 } else { s };
         (self.s1, self.s2) = (rests(s1), rests(s2));
+    }
+
+    /// Filters in place, but only this share of what it removes goes: from the first sample's to the last one's. A
+    /// share of 0 throughout leaves the samples as they are.
+    pub(crate) fn process_share(&mut self, samples: &mut Block, [from, to]: [f32; 2]) {
+        if from == 1.0 && to == 1.0 {
+            return self.process(samples);
+        }
+        let mut filtered = *samples;
+        self.process(&mut filtered);
+        if from == 0.0 && to == 0.0 {
+            return;
+        }
+        for (n, (sample, filtered)) in samples.iter_mut().zip(filtered).enumerate() {
+            let share = from + (to - from) * (n + 1) as f32 / BLOCK as f32;
+            let whole = sane(*sample);
+            *sample = whole + share * (filtered - whole);
+        }
     }
 
     /// Forgets what was heard.

@@ -42,6 +42,7 @@ mod noise_suppressor;
 mod pcm;
 mod pre_roll;
 mod resample;
+mod rumble;
 mod spectrum;
 mod steer;
 mod voice;

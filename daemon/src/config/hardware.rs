@@ -100,6 +100,8 @@ table! {
         min_level_dbfs: f32 = -60.0, real(-90.0, -10.0);
         /// Shorter bursts do not open the gate.
         min_burst_ms: u32 = 60u32, whole(10, 500);
+        /// Does only what has a voice's pitch open the gate?
+        voice: bool = true, SWITCH;
     }
 }
 

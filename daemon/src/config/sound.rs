@@ -73,7 +73,7 @@ impl Config {
                 min_level_dbfs: gate.min_level_dbfs,
                 min_burst_ms: gate.min_burst_ms,
                 hangover_ms: gate.hangover_ms,
-                ..GateSettings::default()
+                voice: gate.voice,
             },
             pre_roll_ms: gate.pre_roll_ms,
             realtime_priority: u8::try_from(self.realtime.priority).unwrap_or(u8::MAX),
@@ -112,5 +112,13 @@ mod tests {
             assert!(ArrayGeometry::WORDS.contains(&name), "{name} cannot be chosen");
         }
         assert_eq!((sound.pre_roll_ms, sound.realtime_priority), (300, 60));
+    }
+
+    #[test]
+    fn a_gate_that_is_to_hear_whispers_asks_for_no_voice() {
+        let mut config = Config::default();
+        config.gate.voice = false;
+        let front_end = config.sound().front_end(16_000, 1);
+        assert!(!front_end.gate.voice);
     }
 }

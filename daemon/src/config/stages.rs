@@ -90,7 +90,7 @@ table! {
     /// `[noise]`: steady noise is turned down.
     Noise {
         /// By so much at most; 0 = off.
-        max_attenuation_db: f32 = 10.0, real(0.0, 20.0);
+        max_attenuation_db: f32 = 6.0, real(0.0, 20.0);
     }
 }
 

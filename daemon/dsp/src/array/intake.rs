@@ -4,6 +4,7 @@ use super::beam::{Beam, Look, azimuth_deg};
 use super::direction::Direction;
 use super::{ArrayReading, ArraySettings, Fault, Geometry, Health, PlaybackLoop, Scout};
 use crate::level::{mean_square, power_dbfs};
+use crate::rumble::Rumble;
 use crate::{BLOCK, BLOCK_RATE, Block, Downmix, HighPass, RateError, Resampler, blocks_of_ms};
 
 /// Above this the loudspeaker sounds, in dBFS; below the other one it is silent.
@@ -43,6 +44,7 @@ struct Mixed {
     mono: Box<[f32]>,
     resample: Resampler,
     high_pass: HighPass,
+    rumble: Rumble,
 }
 
 /// Channels kept apart until the beam.
@@ -51,6 +53,7 @@ struct Steered {
     channels: Box<[usize]>,
     resample: Box<[Resampler]>,
     high_pass: Box<[HighPass]>,
+    rumble: Rumble,
     /// 10 ms of one channel at the card's rate.
     line: Box<[f32]>,
     blocks: Box<[Block]>,
@@ -92,6 +95,7 @@ impl Intake {
             channels: channels.clone().into_boxed_slice(),
             resample: vec![resample.clone(); channels.len()].into_boxed_slice(),
             high_pass: vec![high_pass.clone(); channels.len()].into_boxed_slice(),
+            rumble: Rumble::new(),
             line: line.clone(),
             blocks: vec![[0.0; BLOCK]; channels.len()].into_boxed_slice(),
             direction: Direction::new(&positions_m),
@@ -119,7 +123,13 @@ impl Intake {
             health: (settings.watch && width > 1).then(|| Health::new(width)),
             scout: find.then(|| Scout::new(width, rate_hz)),
             blocks: 0,
-            mixed: Mixed { downmix: Downmix::new(width, &channels), mono: line, resample, high_pass },
+            mixed: Mixed {
+                downmix: Downmix::new(width, &channels),
+                mono: line,
+                resample,
+                high_pass,
+                rumble: Rumble::new(),
+            },
             steered,
             playback_loop,
             hold_blocks: 0,
@@ -204,9 +214,10 @@ impl Mixed {
             // A card's DC offset must not arrive as a step: every filter starts as if it had always been there.
             self.resample.prime(self.mono[0]);
             self.high_pass.prime(self.mono[0]);
+            self.rumble.prime(self.mono[0]);
         }
         self.resample.process(&self.mono, out);
-        self.high_pass.process(out);
+        self.high_pass.process_share(out, self.rumble.process(out));
     }
 }
 
@@ -230,9 +241,16 @@ impl Steered {
             if fresh {
                 self.resample[m].prime(self.line[0]);
                 self.high_pass[m].prime(self.line[0]);
+                if m == 0 {
+                    self.rumble.prime(self.line[0]);
+                }
             }
             self.resample[m].process(&self.line, &mut self.blocks[m]);
-            self.high_pass[m].process(&mut self.blocks[m]);
+        }
+        // All alike: a filter in one line and not in another would turn the beam.
+        let share = self.rumble.process(&self.blocks[here.trailing_zeros() as usize % self.blocks.len()]);
+        for (high_pass, block) in self.high_pass.iter_mut().zip(&mut self.blocks) {
+            high_pass.process_share(block, share);
         }
         if fresh {
             self.beam.reset();
