@@ -88,26 +88,7 @@ if [ -e "$config" ]; then
     step "configuration in $config stays as it is"
 else
     step "configuration to $config"
-    cat > "$config" <<'TEXT'
-# Only what differs from the defaults; every key with its unit, range and default:
-#   pressel config show --default        what is in effect: pressel config show
-#   pressel devices                      names of cards, buttons and lights
-
-[capture]
-#device = "plughw:CARD=Array"
-
-[playback]
-#device = "plughw:CARD=MAX98357A"
-
-[button]
-#kind = "gpio"
-#line = "GPIO17"
-
-[light]
-#kind = "gpio"
-#line = "GPIO27"
-TEXT
-    chmod 0644 "$config"
+    install -m 0644 "$here/config.toml" "$config"
 fi
 
 key=$root/etc/pressel/key

@@ -186,6 +186,43 @@ fn one_command_installs_and_the_next_press_is_answered() {
 }
 
 #[test]
+fn a_package_needs_nothing_but_a_key_and_an_upgrade_keeps_what_the_owner_wrote() {
+    let Some(installed) = machine() else { return };
+    let package = std::env::var("PRESSEL_DEB").expect("`cargo xtask test --nspawn` makes a package");
+    std::fs::copy(&package, installed.folder.path().join("pressel.deb")).unwrap();
+    let install = format!("dpkg --install {}/pressel.deb", installed.folder.path().display());
+    let run = |script: &str| installed.machine.run(script).unwrap_or_else(|error| panic!("{error}"));
+    let began = Instant::now();
+    let said = run(&install);
+    assert!(said.contains("no API key yet"), "{said}");
+    let former = installed.property("MainPID");
+    run(&format!("umask 077; echo {KEY} > /etc/pressel/key"));
+    installed.ready_again(&former);
+    installed.talk();
+    let took = began.elapsed();
+    println!("package installed and first answer: {:.1} s", took.as_secs_f64());
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    run("echo '# mine' >> /etc/pressel/config.toml");
+    let before = installed.property("MainPID");
+    run(&install);
+    installed.ready_again(&before);
+    assert_eq!(run("tail -n 1 /etc/pressel/config.toml"), "# mine");
+    installed.talk();
+    run("systemctl disable --quiet pressel.service");
+    run(&install);
+    let enabled = installed.machine.run("systemctl is-enabled pressel.service");
+    assert!(enabled.is_err(), "an upgrade switched on what the owner had switched off");
+    run("dpkg --remove pressel");
+    assert_eq!(installed.property("ActiveState"), "inactive");
+    assert_eq!(run("tail -n 1 /etc/pressel/config.toml"), "# mine");
+    run("dpkg --purge pressel");
+    assert_eq!(
+        run("find /etc/pressel /var/lib/pressel -name key -o -name config.toml 2> /dev/null || true"),
+        ""
+    );
+}
+
+#[test]
 fn a_killed_daemon_is_ready_within_a_second() {
     let Some(installed) = machine() else { return };
     installed.install(true);

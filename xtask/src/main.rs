@@ -2,9 +2,11 @@
 
 mod aloop;
 mod apt;
+mod dist;
 mod lint;
 mod nspawn;
 mod run;
+mod sbom;
 mod test;
 mod trixie;
 
@@ -22,6 +24,7 @@ cargo xtask <chore>
   faults [--quick|--long]      what networks, servers and devices may do, and what comes of it; likewise
   lint                         format, clippy, docs, unit files
   arm                          release binaries for arm64 and armhf, built as Debian trixie would
+  dist [amd64|arm64|armhf …]   Debian packages, their checksums and bills of materials, into target/dist
   deny                         licences, bans and sources (needs cargo-deny)
   setup                        install the Debian packages the chores above need
 
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         "lint" => lint::lint(),
         "deny" => lint::deny(),
         "arm" => trixie::arm(),
+        "dist" => dist::dist(rest),
         "setup" => apt::need(apt::ALL),
         "help" | "--help" | "-h" => {
             eprintln!("{USAGE}");

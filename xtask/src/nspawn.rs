@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{apt, root, sh};
+use crate::{apt, dist, sh};
 
 /// What the container itself needs, beside what makes its root.
 const PACKAGES: &[&str] = &["systemd-container", "mmdebstrap"];
@@ -20,7 +20,7 @@ pub fn need() -> Result<PathBuf, String> {
         return Err("this boots a machine in a container: run it as root".into());
     }
     apt::need(PACKAGES)?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
+    let target = dist::target();
     let machine: PathBuf = target.join("nspawn-root");
     if !machine.join("usr/lib/systemd/systemd").exists() {
         std::fs::create_dir_all(&target).map_err(|e| format!("{}: {e}", target.display()))?;

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::{aloop, apt, lint, nspawn, root, sh};
+use crate::{aloop, apt, dist, lint, nspawn, root, sh};
 
 const ALL: &[&str] = &["test", "--workspace", "--no-fail-fast"];
 /// One after the other: there is one card.
@@ -30,6 +30,10 @@ pub fn test(args: &[String]) -> Result<(), String> {
     // The integration tests run the real programs.
     sh("cargo", &["build", "--workspace", "--bins", "--quiet"])?;
 
+    let package = match &machine {
+        Some(_) => dist::package("amd64", &dist::target().join("debug/pressel"))?,
+        None => Default::default(),
+    };
     let chosen = match (aloop, &machine) {
         (true, _) => OVER_ALOOP,
         (false, Some(_)) => IN_NSPAWN,
@@ -41,6 +45,7 @@ pub fn test(args: &[String]) -> Result<(), String> {
         .args(own)
         .env("PRESSEL_ALOOP", if aloop { "1" } else { "" })
         .env("PRESSEL_NSPAWN", machine.unwrap_or_default())
+        .env("PRESSEL_DEB", package)
         .current_dir(root())
         .stdout(Stdio::piped())
         .spawn()

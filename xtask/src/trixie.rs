@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{apt, root, sh};
+use crate::{apt, dist, root, sh};
 
 const PACKAGES: &str = "rustc,cargo,gcc,libc6-dev,libasound2-dev,pkg-config,ca-certificates,\
     libstd-rust-dev:arm64,libc6-dev:arm64,libasound2-dev:arm64,gcc-aarch64-linux-gnu,\
@@ -32,6 +32,15 @@ pub fn arm() -> Result<(), String> {
         );
     }
     inside(&script)
+}
+
+/// Where the root left the program for a target.
+pub fn built(target: &str) -> PathBuf {
+    jail().join("build").join(target).join("release/pressel")
+}
+
+fn jail() -> PathBuf {
+    dist::target().join("trixie-root")
 }
 
 /// Runs a script in the root, with the sources at /src and the crates of this machine.
@@ -67,11 +76,10 @@ fn inside(script: &str) -> Result<(), String> {
 }
 
 fn make_root() -> Result<PathBuf, String> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
-    let jail = target.join("trixie-root");
+    let jail = jail();
     if !jail.join("usr/bin/rustc").exists() {
         apt::need(apt::ROOT)?;
-        std::fs::create_dir_all(&target).map_err(|e| format!("{}: {e}", target.display()))?;
+        std::fs::create_dir_all(&jail).map_err(|e| format!("{}: {e}", jail.display()))?;
         let include = format!("--include={PACKAGES}");
         let name = jail.display().to_string();
         sh(

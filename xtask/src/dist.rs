@@ -1,0 +1,170 @@
+//! Debian packages: what is built, put where it belongs, with checksums and a list of what is linked in.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::{apt, root, sbom, sh, trixie};
+
+/// What every package of every architecture may weigh.
+const BYTES_MAX: u64 = 6_000_000;
+
+/// Debian's name, the compiler's target, the oldest libc that the build runs on.
+const ARCHITECTURES: &[(&str, &str, &str)] = &[
+    ("amd64", "x86_64-unknown-linux-gnu", "2.36"),
+    ("arm64", "aarch64-unknown-linux-gnu", "2.39"),
+    ("armhf", "armv7-unknown-linux-gnueabihf", "2.39"),
+];
+
+/// Files as they are in the source, where they go, and their modes.
+const FILES: &[(&str, &str, u32)] = &[
+    ("systemd/pressel.service", "usr/lib/systemd/system/pressel.service", 0o644),
+    ("systemd/pressel-key.path", "usr/lib/systemd/system/pressel-key.path", 0o644),
+    ("systemd/pressel-key.service", "usr/lib/systemd/system/pressel-key.service", 0o644),
+    ("systemd/pressel.sysusers", "usr/lib/sysusers.d/pressel.conf", 0o644),
+    ("systemd/pressel.tmpfiles", "usr/lib/tmpfiles.d/pressel.conf", 0o644),
+    ("systemd/60-pressel.rules", "usr/lib/udev/rules.d/60-pressel.rules", 0o644),
+    ("systemd/config.toml", "etc/pressel/config.toml", 0o644),
+    ("daemon/config.example.toml", "usr/share/doc/pressel/config.example.toml", 0o644),
+    ("docs/troubleshooting.md", "usr/share/doc/pressel/troubleshooting.md", 0o644),
+    ("docs/tuning.md", "usr/share/doc/pressel/tuning.md", 0o644),
+    ("docs/hardware.md", "usr/share/doc/pressel/hardware.md", 0o644),
+    ("packaging/copyright", "usr/share/doc/pressel/copyright", 0o644),
+    ("packaging/conffiles", "DEBIAN/conffiles", 0o644),
+    ("packaging/postinst", "DEBIAN/postinst", 0o755),
+    ("packaging/prerm", "DEBIAN/prerm", 0o755),
+    ("packaging/postrm", "DEBIAN/postrm", 0o755),
+];
+
+/// Builds the packages of these architectures, of all without any named, into `target/dist`.
+pub fn dist(args: &[String]) -> Result<(), String> {
+    let names: Vec<&str> = match args {
+        [] => ARCHITECTURES.iter().map(|(name, ..)| *name).collect(),
+        some => some.iter().map(String::as_str).collect(),
+    };
+    if let Some(other) = names.iter().find(|name| !ARCHITECTURES.iter().any(|(known, ..)| known == *name)) {
+        return Err(format!("no architecture \"{other}\"; there are amd64, arm64 and armhf"));
+    }
+    apt::need(apt::BUILD)?;
+    if names.iter().any(|name| *name != "amd64") {
+        trixie::arm()?;
+    }
+    if names.contains(&"amd64") {
+        sh("cargo", &["build", "--locked", "--release", "-p", "pressel"])?;
+    }
+    let mut made = Vec::new();
+    for name in names {
+        let binary = match target_of(name) {
+            "x86_64-unknown-linux-gnu" => target().join("release/pressel"),
+            other => trixie::built(other),
+        };
+        made.push(package(name, &binary)?);
+    }
+    let sums = target().join("dist/SHA256SUMS");
+    let list: Vec<&str> = made.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    let script =
+        format!("cd {} && sha256sum {} > SHA256SUMS", target().join("dist").display(), list.join(" "));
+    sh("sh", &["-c", &script])?;
+    println!("{}", fs::read_to_string(&sums).map_err(|e| format!("{}: {e}", sums.display()))?.trim_end());
+    for path in made {
+        let bytes = fs::metadata(&path).map_err(|e| format!("{}: {e}", path.display()))?.len();
+        println!("{}: {:.2} MB", path.display(), bytes as f64 / 1e6);
+        if bytes > BYTES_MAX {
+            return Err(format!("more than {:.0} MB", BYTES_MAX as f64 / 1e6));
+        }
+    }
+    Ok(())
+}
+
+/// Makes one package of a program that is built already; where it is.
+pub fn package(architecture: &str, binary: &Path) -> Result<PathBuf, String> {
+    let version = env!("CARGO_PKG_VERSION");
+    let name = format!("pressel_{version}_{architecture}");
+    let stage = target().join("dist").join(&name);
+    let wrong = |path: &Path, e: std::io::Error| format!("{}: {e}", path.display());
+    if stage.exists() {
+        fs::remove_dir_all(&stage).map_err(|e| wrong(&stage, e))?;
+    }
+    put(binary, &stage.join("usr/bin/pressel"), 0o755)?;
+    for (from, to, mode) in FILES {
+        put(&root().join(from), &stage.join(to), *mode)?;
+    }
+    let phrases = root().join("daemon/phrases");
+    if phrases.is_dir() {
+        put_all(&phrases, &stage.join("usr/share/pressel/phrases"))?;
+    }
+    let docs = stage.join("usr/share/doc/pressel");
+    fs::write(docs.join("pressel.cdx.json"), sbom::of(target_of(architecture))?)
+        .map_err(|e| wrong(&docs, e))?;
+    put(&root().join("CHANGELOG.md"), &docs.join("changelog"), 0o644)?;
+    sh("gzip", &["-9nf", &docs.join("changelog").display().to_string()])?;
+    let control = fs::read_to_string(root().join("packaging/control"))
+        .map_err(|e| format!("packaging/control: {e}"))?;
+    let libc =
+        ARCHITECTURES.iter().find(|(known, ..)| *known == architecture).map_or("2.36", |(.., libc)| libc);
+    let control = control
+        .replace("@VERSION@", version)
+        .replace("@ARCH@", architecture)
+        .replace("@LIBC@", libc)
+        .replace("@SIZE@", &(bytes_below(&stage) / 1024).to_string());
+    fs::write(stage.join("DEBIAN/control"), control).map_err(|e| wrong(&stage, e))?;
+    let package = target().join("dist").join(format!("{name}.deb"));
+    let (from, to) = (stage.display().to_string(), package.display().to_string());
+    sh("dpkg-deb", &["--root-owner-group", "-Zxz", "--build", &from, &to])?;
+    fs::remove_dir_all(&stage).map_err(|e| wrong(&stage, e))?;
+    Ok(package)
+}
+
+/// Where cargo builds.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into)
+}
+
+fn target_of(architecture: &str) -> &'static str {
+    let found = ARCHITECTURES.iter().find(|(name, ..)| *name == architecture);
+    found.expect("callers name one of the list").1
+}
+
+fn put(from: &Path, to: &Path, mode: u32) -> Result<(), String> {
+    let wrong = |path: &Path, e: std::io::Error| format!("{}: {e}", path.display());
+    let folder = to.parent().expect("a file lies in a folder");
+    make(folder)?;
+    fs::copy(from, to).map_err(|e| wrong(from, e))?;
+    fs::set_permissions(to, fs::Permissions::from_mode(mode)).map_err(|e| wrong(to, e))
+}
+
+/// Makes folders that everybody may look into, whatever the umask.
+fn make(folder: &Path) -> Result<(), String> {
+    let wrong = |e: std::io::Error| format!("{}: {e}", folder.display());
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        make(parent)?;
+    }
+    fs::create_dir(folder).map_err(wrong)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).map_err(wrong)
+}
+
+fn put_all(from: &Path, to: &Path) -> Result<(), String> {
+    for entry in fs::read_dir(from).map_err(|e| format!("{}: {e}", from.display()))?.flatten() {
+        let (path, there) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            put_all(&path, &there)?;
+        } else {
+            put(&path, &there, 0o644)?;
+        }
+    }
+    Ok(())
+}
+
+fn bytes_below(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(facts) if facts.is_dir() => bytes_below(&entry.path()),
+            Ok(facts) => facts.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
