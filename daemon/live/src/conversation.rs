@@ -7,10 +7,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
+use crate::ask::Question;
 use crate::barge_in::Watch;
 use crate::event::{Action, Budget, Input, Line, Listen, Note, Phase};
 use crate::link::Link;
+use crate::memory::Memory;
 use crate::profile::Profile;
+use crate::replay::Carry;
 use crate::settings::{OpenStart, Settings, TalkMode};
 use crate::trouble::Told;
 use crate::turn::{Mute, Turn};
@@ -36,7 +39,17 @@ pub struct Conversation {
     pub(crate) utterance: Option<Utterance>,
     pub(crate) open: Option<OpenTalk>,
     pub(crate) watch: Watch,
-    /// Calls not yet answered: id and name.
+    /// The talk as far as the server may not hold it.
+    pub(crate) memory: Memory,
+    /// What waits for the next link.
+    pub(crate) carry: Carry,
+    /// Typed, and not on the present link.
+    pub(crate) question: Option<Question>,
+    /// A typed question is not over yet.
+    pub(crate) asking: bool,
+    /// When nobody goes on with this talk any more.
+    pub(crate) forget_at: Instant,
+    /// Calls of the present link not yet answered: the id they run under, and the name.
     pub(crate) calls: BTreeMap<String, String>,
     /// A tool was answered and the model has not spoken since: an empty turn does not end the wait.
     pub(crate) tool_answered: bool,
@@ -80,6 +93,11 @@ impl Conversation {
             utterance: None,
             open: None,
             watch: Watch::default(),
+            memory: Memory::default(),
+            carry: Carry::default(),
+            question: None,
+            asking: false,
+            forget_at: now,
             calls: BTreeMap::new(),
             tool_answered: false,
             in_progress: false,
@@ -128,7 +146,8 @@ impl Conversation {
             Input::Network(there) => self.on_network(now, there),
             Input::Clock(set) => self.link.clock(now, set),
             Input::Warm(warm) => self.warm = warm,
-            Input::Ask(_) => self.note(Note::Unread { kind: "typed question" }),
+            Input::Ask(text) => self.on_ask(now, text),
+            Input::Forget => self.on_forget(now),
             Input::Budget(budget) => self.on_budget(budget),
             Input::Mode(talk) => self.on_mode(now, talk),
             Input::Timeout => self.on_timeout(now),
@@ -220,12 +239,13 @@ impl Conversation {
 
     /// Somebody needs a link now.
     pub(crate) fn is_wanted(&self) -> bool {
-        self.open.is_some() || self.utterance.is_some() || !self.turn.is_idle()
+        self.open.is_some() || self.utterance.is_some() || self.question.is_some() || !self.turn.is_idle()
     }
 
     /// Only a link brings somebody further. What was received of an answer is heard without.
     pub(crate) fn needs_link(&self) -> bool {
-        self.open.is_some() || self.utterance.is_some() || !(self.turn.is_idle() || self.turn.is_speaking())
+        let answer_due = !(self.turn.is_idle() || self.turn.is_speaking()) || self.is_owed();
+        self.open.is_some() || self.utterance.is_some() || self.question.is_some() || answer_due
     }
 
     /// Nobody is in the middle of anything that a new link would tear.
@@ -233,6 +253,7 @@ impl Conversation {
         self.turn.is_idle()
             && self.calls.is_empty()
             && self.utterance.is_none()
+            && self.question.is_none()
             && self.open.as_ref().is_none_or(|talk| !talk.gate_open)
     }
 
@@ -290,16 +311,13 @@ impl Conversation {
 
     pub(crate) fn drop_utterance(&mut self) {
         if let Some(utterance) = self.utterance.take() {
-            let samples = utterance.unsent();
-            if samples > 0 {
-                self.note(Note::SpeechDropped { samples });
-            }
+            self.speech_lost(utterance.unsent());
         }
     }
 
     pub(crate) fn become_idle(&mut self, now: Instant) {
         self.turn = Turn::Idle;
-        self.last_use = now;
+        self.used(now);
         self.in_progress = false;
         self.tool_answered = false;
         if let Some(talk) = &mut self.open {
@@ -315,6 +333,25 @@ impl Conversation {
                 Budget::Spent => self.act(Action::Tell(Line::BudgetSpent)),
             }
         }
+    }
+
+    /// The person's last use of the link is now.
+    pub(crate) fn used(&mut self, now: Instant) {
+        self.last_use = now;
+        self.forget_at = now + self.settings.forget_after;
+    }
+
+    /// A new talk begins.
+    fn on_forget(&mut self, now: Instant) {
+        if self.open.is_some() {
+            self.end_open_talk(now);
+        }
+        self.silence(now);
+        self.end_utterance(now);
+        self.drop_utterance();
+        self.question = None;
+        self.become_idle(now);
+        self.forget_talk(now);
     }
 
     fn on_mode(&mut self, now: Instant, talk: TalkMode) {

@@ -26,6 +26,8 @@ pub enum Input {
     Clock(bool),
     /// A typed question, asked as the person's turn.
     Ask(String),
+    /// A new talk begins: nothing of the former one is known any more.
+    Forget,
     /// What is left of the money.
     Budget(Budget),
     /// Whether a link is to be kept ready although nobody talks. Starts out as false.
@@ -410,6 +412,20 @@ pub enum Note {
         /// Its turn.
         turn: u32,
     },
+    /// A typed question is not put, and why: a sentence for who asked.
+    AskRefused {
+        /// Fixed words.
+        why: &'static str,
+    },
+    /// A typed question is over: its answer was heard to the end or cut, or none came.
+    AskEnded {
+        /// Whether anything came.
+        answered: bool,
+    },
+    /// What was said goes up a second time because its link was lost: what was understood of it comes again too.
+    SaidAgain,
+    /// What a later run of the program would go on with has changed (`Conversation::session`).
+    SessionChanged,
     /// The person's utterance is over (activityEnd or audioStreamEnd sent).
     UtteranceEnded,
     /// The model was interrupted.

@@ -17,9 +17,13 @@ impl Conversation {
         self.silence(now);
         self.mute.stop(); // its link goes too
         self.drop_utterance();
+        self.question = None;
         self.become_idle(now);
         self.open = None;
         self.rest_listening();
+        if self.settings.open_forgets {
+            self.forget_talk(now); // the next person is another one
+        }
     }
 
     pub(crate) fn on_gate_opened(&mut self, now: Instant) {
@@ -44,6 +48,7 @@ impl Conversation {
     pub(crate) fn begin_segment(&mut self, now: Instant) {
         let waiting = self.utterance.as_ref().is_some_and(|u| !u.is_sent());
         if !waiting {
+            self.keep_sound();
             self.utterance = Some(Utterance::new(now, self.utterance_samples_max()));
         }
         if let Some(utterance) = &mut self.utterance {

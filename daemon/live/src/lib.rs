@@ -13,19 +13,24 @@
 // A test takes one instant to count from.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+mod ask;
 mod barge_in;
 mod conversation;
 pub mod event;
 mod kiosk;
 mod link;
 mod liveness;
+mod memory;
 mod news;
 mod person;
 pub mod profile;
 mod pulse;
+mod recap;
 mod redial;
+mod replay;
 mod rotation;
 mod server;
+pub mod session;
 pub mod settings;
 mod trouble;
 mod turn;

@@ -145,6 +145,12 @@ impl Link {
         self.handle.as_ref()
     }
 
+    /// The next link begins a session of its own. Whether there was another one.
+    pub(crate) fn forget_handle(&mut self) -> bool {
+        self.handle_is_fresh = false;
+        self.handle.take().is_some()
+    }
+
     pub(crate) fn keep_handle(&mut self, handle: Handle) {
         self.handle = Some(handle);
         self.handle_is_fresh = true;

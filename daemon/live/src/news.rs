@@ -3,21 +3,19 @@
 use std::time::Instant;
 
 use crate::conversation::Conversation;
-use crate::event::{Action, Cause, Line, LinkInput, Note};
+use crate::event::{Cause, Line, LinkInput, Note};
 use crate::link::State;
 use crate::turn::Turn;
 use crate::verdict::{Failure, Judgement, Stage, Verdict, judge};
 use crate::wire::client;
-
-/// The same words are sent on this many links at most.
-const TRIES_MAX: u32 = 2;
 
 impl Conversation {
     pub(crate) fn on_link(&mut self, now: Instant, event: LinkInput) {
         match event {
             LinkInput::Opened if matches!(self.link.state, State::Opening { .. }) => {
                 self.link.opened(now);
-                let setup = client::setup(&self.settings, self.profile, self.link.handle());
+                let note = self.setup_note();
+                let setup = client::setup(&self.settings, self.profile, self.link.handle(), note.as_deref());
                 self.send(now, setup);
             }
             LinkInput::Opened => self.note(Note::Unread { kind: "opened twice" }),
@@ -105,20 +103,17 @@ impl Conversation {
         self.tool_answered = false;
         self.turn_open = false;
         self.turn_cut = false;
-        if !self.calls.is_empty() {
-            let ids = std::mem::take(&mut self.calls).into_keys().collect();
-            self.act(Action::CancelTools { ids });
-        }
-        if let Some(utterance) = &mut self.utterance {
-            utterance.rewind();
-            if utterance.tries >= TRIES_MAX && utterance.ended {
-                self.drop_utterance();
-            }
-        }
+        self.calls.clear(); // the tools go on: what they find is told to the next link
+        self.leave_talk(now);
         match self.turn {
             // What was received is still heard to its end.
             Turn::Speaking { .. } => self.end_of_sound(),
-            Turn::Thinking { .. } if self.utterance.is_none() => self.become_idle(now),
+            Turn::Thinking { .. } if self.is_owed() => {
+                self.turn = Turn::Thinking { until: Some(now + self.owed_for()) };
+            }
+            Turn::Thinking { .. } if self.utterance.is_none() && self.question.is_none() => {
+                self.become_idle(now);
+            }
             Turn::Thinking { .. } => self.turn = Turn::Thinking { until: None },
             _ => {}
         }
@@ -127,6 +122,8 @@ impl Conversation {
     /// Refused for good: nothing that waits for a link will get one.
     fn give_up(&mut self, now: Instant) {
         self.drop_utterance();
+        self.question = None;
+        self.stop_waiting();
         self.open = None;
         self.rest_listening();
         if !self.turn.is_speaking() {

@@ -54,11 +54,12 @@ impl Conversation {
 
     /// A press in hold or tap mode, or a voice over the answer: silence the answer, listen from then.
     pub(crate) fn begin_utterance(&mut self, now: Instant, since: Instant) {
+        self.question = None;
         self.silence(now);
         if self.microphone_lost {
             return; // the light says so
         }
-        let kept = self.utterance.take().filter(|u| u.ended && !u.is_sent() && !self.link.is_up());
+        let kept = self.utterance.take().filter(|u| u.ended && !u.is_sent());
         // Said while there was no link: what is said now goes on from there, as one utterance.
         let mut utterance = kept.unwrap_or_else(|| Utterance::new(since, self.utterance_samples_max()));
         utterance.ended = false;
@@ -90,6 +91,7 @@ impl Conversation {
         match self.turn {
             Turn::Speaking { ended, .. } => {
                 self.act(Action::Flush { turn: self.answer_number });
+                self.memory.cut(now);
                 if !ended {
                     self.mute_cut(now);
                 }
@@ -99,7 +101,8 @@ impl Conversation {
             // An answer may be on its way already.
             Turn::Thinking { .. } => {
                 if self.utterance.as_ref().is_none_or(Utterance::is_sent) {
-                    self.utterance = None;
+                    self.keep_sound();
+                    self.memory.cut(now);
                     self.mute_cut(now);
                     self.cut_turn();
                 }
@@ -164,9 +167,7 @@ impl Conversation {
         if let Some(talk) = &mut self.open {
             talk.active = now;
         }
-        if lost > 0 {
-            self.note(Note::SpeechDropped { samples: lost });
-        }
+        self.speech_lost(lost);
         if let Turn::Listening { ending, last_chunk, .. } = &mut self.turn {
             *last_chunk = now;
             let reached = ending.is_some_and(|end| at >= end);
@@ -219,9 +220,16 @@ impl Conversation {
         if utterance.is_sent() {
             return;
         }
+        let begins = !utterance.is_begun();
         let mut messages = Vec::new();
         utterance.drain(manual, silence, |message| messages.push(message));
         let (sent, said) = (utterance.is_sent(), utterance.has_speech());
+        if begins && utterance.is_begun() {
+            if utterance.tries > 0 {
+                self.note(Note::SaidAgain);
+            }
+            self.memory.begin(false);
+        }
         for message in messages {
             self.send(now, message);
         }
@@ -267,6 +275,7 @@ impl Conversation {
             SpeakerInput::Lost => {
                 self.speaker_lost = true;
                 if let Turn::Speaking { ended, .. } = self.turn {
+                    self.memory.cut(now);
                     if !ended {
                         self.mute.start(now); // the rest of the answer is discarded as it comes
                     }
@@ -274,7 +283,11 @@ impl Conversation {
                 }
             }
             SpeakerInput::Back => self.speaker_lost = false,
-            SpeakerInput::Started { .. } => {}
+            SpeakerInput::Started { turn } => {
+                if self.turn.is_speaking() && turn == self.answer_number {
+                    self.memory.started(now);
+                }
+            }
         }
     }
 
@@ -282,6 +295,8 @@ impl Conversation {
         let more = self.in_progress || self.tool_answered || !self.calls.is_empty();
         if more && self.link.is_up() {
             self.turn = Turn::Thinking { until: Some(now + self.patience()) };
+        } else if self.is_owed() {
+            self.turn = Turn::Thinking { until: Some(now + self.owed_for()) };
         } else {
             self.become_idle(now);
         }
@@ -308,10 +323,7 @@ impl Conversation {
         match self.turn {
             Turn::Thinking { .. } => {
                 self.doubt();
-                let ids: Vec<String> = std::mem::take(&mut self.calls).into_keys().collect();
-                if !ids.is_empty() {
-                    self.act(Action::CancelTools { ids });
-                }
+                self.stop_waiting();
                 self.become_idle(now);
             }
             Turn::Speaking { ended: false, .. } => self.end_of_sound(),

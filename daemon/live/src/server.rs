@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::conversation::Conversation;
 use crate::event::{Action, Note, ToolResult};
+use crate::replay::{Answered, CALL_MAX};
 use crate::turn::Turn;
 use crate::wire::client::{self, ToolAnswer};
 use crate::wire::server::{Content, FunctionCall, Interaction, decode};
@@ -16,8 +17,6 @@ const EMPTY_TURN_GRACE: Duration = Duration::from_secs(3);
 const DONE_GRACE: Duration = Duration::from_millis(500);
 /// Open mode: after an interruption the answer to it is due.
 const AFTER_INTERRUPTION: Duration = Duration::from_secs(6);
-/// A tool answers through the program, which bounds it; this only bounds a lost report.
-const CALL_MAX: Duration = Duration::from_secs(300);
 /// Calls that may wait for their answers at the same time.
 const CALLS_MAX: usize = 64;
 
@@ -27,10 +26,11 @@ impl Conversation {
             Ok(message) => message,
             Err(unreadable) => return self.note(Note::Unread { kind: unreadable.kind }),
         };
+        let mut handled = false;
         if message.setup_complete {
             match self.link.completed(now) {
                 Some(resumed) => {
-                    self.last_use = now;
+                    self.used(now);
                     self.note(Note::LinkUp { resumed });
                     self.forget_trouble();
                     if self.link.pulse.is_unknown() {
@@ -40,11 +40,11 @@ impl Conversation {
                 None => self.note(Note::Unread { kind: "setupComplete unasked" }),
             }
         }
-        if let Some(update) = message.resumption {
-            // An update that is not resumable carries no handle: the old one stays good.
-            if let (true, Some(handle)) = (update.resumable, update.handle) {
-                self.link.keep_handle(handle);
-            }
+        // An update that is not resumable carries no handle: the old one stays good.
+        let handle = message.resumption.filter(|update| update.resumable).and_then(|update| update.handle);
+        if let Some(handle) = handle.filter(|_| self.link.is_open()) {
+            self.link.keep_handle(handle);
+            handled = true;
         }
         if let Some(usage) = message.usage {
             self.note(Note::Usage(usage));
@@ -63,7 +63,8 @@ impl Conversation {
             self.on_tool_calls(now, message.tool_calls);
         }
         if !message.cancelled_calls.is_empty() {
-            let mut ids = message.cancelled_calls;
+            let calls = message.cancelled_calls.iter();
+            let mut ids: Vec<String> = calls.filter_map(|wire| self.memory.cancelled(wire)).collect();
             ids.retain(|id| self.calls.remove(id).is_some());
             if !ids.is_empty() {
                 self.act(Action::CancelTools { ids });
@@ -81,6 +82,9 @@ impl Conversation {
         if message.unknown_members > 0 {
             self.note(Note::Unread { kind: "unknown member" });
         }
+        if handled {
+            self.keep_safe();
+        }
     }
 
     fn on_content(&mut self, now: Instant, content: Content) {
@@ -89,12 +93,16 @@ impl Conversation {
         }
         if let Some(text) = content.heard {
             self.mute.understood();
+            self.memory.heard(&text);
             self.note(Note::Heard(text));
         }
         if let Some(text) = content.hearing {
             self.note(Note::Hearing(text));
         }
         if let Some(text) = content.said {
+            if !(self.turn.is_listening() || self.mute.is_on()) {
+                self.memory.said(&text);
+            }
             self.note(Note::Said(text));
         }
         for part in content.audio {
@@ -106,6 +114,9 @@ impl Conversation {
             }
         }
         if content.generation_complete {
+            if !self.turn.is_listening() && !self.mute.is_on() {
+                self.memory.whole();
+            }
             self.mute.stop();
             self.end_of_sound();
         }
@@ -145,7 +156,8 @@ impl Conversation {
         self.turn_open = true;
         self.turn_cut = false;
         self.tool_answered = false;
-        if !matches!(self.turn, Turn::Speaking { ended: false, .. }) {
+        let first = !matches!(self.turn, Turn::Speaking { ended: false, .. });
+        if first {
             self.answer_number += 1;
             self.note(Note::FirstSound { turn: self.answer_number });
         }
@@ -156,6 +168,8 @@ impl Conversation {
         };
         let length = Duration::from_secs_f64(dropped as f64 / f64::from(rate_hz.max(1)));
         self.turn = Turn::Speaking { turn, last_sound: now, heard_by: before + length, ended: false };
+        self.memory.received(length, first);
+        self.trouble_over();
         if let Some(talk) = &mut self.open {
             talk.active = now;
         }
@@ -165,8 +179,26 @@ impl Conversation {
     /// The server has shown that it holds the utterance: it need not be sent again.
     fn answered(&mut self) {
         if self.utterance.as_ref().is_some_and(|u| u.ended && u.is_sent()) {
+            self.keep_sound();
+        }
+    }
+
+    /// What was said is not in hand any more: the record keeps it as long as it may be needed.
+    pub(crate) fn keep_sound(&mut self) {
+        if let Some(utterance) = self.utterance.take() {
+            let lost = self.memory.keep(utterance);
+            self.speech_lost(lost);
+        }
+    }
+
+    /// A handle came: what was finished before is safe with it.
+    fn keep_safe(&mut self) {
+        self.memory.covered();
+        // The server has finished with it, and has said nothing.
+        if self.memory.last().is_none() && self.utterance.as_ref().is_some_and(|u| u.ended && u.is_sent()) {
             self.utterance = None;
         }
+        self.note(Note::SessionChanged);
     }
 
     pub(crate) fn end_of_sound(&mut self) {
@@ -185,6 +217,7 @@ impl Conversation {
             return; // nothing was sent that could be speech; what came of the answer is heard
         }
         self.act(Action::Flush { turn: self.answer_number });
+        self.memory.cut(now);
         if !ended {
             self.mute.start(now); // a few stale parts may follow
         }
@@ -206,10 +239,12 @@ impl Conversation {
         self.mute.stop();
         self.turn_open = false;
         if std::mem::take(&mut self.turn_cut) {
+            self.memory.settle(true);
             return;
         }
         self.end_of_sound();
         if !self.tool_answered && !self.in_progress && self.calls.is_empty() {
+            self.memory.settle(false);
             self.shorten_thinking(now + EMPTY_TURN_GRACE);
         }
     }
@@ -223,25 +258,36 @@ impl Conversation {
 
     fn on_tool_calls(&mut self, now: Instant, calls: Vec<FunctionCall>) {
         self.answered();
-        let mut refused = Vec::new();
+        let mut answers = Vec::new();
         for FunctionCall { id, name, args } in calls {
-            if self.calls.contains_key(&id) {
+            if self.memory.is_called(&id) {
                 self.note(Note::Unread { kind: "tool call repeated" });
-            } else if self.settings.tools.is_empty() || self.calls.len() >= CALLS_MAX {
-                let error = if self.settings.tools.is_empty() {
-                    format!("there is no tool \"{name}\" on this device")
-                } else {
-                    "too many calls at a time".to_owned()
-                };
-                refused.push(ToolAnswer { id, name, response: object("error", error) });
-            } else {
-                self.calls.insert(id.clone(), name.clone());
-                self.act(Action::CallTool { id, name, args });
+                continue;
             }
+            let error = if self.settings.tools.is_empty() {
+                format!("there is no tool \"{name}\" on this device")
+            } else if self.calls.len() >= CALLS_MAX {
+                "too many calls at a time".to_owned()
+            } else {
+                match self.on_record(&id, &name, &args) {
+                    None => {
+                        let run = self.memory.call(&id, &name, &args);
+                        self.calls.insert(run.clone(), name.clone());
+                        self.act(Action::CallTool { id: run, name, args });
+                    }
+                    Some(Answered::Runs(run)) => drop(self.calls.insert(run, name)),
+                    Some(Answered::Done(outcome)) => {
+                        let response = outcome.unwrap_or_else(|error| object("error", error));
+                        answers.push(ToolAnswer { id, name, response });
+                    }
+                }
+                continue;
+            };
+            answers.push(ToolAnswer { id, name, response: object("error", error) });
         }
-        if !refused.is_empty() {
+        if !answers.is_empty() {
             self.tool_answered = true;
-            self.send(now, client::tool_response(&refused));
+            self.send(now, client::tool_response(&answers));
         }
         if !self.turn.is_listening() && !self.turn.is_speaking() {
             self.turn = Turn::Thinking { until: Some(now + self.patience()) };
@@ -249,16 +295,18 @@ impl Conversation {
     }
 
     pub(crate) fn on_tool_result(&mut self, now: Instant, result: ToolResult) {
+        let record = self.memory.finished(&result.id, &result.outcome);
         let Some(name) = self.calls.remove(&result.id) else {
-            return self.note(Note::Unread { kind: "result of a dead tool call" });
+            return match record {
+                Some(record) => self.late_result(record),
+                None => self.note(Note::Unread { kind: "result of a dead tool call" }),
+            };
         };
-        if !self.link.is_up() {
-            return self.note(Note::Unread { kind: "tool result without a link" });
-        }
+        let id = record.and_then(|record| record.wire).unwrap_or(result.id);
         let response = result.outcome.unwrap_or_else(|error| object("error", error));
         self.tool_answered = true;
         let wait = self.patience();
-        self.send(now, client::tool_response(&[ToolAnswer { id: result.id, name, response }]));
+        self.send(now, client::tool_response(&[ToolAnswer { id, name, response }]));
         if let Turn::Thinking { until } = &mut self.turn {
             *until = Some(now + wait);
         }

@@ -98,6 +98,14 @@ pub struct Settings {
     pub answer_timeout: Duration,
     /// What is shown to the server is made anew for each link (a token): a refusal may be of the old one.
     pub minted: bool,
+    /// A session that was lost is continued by a fresh one with a note of what was said.
+    pub recap: bool,
+    /// Length of that note, in bytes.
+    pub recap_max_chars: usize,
+    /// A talk that nobody used for this long is over: nothing of it is known any more.
+    pub forget_after: Duration,
+    /// Open mode: the end of a talk forgets it; otherwise the next talk goes on with the same session.
+    pub open_forgets: bool,
     /// Seed of the redial's jitter.
     pub seed: u64,
 }

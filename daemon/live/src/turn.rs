@@ -76,6 +76,11 @@ impl Mute {
         *self = Mute { last_stale: Some(now), until: None, unknown: true };
     }
 
+    /// Whether an answer was cut of which something may still come.
+    pub(crate) fn is_on(&self) -> bool {
+        self.last_stale.is_some()
+    }
+
     /// Whether the server may still be at the answer that was cut.
     pub(crate) fn is_unknown(&self) -> bool {
         self.unknown

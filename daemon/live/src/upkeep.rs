@@ -26,6 +26,7 @@ impl Conversation {
         self.end_overdue_suspicion(now);
         if self.stale_at().is_some_and(|at| at <= now) {
             self.drop_utterance();
+            self.question = None;
             if !self.turn.is_speaking() {
                 self.become_idle(now);
             }
@@ -43,7 +44,8 @@ impl Conversation {
             self.begin_open_talk(now);
         }
         self.leave_if_due(now);
-        if self.utterance.is_none() && self.turn == (Turn::Thinking { until: None }) {
+        let asked = self.utterance.is_some() || self.question.is_some();
+        if !asked && self.turn == (Turn::Thinking { until: None }) {
             self.become_idle(now); // what was to be answered is gone
         }
         if self.turn.is_idle() {
@@ -57,13 +59,22 @@ impl Conversation {
         if self.is_wanted() {
             self.last_talk = Some(now);
         }
+        let known = !self.memory.is_empty() || self.link.handle().is_some();
+        if known && !self.link.is_open() && self.forget_at <= now {
+            self.forget_talk(now);
+        }
         if (self.needs_link() && self.key) || self.warms(now) {
             let dial = self.link.want(now, self.is_manual());
             self.actions.extend(dial);
         } else {
             self.link.rest();
         }
+        self.brief(now);
+        self.put_question(now);
         self.pump(now);
+        self.tell_late(now);
+        self.tell_losses();
+        self.end_question();
         let phase = self.phase();
         if self.shown != Some(phase) {
             self.shown = Some(phase);
@@ -72,16 +83,14 @@ impl Conversation {
     }
 
     pub(crate) fn stale_at(&self) -> Option<Instant> {
-        let waiting = self.utterance.as_ref().filter(|u| u.ended && !u.is_sent())?;
-        (!self.link.is_up()).then(|| waiting.until + UTTERANCE_STALE)
+        let waiting = self.utterance.as_ref().filter(|u| u.ended && !u.is_sent()).map(|u| u.until);
+        let since = waiting.or(self.question_since())?;
+        (!self.link.is_up()).then(|| since + UTTERANCE_STALE)
     }
 
     pub(crate) fn stop(&mut self, now: Instant) {
         self.silence(now);
-        let ids: Vec<String> = std::mem::take(&mut self.calls).into_keys().collect();
-        if !ids.is_empty() {
-            self.act(Action::CancelTools { ids });
-        }
+        self.stop_waiting();
         self.settle_duck();
         self.listen(Listen::Rest);
         let close = self.link.leave(now);

@@ -1,6 +1,7 @@
-//! What the person says, from press or gate opening to its end, kept until the server has shown a sign of it.
+//! What the person says, from press or gate opening to its end, kept until the server surely holds it (see `memory.rs`).
 //!
-//! Bounded: beyond the bound the oldest goes first, and what was never sent is counted as lost.
+//! Bounded: beyond the bound the oldest goes first. What was never sent is counted as lost at once, what was sent when its
+//! link is lost and it is no longer there to be sent again.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -29,6 +30,8 @@ pub(crate) struct Utterance {
     next: usize,
     begun: bool,
     end_sent: bool,
+    /// Samples that were sent on the present link and are not kept any more.
+    forgotten: u64,
 }
 
 impl fmt::Debug for Utterance {
@@ -56,6 +59,7 @@ impl Utterance {
             next: 0,
             begun: false,
             end_sent: false,
+            forgotten: 0,
         }
     }
 
@@ -70,12 +74,17 @@ impl Utterance {
         }
         self.samples += samples.len();
         self.chunks.push_back(samples);
+        self.keep_to_bound()
+    }
+
+    fn keep_to_bound(&mut self) -> u64 {
         let mut lost = 0;
         while self.samples > self.samples_max && self.chunks.len() > 1 {
             let Some(oldest) = self.chunks.pop_front() else { break };
             self.samples -= oldest.len();
             if self.next > 0 {
                 self.next -= 1; // sent already, only forgotten
+                self.forgotten += oldest.len() as u64;
             } else {
                 lost += oldest.len() as u64;
             }
@@ -83,9 +92,35 @@ impl Utterance {
         lost
     }
 
+    /// What was said before goes in front; both are on the present link, or neither is. Returns how many samples were
+    /// lost to the bound.
+    pub(crate) fn prepend(&mut self, mut older: Utterance) -> u64 {
+        self.until = self.until.max(older.until);
+        self.last_speech = self.last_speech.max(older.last_speech);
+        self.tries = self.tries.max(older.tries);
+        self.forgotten += older.forgotten;
+        self.samples += older.samples;
+        if self.begun {
+            self.next += older.chunks.len();
+        }
+        older.chunks.append(&mut self.chunks);
+        self.chunks = older.chunks;
+        self.keep_to_bound()
+    }
+
+    /// Whether some of it is on the present link.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Samples that are kept.
+    pub(crate) fn kept(&self) -> u64 {
+        self.samples as u64
+    }
+
     /// Whether nothing was captured at all: the microphone is deaf.
     pub(crate) fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+        self.chunks.is_empty() && !self.begun
     }
 
     /// Whether speech was heard in it.
@@ -103,14 +138,15 @@ impl Utterance {
         self.chunks.iter().skip(self.next).map(|c| c.len() as u64).sum()
     }
 
-    /// The link is gone: everything kept will be sent again on the next one.
-    pub(crate) fn rewind(&mut self) {
+    /// The link is gone: everything kept will be sent again on the next one. Returns how many samples went with it.
+    pub(crate) fn rewind(&mut self) -> u64 {
         if self.begun {
             self.tries += 1;
         }
         self.next = 0;
         self.begun = false;
         self.end_sent = false;
+        std::mem::take(&mut self.forgotten)
     }
 
     /// Messages that are due: the beginning, what was not yet sent, the end. `silence` samples close an utterance

@@ -42,6 +42,10 @@ impl Config {
             setup_timeout: SETUP_TIMEOUT,
             answer_timeout: seconds(self.talk.answer_timeout_s),
             minted: false,
+            recap: live.recap,
+            recap_max_chars: live.recap_max_chars as usize,
+            forget_after: Duration::from_secs(60 * u64::from(self.talk.forget_after_min)),
+            open_forgets: self.open.forget,
             seed,
         }
     }

@@ -38,6 +38,12 @@ table! {
         temperature: f32 = -1.0, real_or(0.0, 2.0, Special::Negative("the model's own"));
         /// How much the model thinks before it answers.
         thinking: Thinking = Thinking::Own, Rule::Words(Thinking::WORDS);
+        /// Where a session is lost, the next one is told what was said.
+        recap: bool = true, SWITCH;
+        /// Length of what it is told, in bytes.
+        recap_max_chars: u32 = 2_000u32, whole(200, 20_000);
+        /// File in which a restarted daemon finds the talk; empty = none is written.
+        state_file: String = "", TEXT;
     }
 }
 
@@ -78,6 +84,8 @@ table! {
         quiet_close_s: u32 = 60u32, whole(5, 3600);
         /// An answer that never starts.
         answer_timeout_s: u32 = 30u32, whole(5, 300);
+        /// A talk that nobody used for this long is over, and nothing of it is known any more.
+        forget_after_min: u32 = 120u32, whole(1, 120);
     }
 }
 
@@ -120,6 +128,8 @@ table! {
         end: OpenEnd = OpenEnd::Idle, Rule::Words(OpenEnd::WORDS);
         /// Time without speech or answer that ends it.
         idle_s: u32 = 30u32, whole(3, 3600);
+        /// The end of a talk forgets it: the next person is another one.
+        forget: bool = true, SWITCH;
         /// Speaking over the answer cuts it.
         speech_interrupts: bool = true, SWITCH;
         /// Does the slightest sound begin a turn?

@@ -44,15 +44,16 @@ impl Role {
     }
 }
 
-/// The first message of a link. A handle resumes the session it was given for; handles are asked for always.
-pub fn setup(settings: &Settings, profile: &Profile, handle: Option<&Handle>) -> String {
+/// The first message of a link. A handle resumes the session it was given for; handles are asked for always. `note` is
+/// something to know from the beginning and joins the system instruction.
+pub fn setup(settings: &Settings, profile: &Profile, handle: Option<&Handle>, note: Option<&str>) -> String {
     let mut setup = Map::new();
     setup.insert("model".into(), path(&settings.model).into());
     setup.insert("generationConfig".into(), generation_config(settings, profile));
-    if let Some(instruction) =
-        settings.instruction.as_deref().filter(|text| profile.instruction && !text.is_empty())
-    {
-        setup.insert("systemInstruction".into(), instruction_content(instruction));
+    let instruction = [settings.instruction.as_deref(), note].into_iter().flatten();
+    let instruction: Vec<&str> = instruction.filter(|text| profile.instruction && !text.is_empty()).collect();
+    if !instruction.is_empty() {
+        setup.insert("systemInstruction".into(), instruction_content(&instruction.join("\n\n")));
     }
     if profile.tools && !settings.tools.is_empty() {
         let tools = settings.tools.iter().map(|tool| with_behavior(tool, profile.tool_behavior)).collect();
@@ -205,6 +206,11 @@ pub fn text(profile: &Profile, text: &str) -> String {
     }
 }
 
+/// What the model is to know without answering it; only where text is sent as turns.
+pub fn silent_text(text: &str) -> String {
+    client_content(&[Turn { role: Role::User, text: text.to_owned() }], false)
+}
+
 /// Answers to calls, all that are ready.
 pub fn tool_response(answers: &[ToolAnswer]) -> String {
     let responses: Vec<Value> = answers
@@ -278,12 +284,16 @@ pub(crate) mod tests {
             setup_timeout: Duration::from_secs(20),
             answer_timeout: Duration::from_secs(30),
             minted: false,
+            recap: true,
+            recap_max_chars: 2000,
+            forget_after: Duration::from_secs(7200),
+            open_forgets: true,
             seed: 1,
         }
     }
 
     fn setup_of(settings: &Settings) -> Value {
-        let message = setup(settings, Profile::of(&settings.model), None);
+        let message = setup(settings, Profile::of(&settings.model), None, None);
         serde_json::from_str::<Value>(&message).expect("JSON")["setup"].take()
     }
 
@@ -317,7 +327,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_handle_resumes() {
-        let message = setup(&settings(), Profile::of(""), Some(&Handle::new("h".to_owned())));
+        let message = setup(&settings(), Profile::of(""), Some(&Handle::new("h".to_owned())), None);
         assert!(message.contains(r#""sessionResumption":{"handle":"h"}"#), "{message}");
     }
 
@@ -455,7 +465,7 @@ pub(crate) mod tests {
         let mut all = settings();
         all.voice = Some("Kore".to_owned());
         for model in ["gemini-3.8-live", "gemini-3.8-live-extended-thinking", "x"] {
-            let message = setup(&all, Profile::of(model), None);
+            let message = setup(&all, Profile::of(model), None, None);
             assert!(!message.contains("null"), "{message}");
         }
     }

@@ -42,6 +42,10 @@ pub fn settings(talk: TalkMode) -> Settings {
         setup_timeout: Duration::from_secs(15),
         answer_timeout: Duration::from_secs(30),
         minted: false,
+        recap: true,
+        recap_max_chars: 2000,
+        forget_after: Duration::from_secs(7200),
+        open_forgets: true,
         seed: 1,
     }
 }
@@ -218,6 +222,7 @@ impl Rig {
                     "audioStreamEnd" => !self.manual,
                     "audio" => (self.activity || !self.manual) && samples(message) > 0,
                     "toolResponse" => true,
+                    "clientContent" | "text" => !self.activity,
                     _ => false,
                 };
                 assert!(fits, "{kind} out of place");

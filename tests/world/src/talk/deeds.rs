@@ -46,6 +46,8 @@ impl Simulation {
                 self.finish_tool(ToolResult { id: id.clone(), outcome: outcome.clone() });
             }
             Deed::Around(around) => self.around(*around),
+            Deed::Ask(text) => self.input(Input::Ask(text.clone())),
+            Deed::Forget => self.input(Input::Forget),
             Deed::Shutdown => self.shut_down(),
             Deed::Wait(time) => self.pass(*time),
             Deed::Server(_) => {}

@@ -49,6 +49,10 @@ impl Default for Header {
                 setup_timeout: ms(10_000),
                 answer_timeout: ms(30_000),
                 minted: false,
+                recap: true,
+                recap_max_chars: 2000,
+                forget_after: ms(7_200_000),
+                open_forgets: true,
                 seed: 1,
             },
             room: Room {
@@ -81,7 +85,7 @@ impl Header {
 
     /// Takes a settings line; false if it is none.
     pub(super) fn take(&mut self, line: &mut Line) -> Result<bool, String> {
-        const NAMES: [&str; 22] = [
+        const NAMES: [&str; 26] = [
             "speech_interrupts",
             "barge_in",
             "mode",
@@ -96,6 +100,10 @@ impl Header {
             "quiet_close",
             "setup_timeout",
             "answer_timeout",
+            "recap",
+            "recap_max_chars",
+            "forget_after",
+            "open_forgets",
             "end_after",
             "pre_roll",
             "hangover",
@@ -127,11 +135,7 @@ impl Header {
                 }
             }
             "speech_interrupts" => {
-                self.settings.speech_interrupts = match line.word("yes or no")?.as_str() {
-                    "yes" => true,
-                    "no" => false,
-                    other => return Err(format!("speech_interrupts is yes or no, not {other}")),
-                }
+                self.settings.speech_interrupts = switch(line, "speech_interrupts")?;
             }
             "barge_in" => {
                 self.settings.barge_in = match line.word("barge_in")?.as_str() {
@@ -152,6 +156,10 @@ impl Header {
             "utterance_max" => self.settings.utterance_max = line.duration()?,
             "quiet_close" => self.settings.quiet_close = line.duration()?,
             "setup_timeout" => self.settings.setup_timeout = line.duration()?,
+            "recap" => self.settings.recap = switch(line, "recap")?,
+            "recap_max_chars" => self.settings.recap_max_chars = line.number("recap_max_chars")?,
+            "forget_after" => self.settings.forget_after = line.duration()?,
+            "open_forgets" => self.settings.open_forgets = switch(line, "open_forgets")?,
             "answer_timeout" => self.settings.answer_timeout = line.duration()?,
             "end_after" => self.settings.end_after = Some(line.duration()?),
             "pre_roll" => self.room.pre_roll = line.duration()?,
@@ -178,5 +186,13 @@ impl Header {
         };
         self.settings.talk = self.mode(name)?;
         Ok(true)
+    }
+}
+
+fn switch(line: &mut Line, name: &str) -> Result<bool, String> {
+    match line.word("yes or no")?.as_str() {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        other => Err(format!("{name} is yes or no, not {other}")),
     }
 }

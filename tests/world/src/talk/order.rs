@@ -58,6 +58,8 @@ impl Order {
             "audioStreamEnd" => !self.manual,
             "audio" => !self.manual || self.activity,
             "toolResponse" => true,
+            // Within a marked activity the service takes no text.
+            "clientContent" | "text" => !self.activity,
             _ => false,
         };
         if !fits {

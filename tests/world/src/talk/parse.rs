@@ -104,6 +104,8 @@ fn step(line: &mut Line, header: &Header) -> Result<What, String> {
             };
             Deed::Tool { id, outcome }
         }
+        "ask" => Deed::Ask(line.word("question")?),
+        "forget" => Deed::Forget,
         "shutdown" => Deed::Shutdown,
         "wait" => Deed::Wait(line.duration()?),
         other => return Err(format!("{other} is neither a setting (those come first) nor a step")),

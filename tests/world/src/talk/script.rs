@@ -87,6 +87,10 @@ pub enum Deed {
         /// What it found.
         outcome: Result<Map<String, Value>, String>,
     },
+    /// Somebody types a question.
+    Ask(String),
+    /// A new talk begins.
+    Forget,
     /// The program ends.
     Shutdown,
     /// Nothing happens for so long.

@@ -1,0 +1,428 @@
+//! The talk since the newest resumable handle: what a lost link makes the server forget, and what was heard, said and
+//! done in it.
+//!
+//! A handle holds what the server had finished when it made it: it makes none while it answers, waits for a tool or
+//! hears a marked activity. So an exchange is safe once a handle follows its `turnComplete`. Until then its sound is
+//! kept, and its words and tools are on record. What is safe stays as words alone, for a recap.
+//!
+//! Bounded: so many exchanges, so many letters of each; the oldest go first.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+
+use crate::utterance::Utterance;
+
+/// Exchanges on record that no handle holds; a server that gives none fills it.
+const SINCE_MAX: usize = 16;
+/// Exchanges kept for a recap.
+const HISTORY_MAX: usize = 24;
+/// Letters kept of what one side said in one exchange, in bytes.
+const WORDS_MAX: usize = 4000;
+/// Calls on record in one exchange.
+const TOOLS_MAX: usize = 32;
+
+/// What a tool found, or a sentence about what went wrong.
+pub(crate) type Outcome = Result<Map<String, Value>, String>;
+
+/// What a tool is called with.
+pub(crate) type Args = Map<String, Value>;
+
+/// One call of a tool.
+#[derive(Clone)]
+pub(crate) struct ToolRecord {
+    /// Under which the program runs it.
+    pub(crate) id: String,
+    /// Its id on the present link, if that link knows of it.
+    pub(crate) wire: Option<String>,
+    pub(crate) name: String,
+    pub(crate) args: Args,
+    /// `None` while it runs.
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// What one side said; the oldest goes first.
+#[derive(Clone, Default)]
+pub(crate) struct Words(String);
+
+impl Words {
+    pub(crate) fn push(&mut self, text: &str) {
+        self.0.push_str(text);
+        if self.0.len() > WORDS_MAX {
+            let mut from = self.0.len() - WORDS_MAX;
+            while !self.0.is_char_boundary(from) {
+                from += 1;
+            }
+            self.0.drain(..from);
+        }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        self.0.trim()
+    }
+}
+
+/// What a person asked, and what came of it.
+#[derive(Default)]
+pub(crate) struct Exchange {
+    /// Asked by hand, not by voice.
+    pub(crate) typed: bool,
+    /// Links on which a typed question was put.
+    pub(crate) asked: u32,
+    /// It waits to be put again.
+    pub(crate) waits: bool,
+    pub(crate) heard: Words,
+    pub(crate) said: Words,
+    pub(crate) tools: Vec<ToolRecord>,
+    /// What was said, if it is not in hand any more and the server may not hold it.
+    pub(crate) sound: Option<Utterance>,
+    /// The server has shown a sign of it: sound, words of its own, or a call.
+    pub(crate) answered: bool,
+    /// All of the answer has come.
+    pub(crate) whole: bool,
+    /// Nobody waits for more of it.
+    pub(crate) over: bool,
+    /// The server has completed a turn since: the next handle holds it.
+    pub(crate) settled: bool,
+    /// Its link is gone, and the present one was told nothing of it.
+    pub(crate) lost: bool,
+    /// It is on a second link: what its tools did is not done again.
+    pub(crate) again: bool,
+    /// Links that were told of it.
+    pub(crate) told: u32,
+    /// Answer sound of former turns, and of the turn in hand.
+    before: Duration,
+    received: Duration,
+    /// Since when the turn in hand is being heard.
+    started: Option<Instant>,
+    /// How much of the answer was heard when the person cut it.
+    cut: Option<Duration>,
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What was said and done is not printed.
+        f.debug_struct("Exchange")
+            .field("sound", &self.sound)
+            .field("tools", &self.tools.len())
+            .field("answered", &self.answered)
+            .field("whole", &self.whole)
+            .field("over", &self.over)
+            .field("settled", &self.settled)
+            .field("lost", &self.lost)
+            .field("told", &self.told)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Exchange {
+    /// What the assistant said of which the person heard.
+    pub(crate) fn said_and_heard(&self) -> &str {
+        let said = self.said.text();
+        let Some(heard) = self.cut else { return said };
+        let all = (self.before + self.received).as_secs_f64();
+        let share = if all > 0.0 { (heard.as_secs_f64() / all).min(1.0) } else { 0.0 };
+        // Words run about evenly through the sound; the last one that is not whole was not heard.
+        let mut end = (said.len() as f64 * share) as usize;
+        if end >= said.len() {
+            return said;
+        }
+        while !said.is_char_boundary(end) {
+            end -= 1;
+        }
+        let end = said[..end].rfind(char::is_whitespace).unwrap_or(0);
+        said[..end].trim_end()
+    }
+
+    /// The person cut the answer.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.cut.is_some()
+    }
+
+    /// A tool of it runs.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.tools.iter().any(|tool| tool.outcome.is_none())
+    }
+
+    /// There is something to tell of it.
+    pub(crate) fn has_words(&self) -> bool {
+        !(self.heard.text().is_empty() && self.said.text().is_empty() && self.tools.is_empty())
+    }
+
+    /// The answer has begun, or a tool was called, and the link broke: the rest is still wanted.
+    pub(crate) fn is_owed(&self) -> bool {
+        let rest = self.answered && !self.over && (!self.whole || self.is_waiting());
+        rest && (self.lost || self.again)
+    }
+
+    /// Its sound goes up again: words that were understood of it come again too.
+    pub(crate) fn asked_again(&mut self) {
+        self.heard = Words::default();
+        self.answered = false;
+        self.whole = false;
+        self.again = true;
+    }
+}
+
+/// The talk as far as it is on record.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// What the server holds: words alone.
+    history: VecDeque<Exchange>,
+    /// What it may not hold, oldest first; the last one is in hand.
+    since: VecDeque<Exchange>,
+}
+
+impl Memory {
+    /// A talk that went on before this program began.
+    pub(crate) fn with_history(history: impl IntoIterator<Item = Exchange>) -> Self {
+        Memory { history: history.into_iter().collect(), since: VecDeque::new() }
+    }
+
+    /// The exchange in hand.
+    pub(crate) fn current(&mut self) -> Option<&mut Exchange> {
+        self.since.back_mut()
+    }
+
+    /// The same, to look at.
+    pub(crate) fn last(&self) -> Option<&Exchange> {
+        self.since.back()
+    }
+
+    /// What the server may not hold.
+    pub(crate) fn since(&self) -> impl DoubleEndedIterator<Item = &Exchange> {
+        self.since.iter()
+    }
+
+    pub(crate) fn since_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Exchange> {
+        self.since.iter_mut()
+    }
+
+    /// All of it, oldest first.
+    pub(crate) fn all(&self) -> impl DoubleEndedIterator<Item = &Exchange> {
+        self.history.iter().chain(&self.since)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.history.is_empty() && self.since.is_empty()
+    }
+
+    /// Something is being asked. What was asked before and has no answer yet is part of it.
+    pub(crate) fn begin(&mut self, typed: bool) {
+        if let Some(last) = self.since.back_mut() {
+            if !(last.answered || last.over || last.typed || typed) {
+                last.settled = false;
+                last.lost = false;
+                last.cut = None;
+                return;
+            }
+            last.over = true;
+        }
+        self.since.push_back(Exchange { typed, ..Exchange::default() });
+        if self.since.len() > SINCE_MAX {
+            let oldest = self.since.pop_front();
+            oldest.into_iter().for_each(|oldest| self.remember(oldest));
+        }
+    }
+
+    fn remember(&mut self, mut exchange: Exchange) {
+        exchange.sound = None;
+        exchange.lost = false;
+        exchange.settled = true;
+        exchange.over = true;
+        if exchange.has_words() {
+            self.history.push_back(exchange);
+        }
+        if self.history.len() > HISTORY_MAX {
+            self.history.pop_front();
+        }
+    }
+
+    /// What was said is not in hand any more. Returns how many samples were lost to the bound.
+    pub(crate) fn keep(&mut self, mut utterance: Utterance) -> u64 {
+        let Some(exchange) = self.since.back_mut() else { return 0 };
+        utterance.ended = true;
+        let older = exchange.sound.take();
+        let lost = older.map_or(0, |older| utterance.prepend(older));
+        exchange.sound = Some(utterance);
+        lost
+    }
+
+    pub(crate) fn heard(&mut self, text: &str) {
+        if let Some(exchange) = self.since.back_mut().filter(|exchange| !exchange.typed) {
+            exchange.heard.push(text);
+        }
+    }
+
+    pub(crate) fn said(&mut self, text: &str) {
+        let exchange = self.or_unasked();
+        if exchange.cut.is_none() {
+            exchange.answered = true;
+            exchange.settled = false;
+            exchange.said.push(text);
+        }
+    }
+
+    /// The exchange in hand; the assistant may also speak unasked.
+    fn or_unasked(&mut self) -> &mut Exchange {
+        if self.since.is_empty() {
+            self.since.push_back(Exchange::default());
+        }
+        let last = self.since.len() - 1;
+        &mut self.since[last]
+    }
+
+    /// Sound of the answer has come; `first`: of a turn that begins with it.
+    pub(crate) fn received(&mut self, time: Duration, first: bool) {
+        let exchange = self.or_unasked();
+        exchange.answered = true;
+        exchange.whole = false;
+        exchange.settled = false;
+        exchange.over &= exchange.cut.is_some();
+        if first {
+            exchange.before += std::mem::take(&mut exchange.received);
+            exchange.started = None;
+        }
+        exchange.received += time;
+    }
+
+    /// The turn in hand is being heard from now on.
+    pub(crate) fn started(&mut self, now: Instant) {
+        if let Some(exchange) = self.since.back_mut() {
+            exchange.started.get_or_insert(now);
+        }
+    }
+
+    /// The person wants no more of the answer.
+    pub(crate) fn cut(&mut self, now: Instant) {
+        let uncut = |exchange: &&mut Exchange| exchange.answered && exchange.cut.is_none();
+        let Some(exchange) = self.since.back_mut().filter(uncut) else { return };
+        let heard = exchange.started.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        exchange.cut = Some(exchange.before + heard.min(exchange.received));
+        exchange.over = true;
+    }
+
+    /// No more sound of the answer will come.
+    pub(crate) fn whole(&mut self) {
+        if let Some(exchange) = self.since.back_mut() {
+            exchange.whole = exchange.answered;
+        }
+    }
+
+    /// The server has completed a turn: `cut`, that of an answer that was cut.
+    pub(crate) fn settle(&mut self, cut: bool) {
+        for exchange in self.since.iter_mut().filter(|exchange| exchange.over || !cut) {
+            exchange.settled = true;
+            if !cut {
+                exchange.whole |= exchange.answered;
+            }
+        }
+    }
+
+    /// Nobody waits for an answer any more.
+    pub(crate) fn give_up(&mut self) {
+        if let Some(exchange) = self.since.back_mut() {
+            exchange.over = true;
+            exchange.sound = None;
+        }
+    }
+
+    /// A handle came: what is settled is safe with it.
+    pub(crate) fn covered(&mut self) {
+        let safe = self.since.iter().rposition(|exchange| exchange.settled).map_or(0, |last| last + 1);
+        for _ in 0..safe {
+            let Some(exchange) = self.since.pop_front() else { break };
+            self.remember(exchange);
+        }
+    }
+
+    /// The link is gone, and what no handle holds is gone with it. Returns how many samples of speech went that way:
+    /// not even their words are known.
+    pub(crate) fn lose(&mut self) -> u64 {
+        let mut speech = 0;
+        let last = self.since.len().saturating_sub(1);
+        for (index, exchange) in self.since.iter_mut().enumerate() {
+            exchange.lost = true;
+            exchange.settled = false;
+            exchange.tools.iter_mut().for_each(|tool| tool.wire = None);
+            if index != last || exchange.over {
+                exchange.over = true;
+                let silent = exchange.heard.text().is_empty();
+                let sound = exchange.sound.take().filter(|sound| silent && sound.has_speech());
+                speech += sound.map_or(0, |sound| sound.kept());
+            }
+        }
+        speech
+    }
+
+    /// Ends the wait for what the exchange in hand owes. Returns the calls that nobody needs any more.
+    pub(crate) fn abandon(&mut self) -> Vec<String> {
+        self.give_up();
+        let mut ids = Vec::new();
+        for tool in self.tools_mut().filter(|tool| tool.outcome.is_none()) {
+            tool.outcome = Some(Err("stopped before it was done".to_owned()));
+            ids.push(tool.id.clone());
+        }
+        ids
+    }
+
+    /// Forgets everything. Returns the calls that nobody needs any more.
+    pub(crate) fn clear(&mut self) -> Vec<String> {
+        let running = self.abandon();
+        *self = Memory::default();
+        running
+    }
+}
+
+/// Tools.
+impl Memory {
+    fn tools_mut(&mut self) -> impl Iterator<Item = &mut ToolRecord> {
+        self.since.iter_mut().rev().chain(self.history.iter_mut().rev()).flat_map(|e| e.tools.iter_mut())
+    }
+
+    /// A tool is called; tells the id to run it under, which no other running call has.
+    pub(crate) fn call(&mut self, wire: &str, name: &str, args: &Args) -> String {
+        let mut id = wire.to_owned();
+        let mut number = 1;
+        while self.tools_mut().any(|tool| tool.outcome.is_none() && tool.id == id) {
+            number += 1;
+            id = format!("{wire}#{number}");
+        }
+        let exchange = self.or_unasked();
+        exchange.answered = true;
+        exchange.whole = false;
+        if exchange.tools.len() < TOOLS_MAX {
+            let (wire, name, args) = (Some(wire.to_owned()), name.to_owned(), args.clone());
+            exchange.tools.push(ToolRecord { id: id.clone(), wire, name, args, outcome: None });
+        }
+        id
+    }
+
+    /// A call of this id waits for its answer on the present link.
+    pub(crate) fn is_called(&mut self, wire: &str) -> bool {
+        self.tools_mut().any(|tool| tool.outcome.is_none() && tool.wire.as_deref() == Some(wire))
+    }
+
+    /// The same call was made for the same words on a link that is gone.
+    pub(crate) fn repeated(&mut self, name: &str, args: &Args) -> Option<&mut ToolRecord> {
+        let exchange = self.since.back_mut().filter(|exchange| exchange.again)?;
+        exchange.tools.iter_mut().find(|tool| tool.name == name && tool.args == *args)
+    }
+
+    /// A tool has finished: its record, if there is one.
+    pub(crate) fn finished(&mut self, id: &str, outcome: &Outcome) -> Option<ToolRecord> {
+        let record = self.tools_mut().find(|tool| tool.id == id && tool.outcome.is_none())?;
+        record.outcome = Some(outcome.clone());
+        Some(record.clone())
+    }
+
+    /// The server takes a call back: the id it runs under.
+    pub(crate) fn cancelled(&mut self, wire: &str) -> Option<String> {
+        let open = |tool: &&mut ToolRecord| tool.outcome.is_none() && tool.wire.as_deref() == Some(wire);
+        let record = self.tools_mut().find(open)?;
+        record.outcome = Some(Err("stopped before it was done".to_owned()));
+        Some(record.id.clone())
+    }
+}

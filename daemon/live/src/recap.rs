@@ -1,0 +1,131 @@
+//! What a new link is told of the talk, as text: what the server has forgotten, or never knew.
+//!
+//! The notes are in English, which every model reads; what was said stands in them as it was said.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+
+use crate::memory::{Exchange, ToolRecord};
+
+/// Letters of what one side said, in a note about the exchange that goes on.
+const WHOLE: usize = 2000;
+/// The same in a recap, where many exchanges must fit.
+const SHORT: usize = 400;
+/// Letters of a tool's arguments or result.
+const TOOL: usize = 600;
+
+/// Before the recap of a talk of which the session knows nothing.
+const FRESH: &str = "[Note of the device, not of the person. This talk goes on from an earlier connection of which you \
+                     have no memory. So far:";
+/// Before what a resumed session has lost of its end.
+const RESUMED: &str = "[Note of the device, not of the person. The connection broke, and the end of this talk is \
+                       missing in your memory:";
+/// After a note that is not to be answered.
+const SILENT: &str = "Do not answer this note, and do not do again what was done.]";
+/// After a note about an answer that broke off.
+const GO_ON: &str = "Your answer broke off there. Go on with it from where the person stopped hearing you; do not repeat \
+                     what they heard, do not mention the interruption, and do not call again a tool that has a result.]";
+/// The same where nothing of the answer was heard.
+const BEGIN: &str = "You have not answered yet: do it now. Do not mention the interruption, and do not call again a tool \
+                     that has a result.]";
+
+/// What follows from the note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asks {
+    /// Nothing: it is to be known.
+    Nothing,
+    /// The answer in hand.
+    Answer,
+}
+
+/// The note for a new link; `fresh`: the session knows nothing at all. Empty when there is nothing to tell.
+pub(crate) fn note<'a>(
+    exchanges: impl DoubleEndedIterator<Item = &'a Exchange>,
+    fresh: bool,
+    asks: Asks,
+    chars_max: usize,
+) -> String {
+    let mut newest = None;
+    let mut told: VecDeque<String> = VecDeque::new();
+    let mut room = chars_max;
+    for exchange in exchanges.rev().filter(|exchange| exchange.has_words()) {
+        // The one that goes on is told whole.
+        let first = newest.is_none();
+        let text = story(exchange, if first { WHOLE } else { SHORT });
+        newest = newest.or(Some(exchange));
+        if text.len() > room && !(first && asks == Asks::Answer) {
+            break;
+        }
+        room = room.saturating_sub(text.len());
+        told.push_front(text);
+    }
+    let Some(newest) = newest.filter(|_| !told.is_empty()) else { return String::new() };
+    let begun = !newest.said_and_heard().is_empty();
+    let mut text = String::from(if fresh { FRESH } else { RESUMED });
+    text.push('\n');
+    told.iter().for_each(|story| text.push_str(story));
+    text.push_str(match asks {
+        Asks::Nothing => SILENT,
+        Asks::Answer if begun => GO_ON,
+        Asks::Answer => BEGIN,
+    });
+    text
+}
+
+/// One exchange, a line for each side and each tool.
+fn story(exchange: &Exchange, letters: usize) -> String {
+    let mut text = String::new();
+    let mut line = |who: &str, words: &str| {
+        if !words.is_empty() {
+            let _ = writeln!(text, "{who}: {words}");
+        }
+    };
+    line("Person", &shortened(exchange.heard.text(), letters));
+    for tool in &exchange.tools {
+        line("Tool", &call(tool));
+    }
+    line("You", &shortened(exchange.said_and_heard(), letters));
+    if exchange.was_cut() {
+        line("(The person", "interrupted you there.)");
+    }
+    text
+}
+
+fn call(tool: &ToolRecord) -> String {
+    let args = serde_json::Value::Object(tool.args.clone()).to_string();
+    let result = match &tool.outcome {
+        None => "is still running, the result follows".to_owned(),
+        Some(Ok(result)) => {
+            let result = serde_json::Value::Object(result.clone()).to_string();
+            format!("done, result {}", shortened(&result, TOOL))
+        }
+        Some(Err(error)) => format!("failed: {}", shortened(error, TOOL)),
+    };
+    format!("{} {} {result}", tool.name, shortened(&args, TOOL))
+}
+
+/// The result of a tool whose call died with its link.
+pub(crate) fn late_result(tools: &[ToolRecord]) -> String {
+    let mut text = String::from("[Note of the device, not of the person. A tool that you called before has finished:\n");
+    for tool in tools {
+        let _ = writeln!(text, "Tool: {}", call(tool));
+    }
+    text.push_str("Tell the person what matters of it, and do not call it again.]");
+    text
+}
+
+/// At most so many bytes: the beginning and the end, which say most.
+pub(crate) fn shortened(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    let mut head = bytes / 2;
+    while !text.is_char_boundary(head) {
+        head -= 1;
+    }
+    let mut tail = text.len() - bytes / 2;
+    while !text.is_char_boundary(tail) {
+        tail += 1;
+    }
+    format!("{} … {}", text[..head].trim_end(), text[tail..].trim_start())
+}

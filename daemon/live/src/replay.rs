@@ -1,0 +1,285 @@
+//! What a lost link leaves to the next one: the question again, or a note of what the server has forgotten.
+//!
+//! ```text
+//!  of what was asked last                          the next link gets
+//!  nothing has come, or only its transcript        the same sound (or typed text) again, once
+//!  an answer or a call, and the transcript         one note: the transcript, what was heard, what each tool did;
+//!                                                  it asks for the rest of the answer unless that is all there
+//!  an answer or a call, and no transcript          a note of the answer and the tools, and the sound again, once
+//!  of what was asked before that                   its words in the same note
+//! ```
+//! A transcript alone is no reason against sending again: nothing was done yet that would be done twice. A tool goes on
+//! when its link is lost, because what it does in the world is not undone by that; its result goes into the note, or,
+//! when the note is out already, into one of its own. The same call for the same words is answered from the record.
+//!
+//! A note that asks for nothing must not make the model speak: where typed text always does (`TextBy::RealtimeInput`) it
+//! travels in the system instruction of the setup. A note is told to two links at most.
+
+use std::time::{Duration, Instant};
+
+use crate::conversation::Conversation;
+use crate::event::{Action, Line, Note};
+use crate::link::State;
+use crate::memory::{Args, Exchange, Outcome, ToolRecord};
+use crate::profile::TextBy;
+use crate::recap::{self, Asks};
+use crate::turn::Turn;
+use crate::utterance::Utterance;
+use crate::wire::client;
+
+/// The same words are sent on this many links at most.
+pub(crate) const TRIES_MAX: u32 = 2;
+/// An answer that broke off is gone on with on a link that comes within this; later nobody waits for the rest.
+const GO_ON_MAX: Duration = Duration::from_secs(20);
+/// A tool answers through the program, which bounds it; this only bounds a lost report.
+pub(crate) const CALL_MAX: Duration = Duration::from_secs(300);
+/// Results that wait for a moment in which they can be told; more cannot run (`CALLS_MAX`).
+const LATE_MAX: usize = 64;
+/// The unfinished exchange may need so many letters of a note whatever the recap is allowed.
+const NOTE_MAX: usize = 6000;
+
+/// What waits for the next link, or for the next quiet moment on this one.
+#[derive(Debug, Default)]
+pub(crate) struct Carry {
+    /// The present link knows what it must.
+    briefed: bool,
+    /// Results whose calls died, and of which the present link was told that they follow.
+    late: Vec<LateResult>,
+    /// Some of what was said is lost, and the person was not told yet.
+    speech_lost: bool,
+    /// The present trouble was told.
+    told: bool,
+}
+
+/// A result that is not printed.
+struct LateResult(ToolRecord);
+
+impl std::fmt::Debug for LateResult {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LateResult(…)")
+    }
+}
+
+impl Conversation {
+    /// The link is gone, and with it what the server had not kept.
+    pub(crate) fn leave_talk(&mut self, now: Instant) {
+        self.carry.briefed = false;
+        self.carry.late.retain(|late| !self.memory.since().any(|e| e.tools.iter().any(|t| t.id == late.0.id)));
+        let mut gone = self.memory.lose();
+        let begun = self.utterance.as_ref().is_some_and(Utterance::is_begun);
+        if let Some(utterance) = &mut self.utterance {
+            gone += utterance.rewind();
+        }
+        let waits = self.utterance.is_some() || !(self.turn.is_idle() || self.turn.is_speaking());
+        if let Some(exchange) = self.memory.current().filter(|exchange| !exchange.over) {
+            if exchange.typed {
+                self.ask_again(now);
+            } else if begun || !exchange.answered || exchange.heard.text().is_empty() {
+                match exchange.sound.take() {
+                    Some(mut sound) if waits || exchange.answered => {
+                        gone += sound.rewind();
+                        match &mut self.utterance {
+                            Some(utterance) => gone += utterance.prepend(sound),
+                            None => self.utterance = Some(sound),
+                        }
+                        exchange.asked_again();
+                    }
+                    // Nobody waits: a press has ended the wait and nothing was said after it.
+                    Some(sound) => {
+                        gone += sound.kept();
+                        exchange.over = true;
+                    }
+                    None if begun => exchange.asked_again(),
+                    None => {}
+                }
+            }
+        }
+        if self.utterance.as_ref().is_some_and(|u| u.ended && u.tries >= TRIES_MAX) {
+            self.drop_utterance();
+            self.memory.give_up();
+        }
+        self.speech_lost(gone);
+    }
+
+    /// Samples of what was said will reach nobody: counted, and told to the person when nobody speaks.
+    pub(crate) fn speech_lost(&mut self, samples: u64) {
+        if samples > 0 {
+            self.note(Note::SpeechDropped { samples });
+            self.carry.speech_lost = true;
+        }
+    }
+
+    /// Told once for a trouble: until something has been answered again.
+    pub(crate) fn tell_losses(&mut self) {
+        let speaks = self.turn.is_listening() || self.open.as_ref().is_some_and(|talk| talk.gate_open);
+        if !speaks && std::mem::take(&mut self.carry.speech_lost) && !std::mem::replace(&mut self.carry.told, true)
+        {
+            self.act(Action::Tell(Line::SpeechLost));
+        }
+    }
+
+    /// An answer has come: the next loss is another trouble.
+    pub(crate) fn trouble_over(&mut self) {
+        self.carry.told = false;
+    }
+
+    /// An answer that broke off with its link is still wanted.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.memory.last().is_some_and(Exchange::is_owed)
+    }
+
+    /// How long it is waited for.
+    pub(crate) fn owed_for(&self) -> Duration {
+        let waiting = self.memory.last().is_some_and(Exchange::is_waiting);
+        if waiting { CALL_MAX } else { GO_ON_MAX }
+    }
+
+    /// Somebody says or asks something new.
+    fn is_asked(&self) -> bool {
+        let gate_open = self.open.as_ref().is_some_and(|talk| talk.gate_open);
+        self.utterance.is_some() || self.question.is_some() || self.turn.is_listening() || gate_open
+    }
+
+    fn asks(&self) -> Asks {
+        if self.is_owed() && !self.is_asked() { Asks::Answer } else { Asks::Nothing }
+    }
+
+    /// The note for this link; empty when there is nothing to tell.
+    fn note_text(&self, fresh: bool, asks: Asks) -> String {
+        let max = self.settings.recap_max_chars;
+        let lost = |exchange: &&Exchange| exchange.lost && !exchange.waits && exchange.told < TRIES_MAX;
+        match (fresh, asks) {
+            (true, _) if self.settings.recap => recap::note(self.memory.all().filter(|e| !e.waits), true, asks, max),
+            (true, Asks::Nothing) => String::new(),
+            (true, Asks::Answer) => recap::note(self.memory.last().into_iter().filter(lost), true, asks, max),
+            (false, _) => recap::note(self.memory.since().filter(lost), false, asks, max.max(NOTE_MAX)),
+        }
+    }
+
+    fn note_told(&mut self, asks: Asks) {
+        for exchange in self.memory.since_mut().filter(|exchange| exchange.lost) {
+            exchange.lost = false;
+            exchange.told += 1;
+        }
+        if let Some(exchange) = self.memory.current().filter(|_| asks == Asks::Answer) {
+            exchange.again = true;
+        }
+    }
+
+    /// What the setup's system instruction says beside the configured one, where no note can be sent silently later.
+    pub(crate) fn setup_note(&mut self) -> Option<String> {
+        let silent_by_setup = self.profile.text_by == TextBy::RealtimeInput && self.profile.instruction;
+        if !silent_by_setup || self.asks() == Asks::Answer {
+            return None;
+        }
+        let text = self.note_text(self.link.handle().is_none(), Asks::Nothing);
+        if text.is_empty() {
+            return None;
+        }
+        self.note_told(Asks::Nothing);
+        self.carry.briefed = true;
+        Some(text)
+    }
+
+    /// A new link is up: it is told what it must know before anything else is said on it.
+    pub(crate) fn brief(&mut self, now: Instant) {
+        let State::Up { resumed, .. } = self.link.state else { return };
+        if self.carry.briefed {
+            return;
+        }
+        let asks = self.asks();
+        if asks == Asks::Answer && self.memory.last().is_some_and(Exchange::is_waiting) {
+            return; // one note, with what the tool has found
+        }
+        self.carry.briefed = true;
+        if asks == Asks::Nothing && (self.profile.text_by == TextBy::RealtimeInput || !self.profile.instruction) {
+            return; // it would answer; the setup has told what can be told
+        }
+        let text = self.note_text(!resumed, asks);
+        if text.is_empty() {
+            if asks == Asks::Answer {
+                self.memory.give_up(); // told often enough
+            }
+            return;
+        }
+        self.note_told(asks);
+        if asks == Asks::Nothing {
+            self.send(now, client::silent_text(&text));
+            return;
+        }
+        self.send(now, client::text(self.profile, &text));
+        if let Turn::Thinking { until } = &mut self.turn {
+            *until = Some(now + self.settings.answer_timeout);
+        }
+    }
+
+    /// A tool has finished whose call died with its link.
+    pub(crate) fn late_result(&mut self, record: ToolRecord) {
+        let untold = self.memory.since().any(|e| e.lost && e.tools.iter().any(|tool| tool.id == record.id));
+        // Otherwise the note of the next link, or the one that waits for this, has it.
+        if !untold && self.carry.late.len() < LATE_MAX {
+            self.carry.late.push(LateResult(record));
+        }
+    }
+
+    /// Tells late results when nobody is in the middle of anything.
+    pub(crate) fn tell_late(&mut self, now: Instant) {
+        let quiet = self.carry.briefed && self.is_pause() && !self.turn_open && self.question.is_none();
+        if self.carry.late.is_empty() || !self.link.is_up() || !quiet {
+            return;
+        }
+        let tools: Vec<ToolRecord> = self.carry.late.drain(..).map(|late| late.0).collect();
+        self.send(now, client::text(self.profile, &recap::late_result(&tools)));
+        self.turn = Turn::Thinking { until: Some(now + self.settings.answer_timeout) };
+    }
+
+    /// What the record says of a tool that is called again for the same words. `None`: it was never called.
+    pub(crate) fn on_record(&mut self, wire: &str, name: &str, args: &Args) -> Option<Answered> {
+        let record = self.memory.repeated(name, args)?;
+        Some(match (&record.outcome, &record.wire) {
+            (Some(outcome), _) => Answered::Done(outcome.clone()),
+            (None, Some(_)) => Answered::Done(Err("it runs already; its result follows".to_owned())),
+            (None, None) => {
+                record.wire = Some(wire.to_owned());
+                Answered::Runs(record.id.clone())
+            }
+        })
+    }
+
+    /// Nobody waits for the answer any more, nor for the tools that it waits for.
+    pub(crate) fn stop_waiting(&mut self) {
+        let ids = self.memory.abandon();
+        self.cancel_tools(ids);
+    }
+
+    fn cancel_tools(&mut self, mut ids: Vec<String>) {
+        let live = std::mem::take(&mut self.calls).into_keys();
+        ids.extend(live.filter(|id| !ids.contains(id)).collect::<Vec<_>>());
+        if !ids.is_empty() {
+            self.act(Action::CancelTools { ids });
+        }
+    }
+
+    /// A boundary between two talks: nothing of the former one is known any more, to us or to the server.
+    pub(crate) fn forget_talk(&mut self, now: Instant) {
+        let close = self.link.leave(now);
+        if close.is_some() {
+            self.actions.extend(close);
+            self.lose_link(now);
+        }
+        let ids = self.memory.clear();
+        self.cancel_tools(ids);
+        self.carry = Carry::default();
+        if self.link.forget_handle() {
+            self.note(Note::SessionChanged);
+        }
+    }
+}
+
+/// What the record says of a call.
+pub(crate) enum Answered {
+    /// It was done, with this outcome.
+    Done(Outcome),
+    /// It runs under this id; its result goes to the new call.
+    Runs(String),
+}
