@@ -154,7 +154,14 @@ impl Exchange {
     /// The answer has begun, or a tool was called, and the link broke: the rest is still wanted.
     pub(crate) fn is_owed(&self) -> bool {
         let rest = self.answered && !self.over && (!self.whole || self.is_waiting());
-        rest && (self.lost || self.again)
+        rest && (self.lost || self.again) && self.has_words()
+    }
+
+    /// What was said must go up again to be known at all: nothing has come but perhaps a call, or the person is not
+    /// done (`begun`: part of it is in hand).
+    pub(crate) fn needs_sound(&self, begun: bool) -> bool {
+        let silent = self.heard.text().is_empty() && (self.before + self.received).is_zero() && !self.whole;
+        begun || !self.answered || silent
     }
 
     /// Its sound goes up again: words that were understood of it come again too.
@@ -321,6 +328,13 @@ impl Memory {
         }
     }
 
+    /// Nobody waits for more of an answer that has begun.
+    pub(crate) fn end_wait(&mut self) {
+        if let Some(exchange) = self.since.back_mut() {
+            exchange.over |= exchange.answered;
+        }
+    }
+
     /// Nobody waits for an answer any more.
     pub(crate) fn give_up(&mut self) {
         if let Some(exchange) = self.since.back_mut() {
@@ -349,8 +363,8 @@ impl Memory {
             exchange.tools.iter_mut().for_each(|tool| tool.wire = None);
             if index != last || exchange.over {
                 exchange.over = true;
-                let silent = exchange.heard.text().is_empty();
-                let sound = exchange.sound.take().filter(|sound| silent && sound.has_speech());
+                let unknown = exchange.heard.text().is_empty() && !exchange.answered;
+                let sound = exchange.sound.take().filter(|sound| unknown && sound.has_speech());
                 speech += sound.map_or(0, |sound| sound.kept());
             }
         }

@@ -122,6 +122,7 @@ impl Conversation {
     /// Refused for good: nothing that waits for a link will get one.
     fn give_up(&mut self, now: Instant) {
         self.drop_utterance();
+        self.losses_are_told();
         self.question = None;
         self.stop_waiting();
         self.open = None;

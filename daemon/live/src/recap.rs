@@ -106,7 +106,8 @@ fn call(tool: &ToolRecord) -> String {
 
 /// The result of a tool whose call died with its link.
 pub(crate) fn late_result(tools: &[ToolRecord]) -> String {
-    let mut text = String::from("[Note of the device, not of the person. A tool that you called before has finished:\n");
+    let mut text =
+        String::from("[Note of the device, not of the person. A tool that you called before has finished:\n");
     for tool in tools {
         let _ = writeln!(text, "Tool: {}", call(tool));
     }

@@ -5,7 +5,8 @@
 //!  nothing has come, or only its transcript        the same sound (or typed text) again, once
 //!  an answer or a call, and the transcript         one note: the transcript, what was heard, what each tool did;
 //!                                                  it asks for the rest of the answer unless that is all there
-//!  an answer or a call, and no transcript          a note of the answer and the tools, and the sound again, once
+//!  a call, and no transcript                       a note of what the tools did, and the sound again, once
+//!  sound of an answer, and no transcript           a note of what was heard; nothing where transcripts are off
 //!  of what was asked before that                   its words in the same note
 //! ```
 //! A transcript alone is no reason against sending again: nothing was done yet that would be done twice. A tool goes on
@@ -49,6 +50,8 @@ pub(crate) struct Carry {
     speech_lost: bool,
     /// The present trouble was told.
     told: bool,
+    /// The link whose session was forgotten: its last handles are not wanted.
+    forgotten: Option<u32>,
 }
 
 /// A result that is not printed.
@@ -64,7 +67,12 @@ impl Conversation {
     /// The link is gone, and with it what the server had not kept.
     pub(crate) fn leave_talk(&mut self, now: Instant) {
         self.carry.briefed = false;
-        self.carry.late.retain(|late| !self.memory.since().any(|e| e.tools.iter().any(|t| t.id == late.0.id)));
+        self.carry
+            .late
+            .retain(|late| !self.memory.since().any(|e| e.tools.iter().any(|t| t.id == late.0.id)));
+        if self.turn.is_idle() && self.utterance.is_none() && self.question.is_none() {
+            self.memory.end_wait(); // nobody waits for more than has come
+        }
         let mut gone = self.memory.lose();
         let begun = self.utterance.as_ref().is_some_and(Utterance::is_begun);
         if let Some(utterance) = &mut self.utterance {
@@ -74,7 +82,7 @@ impl Conversation {
         if let Some(exchange) = self.memory.current().filter(|exchange| !exchange.over) {
             if exchange.typed {
                 self.ask_again(now);
-            } else if begun || !exchange.answered || exchange.heard.text().is_empty() {
+            } else if exchange.needs_sound(begun) {
                 match exchange.sound.take() {
                     Some(mut sound) if waits || exchange.answered => {
                         gone += sound.rewind();
@@ -112,10 +120,17 @@ impl Conversation {
     /// Told once for a trouble: until something has been answered again.
     pub(crate) fn tell_losses(&mut self) {
         let speaks = self.turn.is_listening() || self.open.as_ref().is_some_and(|talk| talk.gate_open);
-        if !speaks && std::mem::take(&mut self.carry.speech_lost) && !std::mem::replace(&mut self.carry.told, true)
+        if !speaks
+            && std::mem::take(&mut self.carry.speech_lost)
+            && !std::mem::replace(&mut self.carry.told, true)
         {
             self.act(Action::Tell(Line::SpeechLost));
         }
+    }
+
+    /// The person is told of something worse.
+    pub(crate) fn losses_are_told(&mut self) {
+        self.carry.speech_lost = false;
     }
 
     /// An answer has come: the next loss is another trouble.
@@ -125,7 +140,7 @@ impl Conversation {
 
     /// An answer that broke off with its link is still wanted.
     pub(crate) fn is_owed(&self) -> bool {
-        self.memory.last().is_some_and(Exchange::is_owed)
+        !self.turn.is_idle() && self.memory.last().is_some_and(Exchange::is_owed)
     }
 
     /// How long it is waited for.
@@ -149,7 +164,9 @@ impl Conversation {
         let max = self.settings.recap_max_chars;
         let lost = |exchange: &&Exchange| exchange.lost && !exchange.waits && exchange.told < TRIES_MAX;
         match (fresh, asks) {
-            (true, _) if self.settings.recap => recap::note(self.memory.all().filter(|e| !e.waits), true, asks, max),
+            (true, _) if self.settings.recap => {
+                recap::note(self.memory.all().filter(|e| !e.waits), true, asks, max)
+            }
             (true, Asks::Nothing) => String::new(),
             (true, Asks::Answer) => recap::note(self.memory.last().into_iter().filter(lost), true, asks, max),
             (false, _) => recap::note(self.memory.since().filter(lost), false, asks, max.max(NOTE_MAX)),
@@ -192,7 +209,9 @@ impl Conversation {
             return; // one note, with what the tool has found
         }
         self.carry.briefed = true;
-        if asks == Asks::Nothing && (self.profile.text_by == TextBy::RealtimeInput || !self.profile.instruction) {
+        if asks == Asks::Nothing
+            && (self.profile.text_by == TextBy::RealtimeInput || !self.profile.instruction)
+        {
             return; // it would answer; the setup has told what can be told
         }
         let text = self.note_text(!resumed, asks);
@@ -260,16 +279,21 @@ impl Conversation {
         }
     }
 
+    /// A handle of the present link may be kept, also after its end.
+    pub(crate) fn wants_handle(&self) -> bool {
+        self.carry.forgotten != Some(self.link.number)
+    }
+
     /// A boundary between two talks: nothing of the former one is known any more, to us or to the server.
     pub(crate) fn forget_talk(&mut self, now: Instant) {
+        let ids = self.memory.clear();
+        self.cancel_tools(ids);
         let close = self.link.leave(now);
         if close.is_some() {
             self.actions.extend(close);
             self.lose_link(now);
         }
-        let ids = self.memory.clear();
-        self.cancel_tools(ids);
-        self.carry = Carry::default();
+        self.carry = Carry { forgotten: Some(self.link.number), ..Carry::default() };
         if self.link.forget_handle() {
             self.note(Note::SessionChanged);
         }

@@ -42,7 +42,7 @@ impl Conversation {
         }
         // An update that is not resumable carries no handle: the old one stays good.
         let handle = message.resumption.filter(|update| update.resumable).and_then(|update| update.handle);
-        if let Some(handle) = handle.filter(|_| self.link.is_open()) {
+        if let Some(handle) = handle.filter(|_| self.wants_handle()) {
             self.link.keep_handle(handle);
             handled = true;
         }
