@@ -42,6 +42,7 @@ impl Conversation {
             "another question is being answered: ask again after it"
         } else {
             self.link.press(now);
+            self.ask_again(now);
             self.silence(now);
             self.asking = true;
             self.question = Some(Question { text, asked_at: now, again: false });
@@ -68,12 +69,13 @@ impl Conversation {
             exchange.asked += 1;
         }
         self.send(now, client::text(self.profile, &question.text));
+        self.ask_for_life(now);
         self.turn = Turn::Thinking { until: Some(now + self.settings.answer_timeout) };
         self.mute.expire(now); // it cuts what is being said
     }
 
     /// Its link is gone, and the server had shown nothing of it: it is asked once more.
-    pub(crate) fn ask_again(&mut self, now: Instant) {
+    pub(crate) fn put_again(&mut self, now: Instant) {
         let Some(exchange) = self.memory.current().filter(|e| e.typed && !e.answered) else { return };
         if exchange.asked < TRIES_MAX {
             exchange.waits = true;

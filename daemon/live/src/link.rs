@@ -145,20 +145,15 @@ impl Link {
         self.handle.as_ref()
     }
 
-    /// The next link begins a session of its own. Whether there was another one.
-    pub(crate) fn forget_handle(&mut self) -> bool {
-        self.handle_is_fresh = false;
-        self.handle.take().is_some()
-    }
-
     pub(crate) fn keep_handle(&mut self, handle: Handle) {
         self.handle = Some(handle);
         self.handle_is_fresh = true;
     }
 
     /// The next link begins a session of its own.
-    pub(crate) fn drop_handle(&mut self) {
-        self.handle = None;
+    pub(crate) fn drop_handle(&mut self) -> bool {
+        self.handle_is_fresh = false;
+        self.handle.take().is_some()
     }
 
     /// Leaving now would make the session forget something: the server makes a new handle after each turn.

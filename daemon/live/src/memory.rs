@@ -164,12 +164,17 @@ impl Exchange {
         begun || !self.answered || silent
     }
 
-    /// Its sound goes up again: words that were understood of it come again too.
-    pub(crate) fn asked_again(&mut self) {
-        self.heard = Words::default();
+    /// Its sound goes up again, and the words that were understood of it come again too: they need not be told, unless
+    /// some of the sound is gone. Returns whether they make up for it.
+    pub(crate) fn asked_again(&mut self, gone: u64) -> bool {
+        let told = gone > 0 && !self.heard.text().is_empty();
+        if !told {
+            self.heard = Words::default();
+        }
         self.answered = false;
         self.whole = false;
         self.again = true;
+        told
     }
 }
 

@@ -48,8 +48,6 @@ pub(crate) struct Carry {
     late: Vec<LateResult>,
     /// Some of what was said is lost, and the person was not told yet.
     speech_lost: bool,
-    /// The present trouble was told.
-    told: bool,
     /// The link whose session was forgotten: its last handles are not wanted.
     forgotten: Option<u32>,
 }
@@ -75,33 +73,30 @@ impl Conversation {
         }
         let mut gone = self.memory.lose();
         let begun = self.utterance.as_ref().is_some_and(Utterance::is_begun);
-        if let Some(utterance) = &mut self.utterance {
-            gone += utterance.rewind();
-        }
+        let mut short = self.utterance.as_mut().map_or(0, Utterance::rewind);
         let waits = self.utterance.is_some() || !(self.turn.is_idle() || self.turn.is_speaking());
-        if let Some(exchange) = self.memory.current().filter(|exchange| !exchange.over) {
-            if exchange.typed {
-                self.ask_again(now);
-            } else if exchange.needs_sound(begun) {
-                match exchange.sound.take() {
-                    Some(mut sound) if waits || exchange.answered => {
-                        gone += sound.rewind();
-                        match &mut self.utterance {
-                            Some(utterance) => gone += utterance.prepend(sound),
-                            None => self.utterance = Some(sound),
-                        }
-                        exchange.asked_again();
+        match self.memory.current().filter(|exchange| !exchange.over) {
+            Some(exchange) if exchange.typed => self.put_again(now),
+            Some(exchange) if exchange.needs_sound(begun) => {
+                let sound = exchange.sound.take();
+                let wanted = waits || exchange.answered;
+                let again = begun || sound.is_some();
+                if let Some(mut sound) = sound.filter(|_| wanted) {
+                    short += sound.rewind();
+                    match &mut self.utterance {
+                        Some(utterance) => short += utterance.prepend(sound),
+                        None => self.utterance = Some(sound),
                     }
-                    // Nobody waits: a press has ended the wait and nothing was said after it.
-                    Some(sound) => {
-                        gone += sound.kept();
-                        exchange.over = true;
-                    }
-                    None if begun => exchange.asked_again(),
-                    None => {}
+                }
+                if !wanted {
+                    exchange.over = true; // a press has ended the wait, and nothing was said after it
+                } else if again && exchange.asked_again(short) {
+                    short = 0; // what is missing of the sound is told in words
                 }
             }
+            _ => {}
         }
+        gone += short;
         if self.utterance.as_ref().is_some_and(|u| u.ended && u.tries >= TRIES_MAX) {
             self.drop_utterance();
             self.memory.give_up();
@@ -117,25 +112,17 @@ impl Conversation {
         }
     }
 
-    /// Told once for a trouble: until something has been answered again.
-    pub(crate) fn tell_losses(&mut self) {
+    /// Says so to the person.
+    pub(crate) fn tell_losses(&mut self, now: Instant) {
         let speaks = self.turn.is_listening() || self.open.as_ref().is_some_and(|talk| talk.gate_open);
-        if !speaks
-            && std::mem::take(&mut self.carry.speech_lost)
-            && !std::mem::replace(&mut self.carry.told, true)
-        {
-            self.act(Action::Tell(Line::SpeechLost));
+        if !speaks && std::mem::take(&mut self.carry.speech_lost) {
+            self.tell(now, Line::SpeechLost);
         }
     }
 
     /// The person is told of something worse.
     pub(crate) fn losses_are_told(&mut self) {
         self.carry.speech_lost = false;
-    }
-
-    /// An answer has come: the next loss is another trouble.
-    pub(crate) fn trouble_over(&mut self) {
-        self.carry.told = false;
     }
 
     /// An answer that broke off with its link is still wanted.
@@ -201,8 +188,8 @@ impl Conversation {
     /// A new link is up: it is told what it must know before anything else is said on it.
     pub(crate) fn brief(&mut self, now: Instant) {
         let State::Up { resumed, .. } = self.link.state else { return };
-        if self.carry.briefed {
-            return;
+        if self.carry.briefed || !self.is_wanted() {
+            return; // a link that is only kept ready need know nothing yet
         }
         let asks = self.asks();
         if asks == Asks::Answer && self.memory.last().is_some_and(Exchange::is_waiting) {
@@ -294,7 +281,7 @@ impl Conversation {
             self.lose_link(now);
         }
         self.carry = Carry { forgotten: Some(self.link.number), ..Carry::default() };
-        if self.link.forget_handle() {
+        if self.link.drop_handle() {
             self.note(Note::SessionChanged);
         }
     }

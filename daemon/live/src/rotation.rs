@@ -115,7 +115,7 @@ impl Conversation {
         }
         let warms = self.is_warm();
         if warms && !self.link.is_open() {
-            self.link.drop_handle();
+            let _ = self.link.drop_handle();
         }
         warms
     }

@@ -169,7 +169,6 @@ impl Conversation {
         let length = Duration::from_secs_f64(dropped as f64 / f64::from(rate_hz.max(1)));
         self.turn = Turn::Speaking { turn, last_sound: now, heard_by: before + length, ended: false };
         self.memory.received(length, first);
-        self.trouble_over();
         if let Some(talk) = &mut self.open {
             talk.active = now;
         }

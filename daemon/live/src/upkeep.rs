@@ -73,7 +73,7 @@ impl Conversation {
         self.put_question(now);
         self.pump(now);
         self.tell_late(now);
-        self.tell_losses();
+        self.tell_losses(now);
         self.end_question();
         let phase = self.phase();
         if self.shown != Some(phase) {
