@@ -37,6 +37,8 @@ pub(crate) struct ToolRecord {
     pub(crate) id: String,
     /// Its id on the present link, if that link knows of it.
     pub(crate) wire: Option<String>,
+    /// Called on a link that is gone.
+    pub(crate) former: bool,
     pub(crate) name: String,
     pub(crate) args: Args,
     /// `None` while it runs.
@@ -365,7 +367,7 @@ impl Memory {
         for (index, exchange) in self.since.iter_mut().enumerate() {
             exchange.lost = true;
             exchange.settled = false;
-            exchange.tools.iter_mut().for_each(|tool| tool.wire = None);
+            exchange.tools.iter_mut().for_each(|tool| (tool.wire, tool.former) = (None, true));
             if index != last || exchange.over {
                 exchange.over = true;
                 let unknown = exchange.heard.text().is_empty() && !exchange.answered;
@@ -414,7 +416,14 @@ impl Memory {
         exchange.whole = false;
         if exchange.tools.len() < TOOLS_MAX {
             let (wire, name, args) = (Some(wire.to_owned()), name.to_owned(), args.clone());
-            exchange.tools.push(ToolRecord { id: id.clone(), wire, name, args, outcome: None });
+            exchange.tools.push(ToolRecord {
+                id: id.clone(),
+                wire,
+                former: false,
+                name,
+                args,
+                outcome: None,
+            });
         }
         id
     }
@@ -427,7 +436,7 @@ impl Memory {
     /// The same call was made for the same words on a link that is gone.
     pub(crate) fn repeated(&mut self, name: &str, args: &Args) -> Option<&mut ToolRecord> {
         let exchange = self.since.back_mut().filter(|exchange| exchange.again)?;
-        exchange.tools.iter_mut().find(|tool| tool.name == name && tool.args == *args)
+        exchange.tools.iter_mut().find(|tool| tool.former && tool.name == name && tool.args == *args)
     }
 
     /// A tool has finished: its record, if there is one.

@@ -68,6 +68,8 @@ impl Conversation {
             ids.retain(|id| self.calls.remove(id).is_some());
             if !ids.is_empty() {
                 self.act(Action::CancelTools { ids });
+                let wait = self.patience();
+                self.shorten_thinking(now + wait);
             }
         }
         if let Some(go_away) = message.go_away {
