@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::stage::Setting;
 
-use crate::scene::{Scene, messages, setting};
+use crate::refusals::NO_MORE;
+use crate::scene::{Scene, dials, messages, setting};
 
 const RSA: &str = include_str!("../keys/rsa.pem");
 const VERTEX_MODEL: &str = "gemini-live-2.5-flash-native-audio";
@@ -166,6 +167,30 @@ fn the_metadata_server_is_enough_and_is_waited_for() {
     google.fail(None);
     scene.answered(mark);
     assert!(scene.log().contains("metadata server 127.0.0.1: 503"), "{}", scene.log());
+    scene.end();
+}
+
+#[test]
+fn a_credential_that_only_a_person_can_mend_is_told_once_and_looked_at_again_with_the_next_press() {
+    let folder = TempDir::new().unwrap();
+    let passes = Passes::none();
+    let google = FakeGoogle::start(passes.clone(), None).unwrap();
+    let mut broken = account(&google);
+    broken["client_email"] = json!(7);
+    let file = secret_file(folder.path(), "account.json", &broken.to_string());
+    let live = format!("backend = \"vertex\"\nmodel = \"{VERTEX_MODEL}\"");
+    let scene =
+        Scene::set(keyless(&live, &format!("[vertex]\ncredential_file = \"{}\"\n", file.display()), &passes));
+    let mark = scene.remote.mark();
+    scene.press();
+    scene.release();
+    scene.phase(mark, "fault");
+    let reason = format!("credential file {}: field \"client_email\" is not a text", file.display());
+    assert_eq!(scene.log().matches(&reason).count(), 1, "{}", scene.log());
+    assert!(!scene.server.wait_blocking(NO_MORE, |events| dials(events) > 1), "it dialled again by itself");
+    std::fs::write(&file, account(&google).to_string()).unwrap();
+    talk(&scene);
+    check_private(&scene);
     scene.end();
 }
 

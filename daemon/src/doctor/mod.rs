@@ -9,6 +9,7 @@ mod echo;
 mod network;
 mod service;
 mod sound;
+mod token;
 
 use std::fmt;
 use std::sync::mpsc;
@@ -103,6 +104,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "connect", limit: NETWORK, run: network::connect },
     Check { name: "portal", limit: NETWORK, run: network::portal },
     Check { name: "tls", limit: NETWORK, run: network::tls },
+    Check { name: "token", limit: NETWORK, run: token::token },
 ];
 
 /// A look at files.

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{Finding, Ground};
-use crate::config::FOLDER;
+use crate::config::{Backend, FOLDER};
 use crate::control::{self, AskError};
 use crate::secret::{self, NoKey};
 use crate::status::Status;
@@ -83,6 +83,9 @@ pub(super) fn key(ground: &Ground) -> Finding {
         };
     }
     let Some(config) = ground.config() else { return Finding::skip("the configuration has mistakes") };
+    if config.live.backend != Backend::Developer {
+        return super::token::source(config);
+    }
     match secret::find(&config.live.key_file) {
         Ok(key) => Finding::ok(format!("from {}", key.source())),
         Err(NoKey::NotFound(looked)) => match std::fs::metadata(&installed) {
