@@ -135,7 +135,9 @@ pub(super) fn read_now(
     if !facts.is_file() {
         return Err(CredentialError::fatal(format!("{what} {name}: is not a file")));
     }
-    if facts.permissions().mode() & 0o004 != 0 {
+    // systemd guards its credentials by the folder they lie in.
+    let guarded = std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|folder| path.starts_with(folder));
+    if facts.permissions().mode() & 0o004 != 0 && !guarded {
         return Err(CredentialError::fatal(format!(
             "{what} {name}: everybody on this device can read it; type: chmod o= {name}"
         )));

@@ -39,7 +39,7 @@ pub(super) fn token(ground: &Ground) -> Finding {
 
 fn fetch(config: &Config, credential: &Credential) -> Result<(), String> {
     let ca_file = Some(config.live.ca_file.as_str()).filter(|file| !file.is_empty()).map(Path::new);
-    let http = Http::new(Dialer::new(Settings::default()), crate::tls::client(ca_file)?);
+    let http = Http::new(Dialer::new(Settings::from_config(&config.network)), crate::tls::client(ca_file)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build();
     let runtime = runtime.map_err(|error| format!("event loop: {error}"))?;
     let fetched = runtime.block_on(credential.headers(&http));
