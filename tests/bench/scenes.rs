@@ -17,8 +17,9 @@ use crate::run::{WAIT, ages, answers, cost, hear, ms, say, silence_after, uplink
 type Scene = fn(&Path, &mut Table) -> io::Result<()>;
 
 /// All scenes by name, in order.
-pub const ALL: [(&str, Scene); 8] = [
+pub const ALL: [(&str, Scene); 9] = [
     ("start", start),
+    ("dial", dial),
     ("talk", talk),
     ("answer", answer),
     ("idle", idle),
@@ -73,6 +74,50 @@ fn start(folder: &Path, table: &mut Table) -> io::Result<()> {
         table.put("start → ready", ms((ready - began) as f64), "ms", Bar::AtMost(150.0));
         table.put("start → setup sent, with TLS", ms((sent - began) as f64), "ms", Bar::AtMost(60.0));
     }
+    Ok(())
+}
+
+/// Press to setup on the wire where no link is up: with a new TLS session, and with the one of the link before.
+fn dial(folder: &Path, table: &mut Table) -> io::Result<()> {
+    let setups = |events: &[fake_gemini::Event]| -> Vec<u64> {
+        let setup = |what: &What| matches!(what, What::Received { name, .. } if name == "setup");
+        events.iter().filter(|event| setup(&event.what)).map(|event| event.at_ns).collect()
+    };
+    let (mut cold, mut resumed) = (Vec::new(), Vec::new());
+    for run in 0..5 {
+        let setting =
+            Setting { server: timed(noise_turns(2, 200)), ..Setting::mode("hold", "quiet_close_s = 5") };
+        let stage = Stage::set(&folder.join(run.to_string()), setting)?;
+        stage.card.sleep_until(Direction::Capture, 8000);
+        for (count, figures) in [(1, &mut cold), (2, &mut resumed)] {
+            let mark = stage.remote.mark();
+            let pressed = monotonic_ns();
+            stage.remote.press()?;
+            stage.server.wait_blocking(WAIT, |events| setups(events).len() >= count);
+            let sent = setups(&stage.server.events()).get(count - 1).copied();
+            let sent = sent.ok_or_else(|| io::Error::other("no setup came"))?;
+            figures.push(ms(sent as f64 - pressed as f64));
+            let status = stage.remote.status()?;
+            if status["link"]["connection"]["tls_resumed"] != (count == 2) {
+                return Err(io::Error::other(format!("link {count}: {}", status["link"])));
+            }
+            stage.remote.release()?;
+            hear(&stage, mark)?;
+            stage.remote.wait(mark, WAIT, |e| e.name == "link_down")?;
+        }
+    }
+    table.put(
+        "press → setup sent, no link, new TLS session",
+        percentile(&mut cold, 0.5),
+        "ms",
+        Bar::AtMost(30.0),
+    );
+    table.put(
+        "press → setup sent, no link, TLS resumed",
+        percentile(&mut resumed, 0.5),
+        "ms",
+        Bar::AtMost(20.0),
+    );
     Ok(())
 }
 

@@ -10,6 +10,7 @@ mod echo;
 mod ending;
 mod faults;
 mod hold;
+mod network;
 mod nspawn;
 mod open;
 mod privacy;

@@ -291,12 +291,18 @@ async fn live(way: Way, mut orders: mpsc::Receiver<Order>, teller: Teller, traff
 
 /// Why a link ended without a close frame, for the log.
 fn why(error: Option<&WsError>, tap: &Tap) -> String {
-    let facts = || tap.look().map(|known| format!(", {}", known.tcp)).unwrap_or_default();
+    // A socket that failed has forgotten what was on its way, not how hard it tried.
+    let tried = || {
+        let known = tap.look().map(|known| (known.tcp.resent, known.tcp.last_ack.as_millis()));
+        known
+            .map(|(resent, ms)| format!(": {resent} segments sent again, {ms} ms without a word"))
+            .unwrap_or_default()
+    };
     match error {
         None | Some(WsError::ConnectionClosed | WsError::AlreadyClosed) => "connection ended".to_owned(),
         Some(WsError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
             let bound_s = UNACKNOWLEDGED_MAX.as_secs();
-            format!("{error}: nothing was acknowledged for {bound_s} s{}", facts())
+            format!("{error}: nothing was acknowledged for {bound_s} s{}", tried())
         }
         Some(WsError::Io(error)) => error.to_string(),
         Some(other) => other.to_string(),

@@ -272,3 +272,47 @@ async fn the_socket_of_a_link_can_be_looked_at_while_it_is_open() {
     }
     assert_eq!(wire.transport(), None);
 }
+
+/// Takes the network away under a link that is up. The kernel itself must notice: nobody reads or writes on the other
+/// side, and no packet arrives any more.
+#[test]
+fn a_half_open_link_is_noticed_by_what_it_does_not_acknowledge() {
+    const INSIDE: &str = "PRESSEL_TEST_NAMESPACE";
+    let unshare = || {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--net"]);
+        command
+    };
+    let lo = |state: &str| {
+        let done = std::process::Command::new("ip").args(["link", "set", "lo", state]).status();
+        assert!(done.is_ok_and(|status| status.success()));
+    };
+    if std::env::var_os(INSIDE).is_none() {
+        if !unshare().args(["ip", "link", "set", "lo", "up"]).status().is_ok_and(|s| s.success()) {
+            eprintln!("no network namespace is granted here");
+            return;
+        }
+        let mut inside = unshare();
+        inside.arg(std::env::current_exe().unwrap()).env(INSIDE, "1");
+        inside.args(["--exact", "wire::tests::a_half_open_link_is_noticed_by_what_it_does_not_acknowledge"]);
+        let output = inside.args(["--nocapture"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    lo("up");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (mut wire, _server, _) = linked().await;
+        lo("down");
+        let at = Instant::now();
+        wire.send(1, "is anybody there?".into());
+        let news = wire.next().await;
+        let LinkInput::Closed { code: ABNORMAL, reason } = news.input else { panic!("{:?}", news.input) };
+        let took = at.elapsed();
+        assert!(took > UNACKNOWLEDGED_MAX / 2 && took < Duration::from_secs(10), "{took:?}");
+        assert!(
+            reason.contains("nothing was acknowledged for 8 s: ") && reason.contains("sent again"),
+            "{reason}"
+        );
+    });
+}

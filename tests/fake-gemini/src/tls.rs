@@ -15,7 +15,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// A certificate authority and what it vouches for: `localhost`, `127.0.0.1` and `::1`.
+/// A certificate authority and what it vouches for: `localhost`, `127.0.0.1` and `::1`; and for tests of other ways to
+/// it `live.test`, which no name server knows (RFC 6761), and `192.0.2.1`, which is nobody's (RFC 5737).
 ///
 /// Clone it into the options of the next server where both are to be trusted by the same file.
 #[derive(Clone)]
@@ -46,7 +47,7 @@ impl Authority {
         let ca_key = KeyPair::generate().map_err(io::Error::other)?;
         let issuer = CertifiedIssuer::self_signed(ca, ca_key).map_err(io::Error::other)?;
 
-        let names = ["localhost", "127.0.0.1", "::1"].map(String::from);
+        let names = ["localhost", "127.0.0.1", "::1", "live.test", "192.0.2.1"].map(String::from);
         let mut leaf = CertificateParams::new(names).map_err(io::Error::other)?;
         leaf.distinguished_name.push(DnType::CommonName, "fake-gemini");
         let key = KeyPair::generate().map_err(io::Error::other)?;
