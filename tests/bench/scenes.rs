@@ -83,6 +83,9 @@ fn dial(folder: &Path, table: &mut Table) -> io::Result<()> {
         let setup = |what: &What| matches!(what, What::Received { name, .. } if name == "setup");
         events.iter().filter(|event| setup(&event.what)).map(|event| event.at_ns).collect()
     };
+    let closed = |events: &[fake_gemini::Event]| {
+        events.iter().filter(|event| matches!(event.what, What::Closed { .. })).count()
+    };
     let (mut cold, mut resumed) = (Vec::new(), Vec::new());
     for run in 0..5 {
         let setting =
@@ -103,7 +106,8 @@ fn dial(folder: &Path, table: &mut Table) -> io::Result<()> {
             }
             stage.remote.release()?;
             hear(&stage, mark)?;
-            stage.remote.wait(mark, WAIT, |e| e.name == "link_down")?;
+            // An unused link is let go.
+            stage.server.wait_blocking(WAIT, |events| closed(events) >= count);
         }
     }
     table.put(

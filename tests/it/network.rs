@@ -84,7 +84,7 @@ fn a_talk_goes_through_a_proxy_that_looks_the_name_up_once_its_password_is_right
     let scene = Scene::set(setting);
     let mark = scene.remote.mark();
     scene.ask("question-time");
-    scene.phase(mark, "offline");
+    scene.phase(mark, "fault"); // only a person mends that
     let end = scene.remote.status().unwrap()["link"]["last_end"].to_string();
     assert!(end.contains("does not take this user and password (407)"), "{end}");
 
