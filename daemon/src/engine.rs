@@ -23,6 +23,7 @@ use crate::panel::Panel;
 use crate::report::Report;
 use crate::sound::{DeviceNews, Sound, SoundEvent};
 use crate::stats::{Latency, Stats};
+use crate::warm::Warm;
 use crate::wire::{News, Wire};
 
 /// How long the server may take to answer our close at the end.
@@ -57,6 +58,7 @@ pub struct Engine {
     stats: Stats,
     report: Report,
     watch: Watch,
+    warm: Warm,
     ready: bool,
     /// When the message in hand was read.
     message_at: Instant,
@@ -89,6 +91,7 @@ impl Engine {
             edges,
             stats: Stats::new(started),
             watch,
+            warm: Warm::new(&config.link.warm, now),
             ready: false,
             message_at: now,
             terminate: signal(SignalKind::terminate())?,
@@ -104,7 +107,7 @@ impl Engine {
             self.perform_all();
             let timer = self.conversation.poll_timeout();
             let blink = self.edges.panel.next_change();
-            let due = [timer, blink, feed_at].into_iter().flatten().min();
+            let due = [timer, blink, feed_at, self.warm.next()].into_iter().flatten().min();
             tokio::select! {
                 biased;
                 _ = self.terminate.recv() => break,
@@ -125,6 +128,9 @@ impl Engine {
             }
             let now = Instant::now();
             self.edges.panel.tick(now);
+            if let Some(warm) = self.warm.look(now) {
+                self.conversation.handle_input(now, Input::Warm(warm));
+            }
             if timer.is_some_and(|at| at <= now) {
                 self.conversation.handle_input(now, Input::Timeout);
             }

@@ -25,6 +25,7 @@ pub mod sound;
 pub mod stats;
 pub mod status;
 pub mod tls;
+pub mod warm;
 pub mod wire;
 pub mod world;
 

@@ -164,6 +164,11 @@ pub fn endpoint(text: &str) -> Result<(), String> {
     Endpoint::parse(text, "v1beta").map(|_| ()).map_err(|why| format!("is refused: {why}"))
 }
 
+/// `[link] warm`: hours at which a link is kept ready.
+pub fn warm(text: &str) -> Result<(), String> {
+    crate::warm::Hours::parse(text).map(|_| ())
+}
+
 /// `[live] model`: goes into `models/…`, so it is a plain name.
 pub fn model(text: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);

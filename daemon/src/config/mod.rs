@@ -1,6 +1,6 @@
 //! Settings: typed, with units in key names, an error for everything that is not understood.
 //!
-//! A table and its keys are declared once, in `talk`, `backend`, `hardware` and `stages`: type, default, rule. From that come reading
+//! A table and its keys are declared once, in `talk`, `backend`, `link`, `hardware` and `stages`: type, default, rule. From that come reading
 //! ([`load`]), showing ([`Config::show`]) and the checks against config.example.toml. Rules that span keys are in
 //! `across`.
 
@@ -8,6 +8,7 @@ mod across;
 mod backend;
 mod filters;
 mod hardware;
+mod link;
 mod load;
 mod mistake;
 mod nearest;
@@ -24,6 +25,7 @@ mod words;
 
 pub use backend::*;
 pub use hardware::*;
+pub use link::*;
 pub use load::{FOLDER, Loaded, load, load_from};
 pub use mistake::{Mistake, Mistakes, Place};
 pub use nearest::nearest;
@@ -84,6 +86,7 @@ config! {
     token: Token,
     vertex: Vertex,
     network: Network,
+    link: Link,
     talk: Talk,
     hold: Hold,
     tap: Tap,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pressel_live::settings::{BargeIn, OpenStart as Start, Settings, TalkMode};
 
-use super::{BargeInPolicy, Config, Mode, OpenEnd, OpenStart};
+use super::{Backend, BargeInPolicy, Config, Mode, OpenEnd, OpenStart};
 
 /// A healthy server answers `setup` in well under a second; resumed sessions take longer.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ impl Config {
             quiet_close: seconds(self.talk.quiet_close_s),
             setup_timeout: SETUP_TIMEOUT,
             answer_timeout: seconds(self.talk.answer_timeout_s),
-            minted: false,
+            minted: live.backend != Backend::Developer,
             recap: live.recap,
             recap_max_chars: live.recap_max_chars as usize,
             forget_after: Duration::from_secs(60 * u64::from(self.talk.forget_after_min)),
