@@ -45,8 +45,6 @@ enum Why {
 
 /// Talks that are not played through the daemon.
 const LEFT_OUT: &[(&str, Why)] = &[
-    ("age-no-pause", Why::Long),
-    ("age-pause", Why::Long),
     ("answer-never-starts", Why::Long),
     ("barge-in-both", Why::Suspicion),
     ("barge-in-cards-lost", Why::Suspicion),
@@ -83,7 +81,7 @@ const LEFT_OUT: &[(&str, Why)] = &[
     ("handle-worn", Why::Long),
     ("hold-dead-microphone", Why::Virtual("a card that stands still has delivered what was before it did")),
     ("hung-server", Why::Around),
-    ("hung-server-at-first", Why::Around),
+    ("hung-server-at-first", Why::Long),
     ("hung-server-open", Why::Around),
     ("key-replaced", Why::Long),
     ("late-messages", Why::Tools),

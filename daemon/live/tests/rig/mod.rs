@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pressel_live::Conversation;
 use pressel_live::event::{
-    Action, Budget, ButtonInput, Input, LinkInput, Listen, MicrophoneInput, Note, Phase, SpeakerInput,
+    Action, Budget, ButtonInput, Cause, Input, LinkInput, Listen, MicrophoneInput, Note, Phase, SpeakerInput,
     ToolResult,
 };
 use pressel_live::settings::{BargeIn, Settings, TalkMode};
@@ -84,6 +84,8 @@ pub struct Rig {
     pub obliging: bool,
     /// Then also: whether setups are completed.
     pub completes: bool,
+    /// Then also: dials do not open, but fail for this reason.
+    pub fails: Option<Cause>,
     stopped: bool,
 }
 
@@ -112,6 +114,7 @@ impl Rig {
             due: None,
             obliging,
             completes: true,
+            fails: None,
             stopped: false,
         };
         rig.drain();
@@ -259,7 +262,10 @@ impl Rig {
 
     fn answer(&self, action: &Action) -> Option<Input> {
         Some(match action {
-            Action::Dial { link } => Input::Link(*link, LinkInput::Opened),
+            Action::Dial { link } => {
+                let failed = |cause| LinkInput::Failed { cause, reason: "no route".to_owned() };
+                Input::Link(*link, self.fails.map_or(LinkInput::Opened, failed))
+            }
             Action::Ping { link } => Input::Link(*link, LinkInput::Pong),
             Action::Send { link, message } if self.completes && kind(message) == "setup" => {
                 Input::Link(*link, LinkInput::Message(b"{\"setupComplete\":{}}".to_vec()))
