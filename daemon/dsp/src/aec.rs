@@ -8,11 +8,13 @@
 #![allow(clippy::needless_range_loop)]
 
 mod filter;
+mod fitting;
 mod heard;
 mod kalman;
 mod loudspeaker;
 mod off;
 mod path;
+mod presence;
 mod rival;
 mod shaper;
 mod spectrum;
@@ -56,6 +58,9 @@ pub struct EchoReading {
     pub residual_dbfs: f32,
     /// How much of the output is a near speaker and not what is left of the echo, 0 to 1; 1 while the far end rests.
     pub near_end: f32,
+    /// How much of the predicted echo is really in the microphone, 0 to 1: near 1 while the echo path is known, whoever
+    /// speaks over it; 0 until anything is predicted.
+    pub explained: f32,
     /// The echo path has just changed and is being learnt again: what is left of the echo may sound like a person.
     pub unsettled: bool,
 }
@@ -68,6 +73,7 @@ impl EchoReading {
         echo_dbfs: SILENCE_DBFS,
         residual_dbfs: SILENCE_DBFS,
         near_end: 1.0,
+        explained: 0.0,
         unsettled: false,
     };
 }

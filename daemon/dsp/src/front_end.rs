@@ -233,6 +233,7 @@ impl FrontEnd {
         }
         self.echo.steady(self.steer_reading.locked);
         self.echo_reading = self.echo.process(&reference, &mic, out);
+        self.steer.heed(self.echo_reading.explained);
         if self.echo_reading.unsettled {
             self.near_end.distrust();
         }

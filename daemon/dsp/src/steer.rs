@@ -39,6 +39,10 @@ const VOTES_TO_JUMP: f32 = 9.0;
 const APART: f64 = 64.0;
 /// If so many votes are still for where the echo should be, it has not gone.
 const STILL_THERE: f32 = 0.5;
+/// Of an echo that is where it was the canceller finds at least this share; and follows one by itself within so many
+/// samples: 100 ms.
+const EXPLAINED: f32 = 0.7;
+const FOLLOWED: f64 = 1_600.0;
 /// Phases that agree less than this say nothing; more than that, that the echo is where it was.
 const AGREES: f32 = 0.2;
 /// The same for single windows, which say less.
@@ -114,6 +118,8 @@ pub struct Steer {
     /// The reference was moved by the finder, and not yet put exactly in place.
     settling: bool,
     moved: f64,
+    /// How much of the echo that the canceller predicts was in the last block.
+    explained: f32,
 }
 
 impl Steer {
@@ -137,7 +143,14 @@ impl Steer {
             known: false,
             settling: false,
             moved: 0.0,
+            explained: 0.0,
         }
+    }
+
+    /// Tells how much of the predicted echo the canceller found in the last block, 0 to 1. Where it finds it all, the
+    /// reference is not moved away.
+    pub fn heed(&mut self, explained: f32) {
+        self.explained = explained;
     }
 
     /// Turns 10 ms of the far end into what the microphone hears of it in the same 10 ms, give or take the room.
@@ -205,6 +218,17 @@ impl Steer {
             if found.votes > VOTES_TO_JUMP {
                 self.finder.alert(false);
                 self.doubting = false;
+            }
+        } else if self.explained > EXPLAINED {
+            // Either two people who speak at once resemble each other, or the canceller has followed by itself. Then
+            // there is nothing better about the old place.
+            let direct = found.delay as f64 - self.reference.lag;
+            let within = (0.0..=FOLLOWED).contains(&direct);
+            if within && found.votes > VOTES_TO_BEGIN && found.expected < STILL_THERE {
+                self.drift.put(self.reference.lag, 0.0, 30.0);
+                self.place(self.reference.lag, found.delay as f64);
+                self.track.forget();
+                self.settling = false;
             }
         } else if found.votes > needed && found.expected < STILL_THERE {
             let lag = self.reference.nearest(self.reference.lag + off);

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use crate::room::LOW_HZ;
+
 /// A kind of room and loudspeaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -19,6 +21,10 @@ pub enum Kind {
     Loud,
     /// Clipped heavily, 60 ppm, loud, noisy.
     Hard,
+    /// Like `Hard`, with a loudspeaker that plays from 180 Hz.
+    Hard180,
+    /// Like `Hard`, with a loudspeaker that plays from 500 Hz.
+    Hard500,
     /// The delay grows by 45 ms in the far end's second stretch, and falls again in the third.
     DelayJump,
     /// Somebody leans over the device: most of the room's response changes within 300 ms, twice.
@@ -37,13 +43,15 @@ impl Kind {
     /// Those whose raw and Speex rows are known from elsewhere, in the order of that table.
     pub const KNOWN: [Kind; 7] =
         [Kind::Clean40, Kind::Room40, Kind::Room120, Kind::Drift3, Kind::Drift30, Kind::Loud, Kind::Hard];
+    /// Those that only say how far the known ones flatter: nothing is known of them.
+    pub const ALIKE: [Kind; 2] = [Kind::Hard180, Kind::Hard500];
     /// Those in which something happens.
     pub const EVENTFUL: [Kind; 6] =
         [Kind::DelayJump, Kind::PathChange, Kind::Compressor, Kind::Babble, Kind::Volume, Kind::Xrun];
 
     /// All of them.
     pub fn all() -> impl Iterator<Item = Kind> {
-        Kind::KNOWN.into_iter().chain(Kind::EVENTFUL)
+        Kind::KNOWN.into_iter().chain(Kind::ALIKE).chain(Kind::EVENTFUL)
     }
 
     /// As on the command line.
@@ -56,6 +64,8 @@ impl Kind {
             Kind::Drift30 => "drift30",
             Kind::Loud => "loud",
             Kind::Hard => "hard",
+            Kind::Hard180 => "hard180",
+            Kind::Hard500 => "hard500",
             Kind::DelayJump => "delay-jump",
             Kind::PathChange => "path-change",
             Kind::Compressor => "compressor",
@@ -89,6 +99,7 @@ impl Kind {
             drive: 0.09,
             echo_over_near_db: 5.5,
             noise_dbfs: Some(-56.5),
+            low_hz: LOW_HZ,
         };
         match self {
             Kind::Clean40 => Acoustics { drive: 0.0, echo_over_near_db: 2.8, noise_dbfs: None, ..room },
@@ -104,12 +115,17 @@ impl Kind {
                 noise_dbfs: Some(-60.0),
                 ..room
             },
-            Kind::Hard => Acoustics {
+            Kind::Hard | Kind::Hard180 | Kind::Hard500 => Acoustics {
                 delay_ms: 90.0,
                 drift_ppm: 60.0,
                 drive: 0.2,
                 echo_over_near_db: 10.8,
                 noise_dbfs: Some(-50.0),
+                low_hz: match self {
+                    Kind::Hard180 => 180.0,
+                    Kind::Hard500 => 500.0,
+                    _ => LOW_HZ,
+                },
             },
         }
     }
@@ -145,4 +161,6 @@ pub(crate) struct Acoustics {
     /// RMS of the echo over that of the person while speaking.
     pub echo_over_near_db: f32,
     pub noise_dbfs: Option<f32>,
+    /// Where the loudspeaker begins to play, in Hz.
+    pub low_hz: f32,
 }

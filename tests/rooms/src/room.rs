@@ -49,9 +49,9 @@ impl Biquad {
 }
 
 /// A small loudspeaker: a band-pass, then an amplifier that clips softly.
-/// `drive` is the RMS of `samples` relative to full deflection; 0 does not clip.
-pub fn loudspeaker(samples: &[f32], drive: f32) -> Vec<f32> {
-    let mut stages = [Biquad::high_pass(LOW_HZ), Biquad::low_pass(HIGH_HZ)];
+/// `drive` is the RMS of `samples` relative to full deflection; 0 does not clip. Below `low_hz` it plays little.
+pub fn loudspeaker(samples: &[f32], drive: f32, low_hz: f32) -> Vec<f32> {
+    let mut stages = [Biquad::high_pass(low_hz), Biquad::low_pass(HIGH_HZ)];
     let passed: Vec<f32> =
         samples.iter().map(|&s| stages.iter_mut().fold(s, |s, stage| stage.process(s))).collect();
     if drive == 0.0 {
@@ -61,7 +61,8 @@ pub fn loudspeaker(samples: &[f32], drive: f32) -> Vec<f32> {
     passed.iter().map(|s| (gain * s).tanh() / gain).collect()
 }
 
-const LOW_HZ: f32 = 300.0;
+/// Where the loudspeaker of the known scenes begins to play.
+pub const LOW_HZ: f32 = 300.0;
 const HIGH_HZ: f32 = 6000.0;
 
 /// Reverberation time of the rooms in seconds (60 dB).

@@ -159,7 +159,7 @@ fn echo(
             });
         }
     }
-    let played = loudspeaker(far, acoustics.drive);
+    let played = loudspeaker(far, acoustics.drive, acoustics.low_hz);
     let taps = response(&mut random, DECAY_S, TAIL_DB);
     let mut heard = convolve(&played, &taps);
     if kind == Kind::PathChange {

@@ -18,8 +18,15 @@ const LEAST_POWER: f32 = 1e-8;
 #[derive(Clone, Debug)]
 pub(super) struct References {
     straight: Heard,
-    bent: Heard,
-    loudspeaker: Loudspeaker,
+    pub(super) bent: Heard,
+    pub(super) loudspeaker: Loudspeaker,
+}
+
+/// The references as one filter takes them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sounds<'a> {
+    straight: &'a Heard,
+    bent: &'a Heard,
 }
 
 impl References {
@@ -35,6 +42,16 @@ impl References {
     pub(super) fn hear(&mut self, far: &Block, fourier: &mut Fourier) {
         self.straight.hear(far, fourier);
         self.bent.hear(&self.loudspeaker.process(far), fourier);
+    }
+
+    /// What was heard.
+    pub(super) fn sounds(&self) -> Sounds<'_> {
+        self.with(&self.bent)
+    }
+
+    /// The same with the bend of another loudspeaker.
+    pub(super) fn with<'a>(&'a self, bent: &'a Heard) -> Sounds<'a> {
+        Sounds { straight: &self.straight, bent }
     }
 
     /// The far end has been silent for longer than the tail.
@@ -58,8 +75,8 @@ pub(super) struct Filter {
     bent: Path,
     /// Power of near end and noise per bin of the error, smoothed.
     near: Bins,
-    error: Spectrum,
-    /// Power of the newest error.
+    /// Spectrum and power of the newest error.
+    pub(super) error: Spectrum,
     pub(super) left: Bins,
     /// The echo predicted for the newest block.
     pub(super) echo: Block,
@@ -83,15 +100,15 @@ impl Filter {
     /// Predicts the echo of the newest block; `error` is what remains of `mic`.
     pub(super) fn predict(
         &mut self,
-        references: &References,
+        sounds: &Sounds<'_>,
         mic: &Block,
         error: &mut Block,
         fourier: &mut Fourier,
     ) {
         let mut echo = Spectrum::ZERO;
         self.doubt = [0.0; BINS];
-        self.straight.predict(&references.straight, &mut echo, &mut self.doubt);
-        self.bent.predict(&references.bent, &mut echo, &mut self.doubt);
+        self.straight.predict(sounds.straight, &mut echo, &mut self.doubt);
+        self.bent.predict(sounds.bent, &mut echo, &mut self.doubt);
         let mut frame = [0.0; FRAME];
         fourier.inverse(&echo, &mut frame);
         for n in 0..BLOCK {
@@ -101,18 +118,12 @@ impl Filter {
     }
 
     /// Learns from the error of the newest block.
-    pub(super) fn learn(
-        &mut self,
-        references: &References,
-        error: &Block,
-        pace: Pace,
-        fourier: &mut Fourier,
-    ) {
+    pub(super) fn learn(&mut self, sounds: &Sounds<'_>, error: &Block, pace: Pace, fourier: &mut Fourier) {
         let mut frame = [0.0; FRAME];
         frame[BLOCK..].copy_from_slice(error);
         fourier.forward(&mut frame, &mut self.error);
         self.error.power(&mut self.left);
-        let mut step = [0.0; BINS];
+        let (mut step, mut innovation) = ([0.0; BINS], Spectrum::ZERO);
         for k in 0..BINS {
             let beside = self.left[k.saturating_sub(1)] + self.left[(k + 1).min(BINS - 1)];
             let error = 0.5 * self.left[k] + 0.25 * beside;
@@ -121,17 +132,23 @@ impl Filter {
             // What the filter does not doubt counts as near end, at once: who starts to speak is not learnt as a
             // room.
             step[k] = 1.0 / (self.doubt[k] + 2.0 * self.near[k].max(now) + LEAST_POWER);
-            self.error.re[k] *= step[k];
-            self.error.im[k] *= step[k];
+            innovation.re[k] = self.error.re[k] * step[k];
+            innovation.im[k] = self.error.im[k] * step[k];
         }
-        self.straight.learn(&references.straight, &self.error, &step, pace, fourier);
-        self.bent.learn(&references.bent, &self.error, &step, pace, fourier);
+        self.straight.learn(sounds.straight, &innovation, &step, pace, fourier);
+        self.bent.learn(sounds.bent, &innovation, &step, pace, fourier);
     }
 
     /// The echo path may have moved: each block of it may be wrong by `share` of the energy of the whole.
     pub(super) fn doubt_path(&mut self, share: f32) {
         self.straight.doubt(share);
         self.bent.doubt(share);
+    }
+
+    /// The loudspeaker may be another one.
+    pub(super) fn doubt_bend(&mut self, share: f32, straight_share: f32) {
+        self.bent.doubt(share);
+        self.straight.doubt(straight_share);
     }
 
     /// Takes over what another has learnt.

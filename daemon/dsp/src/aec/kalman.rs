@@ -1,7 +1,9 @@
 //! The engine: filter, suppressor and the watch over both.
 
 use super::filter::{Filter, References};
+use super::fitting::Fitting;
 use super::path::Pace;
+use super::presence::Presence;
 use super::rival::{Rival, Verdict};
 use super::shaper::Shaper;
 use super::spectrum::Fourier;
@@ -37,6 +39,8 @@ pub struct Kalman {
     references: References,
     filter: Filter,
     rival: Rival,
+    presence: Presence,
+    fitting: Fitting,
     suppressor: Option<Suppressor>,
     shaper: Shaper,
     pace: Pace,
@@ -67,6 +71,8 @@ impl Kalman {
             fourier: Fourier::new(),
             filter: Filter::new(&references),
             rival: Rival::new(&references),
+            presence: Presence::new(),
+            fitting: Fitting::new(&references),
             references,
             suppressor: settings.suppress.then(Suppressor::new),
             shaper: Shaper::new(),
@@ -133,20 +139,33 @@ impl EchoCanceller for Kalman {
         self.awake -= 1;
         let (far, mic) = (far.map(sane), mic.map(sane));
         self.references.hear(&far, &mut self.fourier);
-        self.filter.predict(&self.references, &mic, out, &mut self.fourier);
+        self.filter.predict(&self.references.sounds(), &mic, out, &mut self.fourier);
         self.watch(&mic, out);
         self.eager -= usize::from(loud && self.eager > 0);
         self.unsettled -= usize::from(loud && self.unsettled > 0);
         let trust = if self.eager > 0 { EAGER } else { SETTLED };
-        self.filter.learn(&self.references, out, Pace { trust, ..self.pace }, &mut self.fourier);
-        let rival = &mut self.rival;
-        match rival.process(&mut self.filter, &self.references, &mic, out, loud, &mut self.fourier) {
+        let pace = Pace { trust, ..self.pace };
+        self.filter.learn(&self.references.sounds(), out, pace, &mut self.fourier);
+        self.presence.process(&self.filter.echo, &self.filter.error, &mut self.fourier);
+        if self.eager > 0 {
+            self.fitting.start_over();
+        } else {
+            let newest = (&far, &mic, &*out);
+            self.fitting.process(&mut self.filter, &mut self.references, newest, pace, &mut self.fourier);
+        }
+        let (sound, present) = ((&mic, &mut *out), self.presence.share);
+        let filter = &mut self.filter;
+        match self.rival.process(filter, &self.references, sound, loud, present, &mut self.fourier) {
             Verdict::Stays => {}
             Verdict::Moved => {
                 self.eager = MOVED_BLOCKS;
                 self.unsettled = UNSETTLED_BLOCKS;
+                self.presence.believe();
             }
-            Verdict::Back => self.eager = 0,
+            Verdict::Back => {
+                self.eager = 0;
+                self.fitting.start_over();
+            }
         }
         let mut near_end = 1.0;
         let mut residual_dbfs = crate::SILENCE_DBFS;
@@ -166,6 +185,7 @@ impl EchoCanceller for Kalman {
             self.references.silence();
             self.filter.silence();
             self.rival.rest();
+            self.fitting.rest();
         }
         EchoReading {
             active: true,
@@ -173,6 +193,7 @@ impl EchoCanceller for Kalman {
             echo_dbfs: power_dbfs(self.echo_power),
             residual_dbfs,
             near_end,
+            explained: self.presence.share,
             unsettled: self.unsettled > 0,
         }
     }
@@ -196,6 +217,8 @@ impl EchoCanceller for Kalman {
         self.references.reset();
         self.filter.reset();
         self.rival.rest();
+        self.presence = Presence::new();
+        self.fitting.reset();
         self.unsettled = 0;
         if let Some(suppressor) = &mut self.suppressor {
             *suppressor = Suppressor::new();

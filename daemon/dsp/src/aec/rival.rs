@@ -28,6 +28,10 @@ const LEAST: usize = 4;
 /// By so many dB a rival is better, in the sum over all bins and in the mean of the bins, so that neither one loud tone
 /// nor many faint ones decide. At 1.5 and 1, a vowel over a vowel was sometimes taken for a room.
 const LEAD_DB: [f32; 2] = [2.0, 1.5];
+/// If less of the predicted echo than this is there, less of a lead will do, and the mean counts amplitudes: bins
+/// between the harmonics of a voice, in which there is nothing but noise, must not hide it.
+const ABSENT: f32 = 0.85;
+const ABSENT_LEAD_DB: [f32; 2] = [1.5, 1.0];
 /// And by so many one that comes back.
 const BACK_DB: [f32; 2] = [1.0, 0.7];
 /// Memory of the powers that are compared: 100 ms.
@@ -86,15 +90,16 @@ impl Rival {
         }
     }
 
-    /// Judges the newest block: `filter` has learnt from it and left `error` of `mic`. Unless it stays, `filter` and
+    /// Judges the newest block: `filter` has learnt from it and left `error` of `mic`; `present`
+    /// is the share of the predicted echo that is there. Unless it stays, `filter` and
     /// `error` are the rival's afterwards.
     pub(super) fn process(
         &mut self,
         filter: &mut Filter,
         references: &References,
-        mic: &Block,
-        error: &mut Block,
+        (mic, error): (&Block, &mut Block),
         loud: bool,
+        present: f32,
         fourier: &mut Fourier,
     ) -> Verdict {
         self.heard += WATCH * (mean_square(mic) - self.heard);
@@ -108,13 +113,14 @@ impl Rival {
             return Verdict::Stays;
         }
         let mut left = *error;
-        self.filter.predict(references, mic, &mut left, fourier);
-        self.filter.learn(references, &left, PACE, fourier);
+        let sounds = references.sounds();
+        self.filter.predict(&sounds, mic, &mut left, fourier);
+        self.filter.learn(&sounds, &left, PACE, fourier);
         if !loud {
             return Verdict::Stays;
         }
         self.age += 1;
-        let leads = self.leads(filter);
+        let leads = self.leads(filter, present);
         match self.trial {
             Trial::Doubter if leads => {
                 self.change_places(filter, error, &left);
@@ -151,18 +157,26 @@ impl Rival {
         *error = *left;
     }
 
-    /// Compares the newest errors.
-    fn leads(&mut self, filter: &Filter) -> bool {
-        let (mut ours, mut its, mut bels) = (0.0, 0.0, 0.0);
+    /// Compares the newest errors. `present` is the share of the predicted echo that is there.
+    fn leads(&mut self, filter: &Filter, present: f32) -> bool {
+        let (mut powers, mut roots, mut bels) = ([0.0; 2], [0.0; 2], 0.0);
         for k in VOICE {
             self.ours[k] = KEPT * self.ours[k] + filter.left[k];
             self.its[k] = KEPT * self.its[k] + self.filter.left[k];
-            ours += self.ours[k];
-            its += self.its[k];
-            bels += ((self.ours[k] + LEAST_POWER) / (self.its[k] + LEAST_POWER)).log10();
+            let (ours, its) = (self.ours[k] + LEAST_POWER, self.its[k] + LEAST_POWER);
+            powers = [powers[0] + ours, powers[1] + its];
+            roots = [roots[0] + ours.sqrt(), roots[1] + its.sqrt()];
+            bels += (ours / its).log10();
         }
-        let [sum_db, mean_db] = if self.trial == Trial::Former { BACK_DB } else { LEAD_DB };
-        let lead_db = 10.0 * ((ours + LEAST_POWER) / (its + LEAST_POWER)).log10();
-        self.age >= LEAST && lead_db > sum_db && 10.0 * bels / VOICE.len() as f32 > mean_db
+        let lead_db = 10.0 * (powers[0] / powers[1]).log10();
+        let mean_db = 10.0 * bels / VOICE.len() as f32;
+        let root_db = 20.0 * (roots[0] / roots[1]).log10();
+        let clearly = |least: [f32; 2]| lead_db > least[0] && mean_db > least[1];
+        self.age >= LEAST
+            && match self.trial {
+                Trial::Former => clearly(BACK_DB),
+                _ if clearly(LEAD_DB) => true,
+                _ => present < ABSENT && lead_db > ABSENT_LEAD_DB[0] && root_db > ABSENT_LEAD_DB[1],
+            }
     }
 }

@@ -24,6 +24,7 @@ fn events(near: &[f32], left: &[f32], echo: &[f32], settings: NearEndSettings) -
             echo_dbfs: power_dbfs(echo_power),
             residual_dbfs: power_dbfs(0.9 * rest),
             near_end: (person + 0.1 * rest + 1e-9) / (person + rest + 1e-9),
+            explained: 1.0,
             unsettled: false,
         };
         let judged = gate.process(&block);

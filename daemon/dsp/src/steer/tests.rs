@@ -160,6 +160,23 @@ fn a_jump_is_announced_within_half_a_second_and_put_right() {
 }
 
 #[test]
+fn where_the_canceller_finds_its_echo_the_reference_stays() {
+    // 700 samples later the echo is still within the canceller's reach: its place becomes known, and nothing is moved.
+    let at = 12 * 16_000;
+    let (far, mic) = Scene::new(18, 450).make(|n| if n < at { 2_000.0 } else { 2_700.0 });
+    let mut steer = Steer::new(true);
+    let mut readings = Vec::new();
+    for (far, mic) in far.chunks_exact(BLOCK).zip(mic.chunks_exact(BLOCK)) {
+        let mut out = [0.0; BLOCK];
+        readings.push(steer.process(far.try_into().unwrap(), mic.try_into().unwrap(), &mut out));
+        steer.heed(1.0);
+    }
+    let moved = f64::from(readings[1_799].delay_ms - readings[at / BLOCK - 1].delay_ms) * 16.0;
+    assert!((moved - 700.0).abs() < 64.0, "{moved}");
+    assert!(readings[at / BLOCK..].iter().all(|reading| !reading.jumped));
+}
+
+#[test]
 fn what_is_known_survives_two_hours_of_silence() {
     // At 5 ppm the echo has moved by 36 ms.
     let (far, mic) = Scene::new(20, 500).make(|n| 2_000.0 + n as f64 * 5e-6);

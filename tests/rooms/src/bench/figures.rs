@@ -116,6 +116,8 @@ impl Measured {
             (Kind::Drift30, Some(28.0)),
             (Kind::Loud, None),
             (Kind::Hard, Some(18.0)),
+            (Kind::Hard180, None),
+            (Kind::Hard500, None),
         ] {
             if let Some(row) = self.row(kind, "pressel") {
                 let bar = least.map_or(Bar::None, Bar::AtLeast);
@@ -130,6 +132,8 @@ impl Measured {
             (Kind::Drift30, Some(0.88)),
             (Kind::Loud, Some(0.84)),
             (Kind::Hard, Some(0.50)),
+            (Kind::Hard180, None),
+            (Kind::Hard500, None),
         ] {
             if let Some(row) = self.row(kind, "pressel") {
                 let bar = least.map_or(Bar::None, Bar::AtLeast);
@@ -172,9 +176,12 @@ impl Measured {
     }
 
     fn events(&self, table: &mut Table) {
-        for (kind, most) in
-            [(Kind::DelayJump, None), (Kind::PathChange, None), (Kind::Volume, None), (Kind::Xrun, Some(0.5))]
-        {
+        for (kind, most) in [
+            (Kind::DelayJump, Some(0.5)),
+            (Kind::PathChange, Some(1.0)),
+            (Kind::Volume, None),
+            (Kind::Xrun, Some(0.5)),
+        ] {
             let worst =
                 self.recovery_s.iter().filter(|(k, _)| *k == kind).map(|(_, s)| *s).fold(0.0, f32::max);
             let bar = most.map_or(Bar::None, Bar::AtMost);
