@@ -22,6 +22,7 @@ use crate::notify::{Notify, Watch};
 use crate::panel::Panel;
 use crate::report::Report;
 use crate::sound::{DeviceNews, Sound, SoundEvent};
+use crate::state::StateFile;
 use crate::stats::{Latency, Stats};
 use crate::warm::Warm;
 use crate::wire::{News, Wire};
@@ -59,6 +60,8 @@ pub struct Engine {
     report: Report,
     watch: Watch,
     warm: Warm,
+    /// Where a restart finds the talk.
+    state: Option<StateFile>,
     ready: bool,
     /// When the message in hand was read.
     message_at: Instant,
@@ -82,6 +85,7 @@ impl Engine {
             warn!(setting, model = settings.model, "this model does not take it: left out");
         }
         let mut conversation = Conversation::new(settings, now);
+        let state = crate::state::take_up(&config.live.state_file, &mut conversation, now);
         conversation.handle_input(now, Input::Key(edges.credential.is_some()));
         let mut watch = Watch::new();
         crate::report::watch_sound(&mut watch, &edges.sound, now);
@@ -92,6 +96,7 @@ impl Engine {
             stats: Stats::new(started),
             watch,
             warm: Warm::new(&config.link.warm, now),
+            state,
             ready: false,
             message_at: now,
             terminate: signal(SignalKind::terminate())?,
@@ -155,6 +160,7 @@ impl Engine {
         self.edges.notify.stopping();
         self.conversation.handle_input(Instant::now(), Input::Shutdown);
         self.perform_all();
+        self.keep_talk();
         self.edges.panel.show(Phase::Idle, Instant::now());
         let goodbye = async {
             while self.edges.wire.is_busy() {
@@ -246,10 +252,17 @@ impl Engine {
             Note::UtteranceEnded => self.stats.begin(Latency::UtteranceToSound, now),
             Note::LinkUp { .. } => self.measured(Latency::DialToUp, now, now),
             Note::LinkDown { .. } => self.stats.forget(Latency::DialToUp),
+            Note::SessionChanged => self.keep_talk(),
             _ => {}
         }
         if let Some(event) = Event::note(note) {
             self.edges.control.publish(&event, now);
+        }
+    }
+
+    fn keep_talk(&self) {
+        if let Some(state) = &self.state {
+            state.put(self.conversation.session());
         }
     }
 

@@ -22,6 +22,7 @@ pub mod panel;
 pub mod report;
 pub mod secret;
 pub mod sound;
+pub mod state;
 pub mod stats;
 pub mod status;
 pub mod tls;

@@ -105,7 +105,7 @@ fn segments_have_their_pre_roll_and_end_the_servers_turn_and_silence_costs_nothi
 
 #[test]
 fn after_idle_seconds_the_link_is_closed_and_the_next_talk_resumes() {
-    let scene = Scene::of("open", "[open]\nidle_s = 3", script());
+    let scene = Scene::of("open", "[open]\nidle_s = 3\nforget = false", script());
     let mark = scene.remote.mark();
     scene.press();
     scene.speak("question-time");

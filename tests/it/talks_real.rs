@@ -39,6 +39,8 @@ enum Why {
     Suspicion,
     /// Network, clock, pings and what becomes of dials by themselves are nobody's to set around a daemon.
     Around,
+    /// Nobody types at a daemon that runs, or tells it to forget, but through its control socket.
+    Typed,
     /// What the simulated world does and the real one does not.
     Virtual(&'static str),
 }
@@ -46,6 +48,9 @@ enum Why {
 /// Talks that are not played through the daemon.
 const LEFT_OUT: &[(&str, Why)] = &[
     ("answer-never-starts", Why::Long),
+    ("ask", Why::Typed),
+    ("ask-link-lost", Why::Typed),
+    ("ask-realtime-text", Why::Typed),
     ("barge-in-both", Why::Suspicion),
     ("barge-in-cards-lost", Why::Suspicion),
     ("barge-in-cough", Why::Suspicion),
@@ -76,7 +81,10 @@ const LEFT_OUT: &[(&str, Why)] = &[
     ("clock-not-set", Why::Around),
     ("dead-handle", Why::Long),
     ("dead-handle-after", Why::Long),
+    ("dead-handle-no-recap", Why::Long),
+    ("dead-handle-recap", Why::Long),
     ("drop-is-not-offline", Why::Long),
+    ("forgotten", Why::Long),
     ("goaway-pause", Why::Long),
     ("handle-worn", Why::Long),
     ("hold-dead-microphone", Why::Virtual("a card that stands still has delivered what was before it did")),
@@ -94,6 +102,7 @@ const LEFT_OUT: &[(&str, Why)] = &[
     ("offline-for-long", Why::Long),
     ("offline-pressed-often", Why::Virtual("10 ms decide in it, which a real dial takes by itself")),
     ("open-always", Why::Long),
+    ("open-forgets", Why::Long),
     ("open-idle-resume", Why::Long),
     ("open-noise-in-answer", Why::Long),
     ("outage-long", Why::Around),
@@ -114,6 +123,8 @@ const LEFT_OUT: &[(&str, Why)] = &[
     ("speaker-stuck", Why::Long),
     ("token-refused", Why::Long),
     ("token-source", Why::Around),
+    ("tool-again", Why::Tools),
+    ("tool-again-running", Why::Tools),
     ("tool-answered", Why::Tools),
     ("tool-cancelled", Why::Tools),
     ("tool-link-lost", Why::Tools),
@@ -165,6 +176,7 @@ impl Why {
             Why::Mode => does(talk, |deed| matches!(deed, Deed::Mode(_))),
             Why::Suspicion => does(talk, |deed| matches!(deed, Deed::Suspicion(_))),
             Why::Around => is_around(talk),
+            Why::Typed => does(talk, |deed| matches!(deed, Deed::Ask(_) | Deed::Forget)),
             Why::Virtual(reason) => !reason.is_empty(),
         }
     }
@@ -225,7 +237,7 @@ fn every_talk_goes_through_the_daemon_as_it_is_written() {
         assert!(why.holds(talk), "{name} is left out because of {why:?}, which does not hold");
     }
     for (name, talk) in talks.iter().filter(|(name, _)| LEFT_OUT.iter().all(|(of, _)| of != name)) {
-        let why = [Why::Long, Why::Tools, Why::Key, Why::Mode, Why::Suspicion, Why::Around]
+        let why = [Why::Long, Why::Tools, Why::Key, Why::Mode, Why::Suspicion, Why::Around, Why::Typed]
             .into_iter()
             .find(|why| why.holds(talk));
         assert_eq!(why, None, "{name} cannot be played through the daemon: put it into LEFT_OUT");

@@ -273,6 +273,7 @@ impl Conversation {
 
     /// A boundary between two talks: nothing of the former one is known any more, to us or to the server.
     pub(crate) fn forget_talk(&mut self, now: Instant) {
+        let known = !self.memory.is_empty();
         let ids = self.memory.clear();
         self.cancel_tools(ids);
         let close = self.link.leave(now);
@@ -281,7 +282,7 @@ impl Conversation {
             self.lose_link(now);
         }
         self.carry = Carry { forgotten: Some(self.link.number), ..Carry::default() };
-        if self.link.drop_handle() {
+        if self.link.drop_handle() || known {
             self.note(Note::SessionChanged);
         }
     }

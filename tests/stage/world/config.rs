@@ -45,7 +45,9 @@ pub(super) fn setting(talk: &Talk, url: String, server: Options) -> Result<Setti
             };
             let after = settings.end_after.map_or(-1, |after| ms(after) as i64);
             let interrupts = settings.speech_interrupts;
-            let rest = format!("end_after_ms = {after}\nspeech_interrupts = {interrupts}\n");
+            let forgets = settings.open_forgets;
+            let rest =
+                format!("end_after_ms = {after}\nspeech_interrupts = {interrupts}\nforget = {forgets}\n");
             ("open", format!("[open]\nstart = \"{start}\"\n{end}\n{rest}"))
         }
     };
