@@ -1,6 +1,8 @@
 //! The command line. Data goes to stdout, from here alone; talk goes to stderr.
 //!
-//! Exit codes: 0, 1 it failed, 2 usage, 3 the doctor saw a drawback, 78 configuration (the unit does not restart on it).
+//! Exit codes: 0, 1 it failed, 2 usage, 3 the doctor saw a drawback, 75 no answer in time, 78 configuration (the unit does not restart on it).
+
+mod ask;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -83,6 +85,8 @@ enum Command {
     Process(Recordings),
     /// Follow what happens in the running daemon: phases, captions, latencies
     Watch(Format),
+    /// Ask a typed question, without a daemon; exit code 0 it was answered, 1 it was refused, 75 no answer came in time
+    Ask(ask::Arguments),
     /// Press the running daemon's button
     Press,
     /// Release the running daemon's button
@@ -192,6 +196,7 @@ pub fn main() -> Result<(), Failure> {
         Command::Record { stages, seconds } => record(file, &stages, seconds),
         Command::Process(recordings) => process(file, recordings),
         Command::Watch(format) => watch(file, format.json),
+        Command::Ask(arguments) => ask::ask(file, arguments),
         Command::Press => gesture(file, "press"),
         Command::Release => gesture(file, "release"),
     }
@@ -275,7 +280,7 @@ fn doctor(file: Option<&Path>, json: bool) -> Result<(), Failure> {
 }
 
 /// Asks the running daemon.
-fn ask(file: Option<&Path>, request: &Value) -> Result<Value, Failure> {
+fn ask_daemon(file: Option<&Path>, request: &Value) -> Result<Value, Failure> {
     control::ask(&socket(file)?, request).map_err(Failure::failed)
 }
 
@@ -288,7 +293,7 @@ fn socket(file: Option<&Path>) -> Result<PathBuf, Failure> {
 }
 
 fn status(file: Option<&Path>, json: bool) -> Result<(), Failure> {
-    let answer = ask(file, &json!({ "op": "status" }))?;
+    let answer = ask_daemon(file, &json!({ "op": "status" }))?;
     if json {
         return print(&format!("{answer:#}\n"));
     }
@@ -297,7 +302,7 @@ fn status(file: Option<&Path>, json: bool) -> Result<(), Failure> {
 }
 
 fn gesture(file: Option<&Path>, gesture: &str) -> Result<(), Failure> {
-    ask(file, &json!({ "op": "button", "gesture": gesture })).map(|_| ())
+    ask_daemon(file, &json!({ "op": "button", "gesture": gesture })).map(|_| ())
 }
 
 fn watch(file: Option<&Path>, json: bool) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use pressel_hal::Edge;
 use pressel_live::Conversation;
-use pressel_live::event::{Action, ButtonInput, Input, LinkInput, Note, Phase};
+use pressel_live::event::{Action, ButtonInput, Input, Note, Phase};
 use pressel_live::profile::Profile;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant as Clock, sleep_until, timeout};
@@ -328,12 +328,7 @@ impl Engine {
         }
     }
 
-    fn on_wire(&mut self, News { link, mut input, at }: News) {
-        if let (Some(credential), LinkInput::Closed { reason, .. } | LinkInput::Failed { reason, .. }) =
-            (&self.edges.credential, &mut input)
-        {
-            *reason = credential.blot_out(std::mem::take(reason)); // it goes to log, status and watchers
-        }
+    fn on_wire(&mut self, News { link, input, at }: News) {
         self.message_at = at;
         self.conversation.handle_input(Instant::now(), Input::Link(link, input));
         self.perform_all();

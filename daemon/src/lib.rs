@@ -4,6 +4,7 @@
 //! [`engine`] is the one loop; [`sound`] has the two real-time threads; [`wire`] carries messages; [`control`] lets
 //! other commands ask and press. docs/architecture.md is the map.
 
+pub mod ask;
 pub mod button;
 pub mod calibrate;
 pub mod config;
@@ -32,7 +33,6 @@ pub mod world;
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 use tracing::warn;
@@ -43,11 +43,10 @@ use crate::control::Control;
 use crate::credential::Credential;
 use crate::earcons::Earcons;
 use crate::engine::{Edges, Engine};
-use crate::net::Dialer;
 use crate::notify::Notify;
 use crate::panel::Panel;
 use crate::sound::Sound;
-use crate::wire::{Endpoint, Way, Wire};
+use crate::wire::{Way, Wire};
 use crate::world::World;
 
 /// Runs the daemon until SIGTERM or SIGINT. `started` is when the program began.
@@ -79,14 +78,8 @@ pub fn run(config: &Config, credential: Option<Credential>, started: Instant) ->
 
 fn open(config: &Config, credential: Option<Credential>, world: World) -> Result<Edges, String> {
     let failed = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
-    let ca_file = Some(config.live.ca_file.as_str()).filter(|file| !file.is_empty());
-    let credential = credential.map(Arc::new);
-    let way = Way {
-        dialer: Dialer::new(net::Settings::from_config(&config.network)),
-        endpoint: Endpoint::of(config)?,
-        tls: tls::client(ca_file.map(Path::new))?,
-        credential: credential.clone(),
-    };
+    let way = Way::new(config, credential)?;
+    let credential = way.credential.clone();
     let light = world.light.unwrap_or_else(|error| {
         warn!(%error, "no light");
         None

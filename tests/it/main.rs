@@ -1,6 +1,7 @@
 //! One binary, so that it links once.
 mod aloop;
 mod answer;
+mod ask;
 mod backends;
 mod barge_in;
 mod calibrate;

@@ -13,6 +13,7 @@ mod tests;
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -24,8 +25,10 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
 
+use crate::config::Config;
 use crate::credential::Credential;
-use crate::net::{Dialer, UNACKNOWLEDGED_MAX};
+use crate::net::{self, Dialer, UNACKNOWLEDGED_MAX};
+use crate::tls;
 
 use self::tap::{Socket, Tap};
 
@@ -87,6 +90,22 @@ pub struct Way {
 struct Held {
     orders: mpsc::Sender<Order>,
     tap: Tap,
+}
+
+impl Way {
+    /// What the configuration names.
+    ///
+    /// # Errors
+    /// An endpoint or a file with authorities that cannot be used.
+    pub fn new(config: &Config, credential: Option<Credential>) -> Result<Self, String> {
+        let ca_file = Some(config.live.ca_file.as_str()).filter(|file| !file.is_empty());
+        Ok(Way {
+            dialer: Dialer::new(net::Settings::from_config(&config.network)),
+            endpoint: Endpoint::of(config)?,
+            tls: tls::client(ca_file.map(Path::new))?,
+            credential: credential.map(Arc::new),
+        })
+    }
 }
 
 /// All links of the daemon; seldom more than one lives.
@@ -184,7 +203,13 @@ impl Wire {
 
     /// The next news of any link. Cancel safe.
     pub async fn next(&mut self) -> News {
-        let news = self.news.recv().await.expect("a sender is kept in self");
+        let mut news = self.news.recv().await.expect("a sender is kept in self");
+        if let (Some(credential), LinkInput::Closed { reason, .. } | LinkInput::Failed { reason, .. }) =
+            (&self.way.credential, &mut news.input)
+        {
+            // The server may quote what it was shown; its words go to log, status and watchers.
+            *reason = credential.blot_out(std::mem::take(reason));
+        }
         if matches!(news.input, LinkInput::Closed { .. } | LinkInput::Failed { .. }) {
             self.links.remove(&news.link);
         }

@@ -1,0 +1,86 @@
+//! `pressel ask`: a typed question on the command line, for people and scripts.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use pressel::ask::{self, NoAnswer, Question, Told};
+use pressel::credential::Credential;
+use pressel::secret;
+use serde_json::json;
+
+use super::{Failure, load, no_credential, print};
+
+/// EX_TEMPFAIL of sysexits.h: asking again may help.
+const AGAIN: u8 = 75;
+/// More than the service takes in any case.
+const QUESTION_MAX: u64 = 16 << 10;
+
+/// What is asked, and where the answer goes.
+#[derive(Args)]
+pub(super) struct Arguments {
+    /// The question; "-" reads it from stdin
+    text: String,
+    /// Write the sound of the answer to this file instead of playing it; no sound card is needed
+    #[arg(long, value_name = "FILE")]
+    wav: Option<PathBuf>,
+    /// Play nothing, print the words only; no sound card is needed
+    #[arg(long)]
+    quiet: bool,
+    /// Print one JSON object at the end: words, times, tokens
+    #[arg(long)]
+    json: bool,
+    /// How long the whole answer may take
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+}
+
+/// Asks; the words go to stdout as they come, troubles to stderr.
+pub(super) fn ask(file: Option<&Path>, arguments: Arguments) -> Result<(), Failure> {
+    let config = load(file)?.config;
+    let credential = Credential::find(&config);
+    // While there is one thread only.
+    secret::wipe_environment();
+    let credential = credential.map_err(|why| Failure::configuration(no_credential(&why)))?;
+    let Arguments { text, wav, quiet, json, timeout } = arguments;
+    let text = if text == "-" { from_stdin()? } else { text };
+    let aloud = !quiet && wav.is_none();
+    let question = Question { text, wav, aloud, within: Duration::from_secs(timeout), count: json };
+    // A reader that has seen enough does not end the answer: it may still be played or written.
+    let mut begun = false;
+    let mut tell = |told: Told<'_>| match told {
+        Told::Said(words) if !json => {
+            begun = true;
+            let mut stdout = std::io::stdout().lock();
+            let _ = stdout.write_all(words.as_bytes()).and_then(|()| stdout.flush());
+        }
+        Told::Again if begun && !json => {
+            begun = false;
+            let _ = std::io::stdout().write_all(b"\n");
+            eprintln!("pressel: the link was lost; the answer begins anew");
+        }
+        Told::Trouble(what) => eprintln!("pressel: {what}; trying again"),
+        Told::Said(_) | Told::Again => {}
+    };
+    let answer = ask::ask(&config, credential, question, &mut tell);
+    if begun {
+        print("\n")?;
+    }
+    match answer {
+        Ok(answer) if json => print(&format!("{:#}\n", json!(answer))),
+        Ok(_) => Ok(()),
+        Err(NoAnswer::Configuration(why)) => Err(Failure::configuration(why)),
+        Err(NoAnswer::Failed(why)) => Err(Failure::failed(why)),
+        Err(NoAnswer::Late(why)) => Err(Failure::new(AGAIN, why)),
+    }
+}
+
+fn from_stdin() -> Result<String, Failure> {
+    let mut text = String::new();
+    std::io::stdin()
+        .take(QUESTION_MAX)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::failed(format!("stdin: {error}")))?;
+    Ok(text.trim().to_owned())
+}
