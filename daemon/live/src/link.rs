@@ -172,6 +172,7 @@ impl Link {
 
     /// A person asks: waits and refusals give way.
     pub(crate) fn press(&mut self, now: Instant) {
+        self.redial.press();
         match self.state {
             State::Waiting { .. } => self.hasten(now),
             State::Refused => self.state = State::Down,
@@ -307,7 +308,10 @@ impl Link {
             Verdict::Wait => self.redial.busy(now, at_the_door),
             // With a handle to blame the fresh session is tried at once; without one it was no cure.
             Verdict::Fresh if self.handle.take().is_some() => Duration::ZERO,
-            Verdict::Fresh | Verdict::Retry => self.redial.failed(now, was_up),
+            Verdict::Fresh | Verdict::Retry => {
+                let dialled = self.last_dial.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+                self.redial.failed(now, was_up, dialled)
+            }
         };
         self.state = State::Waiting { until: now + wait, after: verdict };
     }
@@ -330,7 +334,6 @@ impl Link {
             self.state = State::Down;
             self.failures = 0;
             self.unreachable = false;
-            self.redial.good();
         }
     }
 

@@ -11,10 +11,10 @@ const YOUNG: Duration = Duration::from_secs(60);
 /// The first wait of an old outage is twice this.
 const LATER: Duration = Duration::from_secs(1);
 const SELDOM: Duration = Duration::from_secs(30);
-/// After "quota exceeded" and the like.
+/// After "quota exceeded" and the like in a session.
 const BUSY: Duration = Duration::from_secs(60);
-/// A busy front door often is one only for a moment.
-const BUSY_FIRST: Duration = Duration::from_secs(1);
+/// A front door that is busy is so for a moment, or for long: a second first, then doubled, in a young outage to this.
+const BUSY_SOON: Duration = Duration::from_secs(8);
 /// Nothing tells that the clock has been set: the certificate is looked at again, as seldom as this.
 const CLOCK: Duration = Duration::from_secs(600);
 
@@ -29,14 +29,14 @@ pub(crate) struct Redial {
     later: Duration,
     /// Links in a row that came up and ended soon.
     short_lived: u32,
-    /// The server has said that it is busy.
-    busy: bool,
+    /// The last wait for a busy front door.
+    busy: Duration,
     random: u64,
 }
 
 impl Redial {
     pub(crate) fn new(seed: u64) -> Self {
-        Redial { since: None, tries: 0, later: LATER, short_lived: 0, busy: false, random: seed }
+        Redial { since: None, tries: 0, later: LATER, short_lived: 0, busy: LATER / 2, random: seed }
     }
 
     /// A link was up for long: what was before is forgotten.
@@ -49,7 +49,7 @@ impl Redial {
         self.since = None;
         self.tries = 0;
         self.later = LATER;
-        self.busy = false;
+        self.busy = LATER / 2;
     }
 
     /// There is a network again: the outage counts as young.
@@ -58,13 +58,19 @@ impl Redial {
         self.since = self.since.map(|_| now);
     }
 
+    /// A person presses: a few dials follow soon, however old the outage is.
+    pub(crate) fn press(&mut self) {
+        self.later = LATER / 2;
+    }
+
     /// How long no link has come up.
     pub(crate) fn outage(&self, now: Instant) -> Duration {
         self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
-    /// Another failure; `was_up`: of a link that had been up. Tells how long to wait.
-    pub(crate) fn failed(&mut self, now: Instant, was_up: bool) -> Duration {
+    /// Another failure; `was_up`: of a link that had been up; `dialled`: so long ago. Tells how long to wait. The time
+    /// that a dial took counts, so that one that hangs is not followed by a whole wait.
+    pub(crate) fn failed(&mut self, now: Instant, was_up: bool, dialled: Duration) -> Duration {
         let since = *self.since.get_or_insert(now);
         self.tries += 1;
         if was_up {
@@ -79,15 +85,20 @@ impl Redial {
             self.later
         };
         let flapping = if was_up { doubled(self.short_lived).min(SELDOM) } else { Duration::ZERO };
-        self.spread(outage.max(flapping))
+        let outage = self.spread(outage).saturating_sub(if was_up { Duration::ZERO } else { dialled });
+        outage.max(self.spread(flapping))
     }
 
     /// The same where the server says that it is busy; at the front door it may be so for a moment only.
     pub(crate) fn busy(&mut self, now: Instant, at_the_door: bool) -> Duration {
-        self.since.get_or_insert(now);
+        let since = *self.since.get_or_insert(now);
         self.tries += 1;
-        let first = !std::mem::replace(&mut self.busy, true);
-        self.spread(if first && at_the_door { BUSY_FIRST } else { BUSY })
+        if !at_the_door {
+            return self.spread(BUSY);
+        }
+        let young = now.saturating_duration_since(since) < YOUNG;
+        self.busy = (self.busy * 2).min(if young { BUSY_SOON } else { SELDOM });
+        self.spread(self.busy)
     }
 
     /// The same where the clock is not set.
@@ -124,11 +135,11 @@ mod tests {
     fn outage(seed: u64, length: Duration) -> Vec<Duration> {
         let begin = Instant::now();
         let mut redial = Redial::new(seed);
-        let mut at = redial.failed(begin, true);
+        let mut at = redial.failed(begin, true, Duration::ZERO);
         let mut dials = vec![];
         while at < length {
             dials.push(at);
-            at += redial.failed(begin + at, false);
+            at += redial.failed(begin + at, false, Duration::ZERO);
         }
         dials
     }
@@ -164,14 +175,15 @@ mod tests {
         let begin = Instant::now();
         let mut redial = Redial::new(1);
         for n in 0..200 {
-            redial.failed(begin + S(n), false);
+            redial.failed(begin + S(n), false, S(0));
         }
-        assert!(redial.failed(begin + S(201), false) > S(20));
+        assert!(redial.failed(begin + S(201), false, S(0)) > S(20));
+        assert!(redial.failed(begin + S(202), false, S(20)) < S(13), "the dial itself hung for 20 s");
         redial.network(begin + S(202));
-        assert!(redial.failed(begin + S(203), false) <= S(1));
+        assert!(redial.failed(begin + S(203), false, S(0)) <= S(1));
         assert_eq!(redial.outage(begin + S(203)), S(1));
         redial.up();
-        assert_eq!((redial.outage(begin + S(204)), redial.failed(begin + S(204), false)), (S(0), S(0)));
+        assert_eq!((redial.outage(begin + S(204)), redial.failed(begin + S(204), false, S(0))), (S(0), S(0)));
     }
 
     #[test]
@@ -181,21 +193,40 @@ mod tests {
         let waits: Vec<f64> = (0..12)
             .map(|_| {
                 redial.up();
-                redial.failed(now, true).as_secs_f64()
+                redial.failed(now, true, S(5)).as_secs_f64()
             })
             .collect();
         assert_eq!(waits[0], 0.0);
         assert!(waits[1] < 0.3 && waits[4] > 1.5 && waits[11] > 26.0, "{waits:?}");
         redial.good();
-        assert_eq!(redial.failed(now, true), S(0));
+        assert_eq!(redial.failed(now, true, S(5)), S(0));
     }
 
     #[test]
-    fn a_busy_front_door_is_tried_again_soon_once_and_a_spent_quota_is_not() {
+    fn a_press_in_an_old_outage_is_followed_by_a_few_dials_soon() {
+        let begin = Instant::now();
+        let mut redial = Redial::new(1);
+        for n in 0..200 {
+            redial.failed(begin + S(n), false, S(0));
+        }
+        redial.press();
+        let mut at = S(200);
+        let dials = (0..60).take_while(|_| {
+            at += redial.failed(begin + at, false, S(0));
+            at < S(260)
+        });
+        assert_eq!(dials.count(), 5, "1, 2, 4, 8, 16 s");
+    }
+
+    #[test]
+    fn a_busy_front_door_is_tried_again_soon_and_a_spent_quota_is_not() {
         let now = Instant::now();
         let mut redial = Redial::new(1);
-        assert!(redial.busy(now, true) <= S(2));
-        assert!(redial.busy(now, true) >= S(54));
+        let waits: Vec<f64> = (0..6).map(|_| redial.busy(now, true).as_secs_f64()).collect();
+        for (wait, base) in waits.iter().zip([1.0, 2.0, 4.0, 8.0, 8.0, 8.0]) {
+            assert!((base * 0.9..=base * 1.1).contains(wait), "{waits:?}");
+        }
+        assert!(redial.busy(now + S(100), true) > S(14) && redial.busy(now + S(120), true) > S(26));
         redial.up();
         assert!(redial.busy(now, false) >= S(54));
     }

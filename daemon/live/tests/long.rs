@@ -70,6 +70,24 @@ fn after_an_outage_of_up_to_a_minute_it_is_ready_within_one_second() {
 }
 
 #[test]
+fn whoever_presses_in_an_outage_of_a_day_is_not_dialled_for_each_second_again() {
+    let mut rig = Rig::new(settings(rig::hold()), true);
+    rig.fails = Some(Cause::Connect);
+    for _ in 0..24 * 6 {
+        let before = dials(&rig);
+        rig.input(Input::Button(ButtonInput::Press));
+        assert!(dials(&rig) > before, "dialled at once");
+        rig.chunk(true);
+        rig.pass(Duration::from_secs(1));
+        rig.chunk(true);
+        rig.input(Input::Button(ButtonInput::Release));
+        rig.pass(10 * MINUTE);
+    }
+    assert!(dials(&rig) <= 1_500, "{} dials", dials(&rig));
+    assert_eq!(rig.shown(), Some(Phase::Idle));
+}
+
+#[test]
 fn nobody_talks_and_nobody_dials_for_a_day() {
     let mut rig = Rig::new(settings(rig::hold()), true);
     rig.fails = Some(Cause::Connect);
