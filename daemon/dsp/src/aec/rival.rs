@@ -26,11 +26,11 @@ const TRIAL: usize = blocks_of_ms(400);
 const PROBATION: usize = blocks_of_ms(1_000);
 const LEAST: usize = 4;
 /// By so many dB a rival is better, in the sum over all bins and in the mean of the bins, so that neither one loud tone
-/// nor many faint ones decide. At 1.5 and 1, a vowel over a vowel was sometimes taken for a room.
-const LEAD_DB: [f32; 2] = [2.0, 1.5];
+/// nor many faint ones decide. At 2 and 1.5, a vowel over a vowel was sometimes taken for a room.
+const LEAD_DB: [f32; 2] = [2.5, 2.0];
 /// If less of the predicted echo than this is there, less of a lead will do, and the mean counts amplitudes: bins
 /// between the harmonics of a voice, in which there is nothing but noise, must not hide it.
-const ABSENT: f32 = 0.85;
+const ABSENT: f32 = 0.9;
 const ABSENT_LEAD_DB: [f32; 2] = [1.5, 1.0];
 /// And by so many one that comes back.
 const BACK_DB: [f32; 2] = [1.0, 0.7];

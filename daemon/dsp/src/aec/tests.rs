@@ -99,8 +99,8 @@ fn coughs_and_doors_are_no_other_room() {
 }
 
 #[test]
-fn somebody_who_leans_over_the_device_is_noticed_and_10_db_are_off_again_within_a_second() {
-    for seed in [0, 1, 3, 4] {
+fn somebody_who_leans_over_the_device_is_noticed_and_learnt_within_a_second() {
+    for seed in 0..6 {
         let far = at_level(speech(30 + seed, 12 * SECOND), -22.0);
         let (before, after) = (room(40 + seed, 320, &far), room(50 + seed, 320, &far));
         let noise = at_level(pink(60 + seed, far.len()), -65.0);
@@ -115,12 +115,10 @@ fn somebody_who_leans_over_the_device_is_noticed_and_10_db_are_off_again_within_
         let (out, readings) = run(&mut kalman(), &far, &mic);
         let noticed = readings.iter().position(|r| r.unsettled).map(|block| block as i32 - 600);
         assert!(noticed.is_some_and(|late| (0..60).contains(&late)), "seed {seed}: {noticed:?} blocks later");
-        let window = SECOND / 5;
-        for start in (at + SECOND..far.len() - window).step_by(SECOND / 50) {
-            let part = start..start + window;
-            let heard = rms(&mic[part.clone()]);
-            let less = to_db(heard / rms(&out[part]));
-            assert!(to_db(heard) < -40.0 || less > 10.0, "seed {seed}: {less} dB at {start}");
+        // Unnoticed it is 16 to 23 dB in the first of these seconds, and down to 10 later.
+        for (from_s, to_s) in [(7, 8), (8, 12)] {
+            let less = less_db(&mic, &out, from_s, to_s);
+            assert!(less > 18.0, "seed {seed}: {less} dB from {from_s} to {to_s} s");
         }
     }
 }
