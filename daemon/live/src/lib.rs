@@ -17,6 +17,7 @@ mod ask;
 mod barge_in;
 mod conversation;
 pub mod event;
+mod exchange;
 mod kiosk;
 mod link;
 mod liveness;

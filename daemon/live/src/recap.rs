@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
-use crate::memory::{Exchange, ToolRecord};
+use crate::exchange::{Exchange, ToolRecord};
 
 /// Letters of what one side said, in a note about the exchange that goes on.
 const WHOLE: usize = 2000;
@@ -129,4 +129,64 @@ pub(crate) fn shortened(text: &str, bytes: usize) -> String {
         tail += 1;
     }
     format!("{} … {}", text[..head].trim_end(), text[tail..].trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exchange(heard: &str, said: &str) -> Exchange {
+        let mut exchange = Exchange::default();
+        exchange.heard.push(heard);
+        exchange.said.push(said);
+        exchange
+    }
+
+    #[test]
+    fn the_newest_that_fits_is_told_in_its_order() {
+        let talk = [exchange("one", "1"), exchange("two", "2"), exchange("three", "3")];
+        let all = note(talk.iter(), true, Asks::Nothing, 1000);
+        assert!(all.starts_with(FRESH) && all.ends_with(SILENT), "{all}");
+        assert!(all.contains("Person: one\nYou: 1\nPerson: two\nYou: 2\nPerson: three\nYou: 3\n"), "{all}");
+        let some = note(talk.iter(), false, Asks::Nothing, 40);
+        assert!(some.starts_with(RESUMED) && !some.contains("Person: one") && some.contains("two"), "{some}");
+        assert_eq!(note(talk.iter(), true, Asks::Nothing, 3), "", "not even the newest fits");
+        assert_eq!(note([].iter(), true, Asks::Answer, 1000), "");
+        assert_eq!(note([exchange("", "")].iter(), true, Asks::Nothing, 1000), "", "nothing is known");
+    }
+
+    #[test]
+    fn what_is_to_be_answered_is_told_whatever_its_length_and_how() {
+        let begun = note([exchange("how far?", "about")].iter(), false, Asks::Answer, 0);
+        assert!(begun.contains("how far?") && begun.ends_with(GO_ON), "{begun}");
+        let silent = note([exchange("how far?", "")].iter(), false, Asks::Answer, 0);
+        assert!(silent.ends_with(BEGIN), "{silent}");
+    }
+
+    #[test]
+    fn what_a_tool_did_is_told() {
+        let mut exchange = exchange("lamp on", "");
+        let mut call = |outcome| {
+            let (id, name) = (String::new(), "lamp".to_owned());
+            let args = serde_json::Map::from_iter([("on".to_owned(), true.into())]);
+            exchange.tools.push(ToolRecord { id, wire: None, former: true, name, args, outcome });
+        };
+        call(None);
+        call(Some(Err("no lamp".to_owned())));
+        call(Some(Ok(serde_json::Map::from_iter([("state".to_owned(), "on".into())]))));
+        let text = note([exchange].iter(), false, Asks::Answer, 1000);
+        for line in
+            ["is still running", "failed: no lamp", "lamp {\"on\":true} done, result {\"state\":\"on\"}"]
+        {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+
+    #[test]
+    fn long_words_keep_their_beginning_and_their_end() {
+        assert_eq!(shortened("short", 5), "short");
+        assert_eq!(shortened("The beginning matters, and so does the end.", 20), "The beginn … s the end.");
+        let umlauts = shortened(&"ä".repeat(100), 21);
+        assert!(umlauts.len() <= 21 + 5, "{umlauts}");
+    }
 }

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 
 use crate::conversation::Conversation;
 use crate::event::{Action, Line, Note};
+use crate::exchange::{Args, Exchange, Outcome, ToolRecord};
 use crate::link::State;
-use crate::memory::{Args, Exchange, Outcome, ToolRecord};
 use crate::profile::TextBy;
 use crate::recap::{self, Asks};
 use crate::turn::Turn;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::conversation::Conversation;
-use crate::memory::{Exchange, Memory};
+use crate::exchange::Exchange;
+use crate::memory::Memory;
 use crate::recap::shortened;
 use crate::wire::Handle;
 
@@ -133,5 +134,85 @@ impl Conversation {
         }));
         self.forget_at = now + left;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Action, ButtonInput, Input, LinkInput};
+    use crate::wire::client::tests::settings;
+
+    fn session() -> Session {
+        let talk = vec![Said { person: "My name is Ada.".to_owned(), assistant: "Hello Ada.".to_owned() }];
+        let (model, handle) = ("gemini-3.8-live".to_owned(), Some("secret-handle".to_owned()));
+        Session { version: VERSION, model, handle, talk }
+    }
+
+    /// What the first link is told after this snapshot.
+    fn told(session: Session, age: Duration) -> Result<Vec<String>, Unusable> {
+        let now = Instant::now();
+        let mut conversation = Conversation::new(settings(), now);
+        conversation.resume(now, session, age)?;
+        let mut messages = Vec::new();
+        let complete = LinkInput::Message(b"{\"setupComplete\":{}}".to_vec());
+        for input in
+            [Input::Button(ButtonInput::Press), Input::Link(1, LinkInput::Opened), Input::Link(1, complete)]
+        {
+            conversation.handle_input(now, input);
+            while let Some(action) = conversation.poll_action() {
+                if let Action::Send { message, .. } = action {
+                    messages.push(message);
+                }
+            }
+        }
+        Ok(messages)
+    }
+
+    #[test]
+    fn a_snapshot_is_read_as_it_was_written_and_prints_nothing() {
+        let written = session().to_json();
+        assert_eq!(Session::from_json(&written), Ok(session()));
+        let printed = format!("{:?} {:#?}", session(), session().talk);
+        assert!(!printed.contains("secret") && !printed.contains("Ada"), "{printed}");
+        assert_eq!(Session::from_json(&written[..written.len() - 1]), Err(Unusable::Damaged));
+        assert_eq!(Session::from_json("{}"), Err(Unusable::Damaged));
+        let later = "{\"version\":2,\"whatever\":[]}";
+        assert_eq!(Session::from_json(later), Err(Unusable::Newer(2)), "also where its form is another");
+    }
+
+    #[test]
+    fn the_first_link_resumes_it_and_needs_no_recap() {
+        let messages = told(session(), Duration::from_secs(60)).unwrap();
+        assert!(messages[0].contains("secret-handle"), "{messages:?}");
+        assert_eq!(messages.len(), 1, "the session holds what was said");
+    }
+
+    #[test]
+    fn another_model_is_told_what_was_said() {
+        let other = Session { model: "gemini-2.5-flash-native-audio-latest".to_owned(), ..session() };
+        let messages = told(other, Duration::ZERO).unwrap();
+        assert!(!messages[0].contains("secret-handle"));
+        assert!(messages[1].contains("My name is Ada."), "{messages:?}");
+    }
+
+    #[test]
+    fn what_the_service_does_not_keep_any_more_is_not_taken_up() {
+        assert_eq!(told(session(), HANDLE_LIFE + Duration::from_secs(1)), Err(Unusable::Stale));
+    }
+
+    #[test]
+    fn a_conversation_that_took_it_up_has_it() {
+        let now = Instant::now();
+        let mut conversation = Conversation::new(settings(), now);
+        assert_eq!(conversation.session(), None);
+        conversation.resume(now, session(), Duration::ZERO).unwrap();
+        assert_eq!(conversation.session(), Some(session()));
+        conversation.handle_input(now, Input::Forget);
+        assert_eq!(conversation.session(), None);
+        assert!(
+            std::iter::from_fn(|| conversation.poll_action())
+                .any(|action| action == Action::Note(crate::event::Note::SessionChanged))
+        );
     }
 }

@@ -214,6 +214,7 @@ fn around() -> impl Strategy<Value = Input> {
         any::<bool>().prop_map(Input::Warm),
         proptest::sample::select(vec![Budget::Fine, Budget::Low, Budget::Spent]).prop_map(Input::Budget),
         ".{0,20}".prop_map(Input::Ask),
+        Just(Input::Forget),
     ]
 }
 

@@ -187,8 +187,9 @@ const LINK_STATES: [Named; 7] = [
     }),
 ];
 
-const LINK_EVENTS: [Named; 15] = [
+const LINK_EVENTS: [Named; 16] = [
     ("a press", press),
+    ("a typed question", |rig| rig.input(Input::Ask("What time is it?".to_owned()))),
     ("the socket is open", opened),
     ("setupComplete", completed),
     ("never opened: no network", |rig| failed(rig, Cause::Connect)),
