@@ -4,7 +4,10 @@
 mod ground;
 mod report;
 mod rows;
+mod runs;
+mod simulated;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -22,11 +25,12 @@ cargo xtask faults [--quick | --long] [--seed N] [--record] [ROW…]
   --quick    what every commit is held against: about 90 s (the default)
   --long     hundreds of runs of the real daemon, thousands in virtual time: by hand
   --seed N   of all runs; a failing run names its own
+  --run N    only the run of the daemon with this seed, and what happened in it
   --record   keep this run as the one to compare with (docs/faults.json, docs/faults.md)
   ROW        only rows whose name holds this";
 
 /// Rows that are measured at the same time: most of them wait.
-const AT_ONCE: usize = 5;
+const AT_ONCE: usize = 8;
 /// A row that this machine was too busy for is measured again so often.
 const TRIES: usize = 2;
 
@@ -34,11 +38,12 @@ struct Arguments {
     long: bool,
     seed: u64,
     record: bool,
+    run: Option<u64>,
     only: Vec<String>,
 }
 
 fn parse() -> Result<Arguments, String> {
-    let mut parsed = Arguments { long: false, seed: 1, record: false, only: Vec::new() };
+    let mut parsed = Arguments { long: false, seed: 1, record: false, run: None, only: Vec::new() };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -48,6 +53,10 @@ fn parse() -> Result<Arguments, String> {
             "--seed" => {
                 let number = arguments.next().and_then(|number| number.parse().ok());
                 parsed.seed = number.ok_or("--seed needs a number")?;
+            }
+            "--run" => {
+                let number = arguments.next().and_then(|number| number.parse().ok());
+                parsed.run = Some(number.ok_or("--run needs a number")?);
             }
             other if other.starts_with('-') => return Err(format!("no option {other}")),
             row => parsed.only.push(row.to_owned()),
@@ -64,6 +73,18 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(seed) = arguments.run {
+        return match runs::run(seed) {
+            Ok(found) => {
+                println!("{}", found.story.join("\n"));
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("pressel-faults: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let begun = Instant::now();
     let extent = Extent { long: arguments.long };
     let wanted = |rows: &[(&'static str, Row)]| -> Vec<(&'static str, Row)> {
@@ -73,12 +94,38 @@ fn main() -> ExitCode {
     };
     let mut table = Table::new(&recorded());
     let mut failed = 0;
+    if arguments.only.is_empty() || arguments.only.iter().any(|part| part == "virtual") {
+        for figure in simulated::figures(&extent, arguments.seed) {
+            figure.put(&mut table);
+        }
+    }
     let alone = wanted(&rows::ALONE);
     for row in (0..rows::ROUNDS).flat_map(|_| &alone) {
         failed += put(&mut table, measure(row, &extent));
     }
-    for figures in together(&wanted(&rows::TOGETHER), &extent) {
-        failed += put(&mut table, figures);
+    let rows = wanted(&rows::TOGETHER);
+    let count =
+        if !wanted(&[("runs", rows::none)]).is_empty() { if extent.long { 200 } else { 12 } } else { 0 };
+    // Longest first: rows, then runs of which each takes as long as another.
+    let mut jobs: Vec<Job<'_>> = Vec::new();
+    for row in &rows {
+        jobs.push(Box::new(|| Done::Figures(measure(row, &extent))));
+    }
+    for n in 0..count {
+        jobs.push(Box::new(move || {
+            Done::Run(again(&format!("run {}", arguments.seed + n), || runs::run(arguments.seed + n)))
+        }));
+    }
+    let mut found = Vec::new();
+    for done in together(&jobs) {
+        match done {
+            Done::Figures(figures) => failed += put(&mut table, figures),
+            Done::Run(Some(run)) => found.push(run),
+            Done::Run(None) => failed += 1,
+        }
+    }
+    if count > 0 {
+        put(&mut table, Some(runs::figures(&found)));
     }
     println!("{table}");
     eprintln!(
@@ -105,29 +152,44 @@ fn put(table: &mut Table, figures: Option<Vec<Figure>>) -> usize {
     none
 }
 
-/// Measures several rows at a time; gives their figures in the rows' order.
-fn together(rows: &[(&'static str, Row)], extent: &Extent) -> Vec<Option<Vec<Figure>>> {
-    let found: Vec<Mutex<Option<Vec<Figure>>>> = rows.iter().map(|_| Mutex::default()).collect();
+/// Something to do beside others, and what comes of it.
+type Job<'a> = Box<dyn Fn() -> Done + Sync + 'a>;
+
+enum Done {
+    Figures(Option<Vec<Figure>>),
+    Run(Option<runs::Found>),
+}
+
+/// Does several things at a time; gives what came of each, in order.
+fn together(jobs: &[Job<'_>]) -> Vec<Done> {
     let next = AtomicUsize::new(0);
+    let found = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some((row, found)) = {
+                loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
-                    rows.get(at).zip(found.get(at))
-                } {
-                    *found.lock().expect("no thread fails while it writes") = measure(row, extent);
+                    let Some(job) = jobs.get(at) else { return };
+                    let done = job();
+                    found.lock().expect("no thread fails while it writes").push((at, done));
                 }
             });
         }
     });
-    found.into_iter().map(|figures| figures.into_inner().expect("no thread failed")).collect()
+    let mut found = found.into_inner().expect("no thread failed");
+    found.sort_by_key(|(at, _)| *at);
+    found.into_iter().map(|(_, done)| done).collect()
 }
 
 fn measure((name, row): &(&'static str, Row), extent: &Extent) -> Option<Vec<Figure>> {
+    again(name, || row(extent))
+}
+
+/// Tries again what this machine was too busy for.
+fn again<T>(name: &str, of: impl Fn() -> io::Result<T>) -> Option<T> {
     for attempt in 1..=TRIES {
-        match row(extent) {
-            Ok(figures) => return Some(figures),
+        match of() {
+            Ok(found) => return Some(found),
             Err(error) => eprintln!("{name}, attempt {attempt}: {error}"),
         }
     }

@@ -55,6 +55,11 @@ pub const TOGETHER: [(&str, Row); 13] = [
     ("restart", restart),
 ];
 
+/// Nothing to measure: names what is no row of its own.
+pub fn none(_: &Extent) -> io::Result<Vec<Figure>> {
+    Ok(Vec::new())
+}
+
 fn script() -> Script {
     Script { rest: Turn::noise(300, 1), ..Script::default() }
 }

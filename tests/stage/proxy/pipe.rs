@@ -51,7 +51,7 @@ impl Pipe {
                 }
             }
             let count = count?;
-            last = last.max(Instant::now() + weather.rtt / 2) + self.held_up(count, weather);
+            last = last.max(Instant::now() + weather.rtt / 2 + self.held_up(count, weather));
             let parcel = (count > 0).then(|| bytes[..count].to_vec());
             let ends = parcel.is_none();
             if send.send((last, parcel)).await.is_err() || ends {
@@ -66,8 +66,8 @@ impl Pipe {
             return Duration::ZERO;
         }
         let time_out = RTO_MIN.max(weather.rtt * 2);
-        let lost = (0..count.div_ceil(SEGMENT)).filter(|_| self.random.f64() < weather.loss).count();
-        time_out * lost as u32
+        let lost = (0..count.div_ceil(SEGMENT)).any(|_| self.random.f64() < weather.loss);
+        if lost { time_out } else { Duration::ZERO }
     }
 }
 

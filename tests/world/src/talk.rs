@@ -11,6 +11,7 @@
 //! under [`faults`], where only what always holds (`law`) is looked at.
 
 mod actions;
+pub mod campaign;
 mod capture;
 mod deeds;
 pub mod faults;
