@@ -22,6 +22,7 @@ use pressel::levels::{self, Levels};
 use pressel::offline;
 use pressel::secret::{self, NoKey};
 use pressel::status::Status;
+use pressel::usage::{self, report::UsageReport};
 use pressel_hal::wav::Wav;
 use serde_json::{Value, json};
 
@@ -61,6 +62,8 @@ enum Command {
     Config(ConfigCommand),
     /// Show what the running daemon is doing
     Status(Format),
+    /// Show what talking has cost: today, yesterday, this month; from the running daemon, or what it has kept
+    Usage(Format),
     /// Show a live meter: level, noise floor, gate, echo; from the running daemon, or of the microphone itself
     Levels(Format),
     /// Play a short sweep and measure delay, echo and channels; says what to change and writes a config fragment
@@ -186,6 +189,7 @@ pub fn main() -> Result<(), Failure> {
         Command::Config(ConfigCommand::Show { default: true }) => print(config::EXAMPLE),
         Command::Config(ConfigCommand::Show { default: false }) => print(&load(file)?.show()),
         Command::Status(format) => status(file, format.json),
+        Command::Usage(format) => usage(file, format.json),
         Command::Levels(format) => levels(file, format.json),
         Command::Calibrate { out, json } => {
             let found = calibrate::calibrate(&load(file)?.config, &out).map_err(Failure::failed)?;
@@ -299,6 +303,19 @@ fn status(file: Option<&Path>, json: bool) -> Result<(), Failure> {
     }
     let status: Status = serde_json::from_value(answer).map_err(Failure::failed)?;
     print(&status.to_string())
+}
+
+fn usage(file: Option<&Path>, json: bool) -> Result<(), Failure> {
+    let config = load(file)?.config;
+    let asked = Some(&config.control.path)
+        .filter(|path| !path.is_empty())
+        .map(|path| control::ask(path.as_ref(), &json!({ "op": "usage" })));
+    let report: UsageReport = match asked {
+        Some(Ok(answer)) => serde_json::from_value(answer).map_err(Failure::failed)?,
+        None | Some(Err(AskError::NotRunning(_))) => usage::look(&config).map_err(Failure::failed)?,
+        Some(Err(error)) => return Err(Failure::failed(error)),
+    };
+    print(&if json { format!("{:#}\n", json!(report)) } else { report.to_string() })
 }
 
 fn gesture(file: Option<&Path>, gesture: &str) -> Result<(), Failure> {

@@ -15,7 +15,7 @@ use crate::status::phase_word;
 const LENGTH_MAX_S: usize = 15;
 
 /// One phase's sound: mono samples and their rate in Hz.
-type Sound = (Vec<i16>, u32);
+pub(crate) type Sound = (Vec<i16>, u32);
 
 /// The sounds that were found.
 #[derive(Debug, Default)]
@@ -56,11 +56,12 @@ impl Earcons {
     }
 }
 
-const PHASES: [Phase; 10] = [
+const PHASES: [Phase; 11] = [
     Phase::NeedsSetup,
     Phase::Fault,
     Phase::ClockNotSet,
     Phase::NoDevice,
+    Phase::Spent,
     Phase::Offline,
     Phase::Idle,
     Phase::Connecting,
@@ -73,7 +74,7 @@ fn file_word(phase: Phase) -> String {
     phase_word(phase).replace("set-up", "setup").replace(' ', "-")
 }
 
-fn mono(path: &Path) -> Result<Sound, String> {
+pub(crate) fn mono(path: &Path) -> Result<Sound, String> {
     let wav = Wav::read(path).map_err(|error| error.to_string())?;
     if wav.frames() > LENGTH_MAX_S * wav.rate_hz as usize {
         return Err(format!("{}: longer than {LENGTH_MAX_S} s", path.display()));

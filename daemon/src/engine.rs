@@ -20,10 +20,12 @@ use crate::levels::Levels;
 use crate::net::watch::{Change, Watch as NetWatch};
 use crate::notify::{Notify, Watch};
 use crate::panel::Panel;
+use crate::phrases::Phrases;
 use crate::report::Report;
 use crate::sound::{DeviceNews, Sound, SoundEvent};
 use crate::state::StateFile;
 use crate::stats::{Latency, Stats};
+use crate::usage::Usage;
 use crate::warm::Warm;
 use crate::wire::{News, Wire};
 
@@ -46,6 +48,10 @@ pub struct Edges {
     pub control: Control,
     /// Sounds of the device's own.
     pub earcons: Earcons,
+    /// What the device says by itself.
+    pub phrases: Phrases,
+    /// What talking costs.
+    pub usage: Usage,
     /// The service manager.
     pub notify: Notify,
     /// What opens the service, if there is something.
@@ -106,13 +112,18 @@ impl Engine {
 
     /// Runs until SIGTERM or SIGINT, then stops playback and closes the link.
     pub async fn run(mut self) {
+        if let Some(budget) = self.edges.usage.at_start(Instant::now()) {
+            self.conversation.handle_input(Instant::now(), Input::Budget(budget));
+        }
         let feed_every = self.edges.notify.feed_every();
         let mut feed_at = feed_every.map(|_| Instant::now());
         loop {
             self.perform_all();
             let timer = self.conversation.poll_timeout();
             let blink = self.edges.panel.next_change();
-            let due = [timer, blink, feed_at, self.warm.next()].into_iter().flatten().min();
+            let money = self.edges.usage.next_look();
+            let words = self.edges.phrases.due();
+            let due = [timer, blink, feed_at, money, words, self.warm.next()].into_iter().flatten().min();
             tokio::select! {
                 biased;
                 _ = self.terminate.recv() => break,
@@ -123,6 +134,7 @@ impl Engine {
                 change = self.edges.net.next() => self.on_change(change),
                 request = self.edges.control.next() => match request.op {
                     Op::Status => request.reply.answer(&self.status()),
+                    Op::Usage => request.reply.answer(&self.edges.usage.report()),
                     Op::Levels => request.reply.answer(&Levels::of(&self.edges.sound.facts())),
                     Op::Button(gesture) => {
                         request.reply.done();
@@ -139,6 +151,8 @@ impl Engine {
             if timer.is_some_and(|at| at <= now) {
                 self.conversation.handle_input(now, Input::Timeout);
             }
+            self.spend(now);
+            self.speak(now);
             if feed_at.is_some_and(|at| at <= now) {
                 feed_at = feed_every.map(|every| now + every);
                 match self.watch.check(now) {
@@ -161,6 +175,7 @@ impl Engine {
         self.conversation.handle_input(Instant::now(), Input::Shutdown);
         self.perform_all();
         self.keep_talk();
+        self.edges.usage.stop();
         self.edges.panel.show(Phase::Idle, Instant::now());
         let goodbye = async {
             while self.edges.wire.is_busy() {
@@ -189,6 +204,7 @@ impl Engine {
                 self.edges.wire.dial(link);
             }
             Action::Send { link, message } => {
+                self.edges.usage.sends(&message);
                 self.edges.wire.send(link, message);
                 if self.stats.latency(Latency::StartToSetup).is_none() {
                     self.stats.measured(Latency::StartToSetup, now - self.stats.started());
@@ -204,6 +220,7 @@ impl Engine {
                 self.edges.control.publish(&Event::listen(listen), now);
             }
             Action::Play { turn, samples, rate_hz } => {
+                self.edges.usage.plays(samples.len(), rate_hz);
                 let dropped = self.edges.sound.play(turn, samples, rate_hz) as u64;
                 if dropped > 0 {
                     self.on_note(now, &Note::AnswerDropped { samples: dropped });
@@ -224,10 +241,32 @@ impl Engine {
             Action::Tell(line) => {
                 info!(line = line.word(), "told");
                 self.edges.control.publish(&Event::Line { line: line.word() }, now);
+                self.stats.told(line);
+                self.edges.phrases.tell(line, now);
             }
             Action::CallTool { name, .. } => warn!(name, "a tool was called and none is configured"),
             Action::CancelTools { .. } => {}
-            Action::Note(note) => self.on_note(now, &note),
+            Action::Note(note) => {
+                self.edges.usage.note(&note);
+                self.on_note(now, &note);
+            }
+        }
+    }
+
+    /// What was used may have used up the budget; a new day brings a new one.
+    fn spend(&mut self, now: Instant) {
+        if let Some(budget) = self.edges.usage.changed(now) {
+            info!(budget = crate::usage::budget_word(budget), "budget");
+            self.conversation.handle_input(now, Input::Budget(budget));
+            self.perform_all();
+        }
+    }
+
+    /// A line for the person waits for a moment in which nobody speaks.
+    fn speak(&mut self, now: Instant) {
+        let quiet = self.conversation.is_quiet();
+        if let Some((samples, rate_hz)) = self.edges.phrases.next(now, quiet) {
+            self.edges.sound.play_local(samples, rate_hz);
         }
     }
 
@@ -343,7 +382,10 @@ impl Engine {
                 self.conversation.handle_input(now, Input::Network(there));
             }
             Change::AddressGone(address) => self.edges.wire.address_gone(address),
-            Change::Clock(right) => self.conversation.handle_input(now, Input::Clock(right)),
+            Change::Clock(right) => {
+                self.edges.usage.clock(right);
+                self.conversation.handle_input(now, Input::Clock(right));
+            }
         }
     }
 
@@ -354,6 +396,7 @@ impl Engine {
         status.light = self.edges.panel.describe();
         status.link.connection = self.edges.wire.transport().map(Into::into);
         status.link.proxy = self.edges.wire.proxy();
+        status.usage = Some(self.edges.usage.report());
         status
     }
 }

@@ -20,6 +20,7 @@ pub mod net;
 pub mod notify;
 pub mod offline;
 pub mod panel;
+pub mod phrases;
 pub mod report;
 pub mod secret;
 pub mod sound;
@@ -27,6 +28,7 @@ pub mod state;
 pub mod stats;
 pub mod status;
 pub mod tls;
+pub mod usage;
 pub mod warm;
 pub mod wire;
 pub mod world;
@@ -45,8 +47,11 @@ use crate::earcons::Earcons;
 use crate::engine::{Edges, Engine};
 use crate::notify::Notify;
 use crate::panel::Panel;
+use crate::phrases::Phrases;
 use crate::sound::Sound;
 use crate::wire::{Way, Wire};
+use crate::usage::Usage;
+use crate::wire::{Endpoint, Way, Wire};
 use crate::world::World;
 
 /// Runs the daemon until SIGTERM or SIGINT. `started` is when the program began.
@@ -88,6 +93,10 @@ fn open(config: &Config, credential: Option<Credential>, world: World) -> Result
     for problem in problems {
         warn!(problem, "a sound of the device's own cannot be used");
     }
+    let (phrases, problems) = Phrases::load(&config.phrases);
+    for problem in problems {
+        warn!(problem, "a spoken line cannot be used; a tone stands for it");
+    }
     let control = Control::bind(Path::new(&config.control.path)).unwrap_or_else(|error| {
         // The device must talk even where nobody can ask it how it is.
         warn!(%error, "no control socket: status and press commands will not work");
@@ -102,6 +111,8 @@ fn open(config: &Config, credential: Option<Credential>, world: World) -> Result
         panel: Panel::new(light),
         control,
         earcons,
+        phrases,
+        usage: Usage::open(config),
         notify: Notify::from_environment(),
         credential,
     })

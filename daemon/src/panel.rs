@@ -22,6 +22,7 @@ fn pattern(phase: Phase) -> Pattern {
         Phase::ClockNotSet => {
             &[(1.0, 80), (0.0, 160), (1.0, 80), (0.0, 160), (1.0, 80), (0.0, 160), (1.0, 80), (0.0, 1200)]
         }
+        Phase::Spent => &[(1.0, 80), (0.0, 3920)],
         Phase::NeedsSetup => &[(1.0, 1000), (0.0, 1000)],
         Phase::Fault => &[(1.0, 60), (0.0, 60)],
     }
@@ -145,6 +146,7 @@ mod tests {
             Phase::NeedsSetup,
             Phase::Fault,
             Phase::ClockNotSet,
+            Phase::Spent,
             Phase::NoDevice,
             Phase::Offline,
             Phase::Idle,

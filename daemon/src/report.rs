@@ -263,6 +263,7 @@ impl Report {
             light: None,
             latencies: stats.latencies(),
             counters,
+            usage: None,
         }
     }
 }

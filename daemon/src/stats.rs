@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use pressel_live::event::Note;
+use pressel_live::event::{Line, Note};
 use serde::{Deserialize, Serialize};
 
 /// Measurements kept per latency; percentiles are taken over these.
@@ -79,6 +79,8 @@ pub struct Counters {
     pub links_down: u64,
     /// Of these, by trouble: the operator's word in docs/protocol.md.
     pub troubles: BTreeMap<String, u64>,
+    /// Lines the person was told, by name.
+    pub lines: BTreeMap<String, u64>,
     /// Payload bytes sent.
     pub bytes_up: u64,
     /// Payload bytes received.
@@ -176,6 +178,11 @@ impl Stats {
         spans.kept_us[slot] = us;
         spans.count += 1;
         spans.max_us = spans.max_us.max(us);
+    }
+
+    /// The person was told something.
+    pub fn told(&mut self, line: Line) {
+        *self.counters.lines.entry(line.word().to_owned()).or_default() += 1;
     }
 
     /// Counts what the conversation tells.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::levels::Levels;
 use crate::stats::{Counters, LatencySummary};
+use crate::usage::report::UsageReport;
 use crate::wire::Transport;
 
 /// The whole state. Members that an older or newer daemon does not send keep their default.
@@ -44,6 +45,8 @@ pub struct Status {
     pub latencies: BTreeMap<String, LatencySummary>,
     /// Counters.
     pub counters: Counters,
+    /// What talking costs.
+    pub usage: Option<UsageReport>,
 }
 
 /// The link to the service.
@@ -129,6 +132,7 @@ pub fn phase_word(phase: Phase) -> &'static str {
         Phase::Fault => "fault",
         Phase::ClockNotSet => "clock not set",
         Phase::NoDevice => "no device",
+        Phase::Spent => "budget spent",
         Phase::Offline => "offline",
         Phase::Idle => "idle",
         Phase::Connecting => "connecting",
@@ -182,6 +186,9 @@ impl fmt::Display for Status {
                 latency.last_ms, latency.p50_ms, latency.p95_ms, latency.max_ms, latency.count
             );
             line(f, &name.replace('_', " "), &text)?;
+        }
+        if let Some(usage) = &self.usage {
+            line(f, "usage", &usage.sentence())?;
         }
         self.counters.fmt_lines(f)
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::conversation::Conversation;
-use crate::event::{Budget, Note};
+use crate::event::Note;
 use crate::replay::TRIES_MAX;
 use crate::turn::Turn;
 use crate::wire::client;
@@ -34,7 +34,7 @@ impl Conversation {
             "the question is longer than 8,000 bytes"
         } else if !self.key {
             "there is no key: the device is not set up yet"
-        } else if self.budget == Budget::Spent {
+        } else if !self.may_spend() {
             "the budget is spent"
         } else if speaks || self.utterance.is_some() {
             "a person is speaking: ask again when they are done"

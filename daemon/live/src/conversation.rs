@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::ask::Question;
 use crate::barge_in::Watch;
-use crate::event::{Action, Budget, Input, Line, Listen, Note, Phase};
+use crate::event::{Action, Budget, Input, Listen, Note, Phase};
 use crate::link::Link;
 use crate::memory::Memory;
 use crate::profile::Profile;
@@ -22,7 +22,7 @@ use crate::utterance::Utterance;
 /// A talk in open mode.
 #[derive(Debug)]
 pub(crate) struct OpenTalk {
-    /// Last sign of life: speech, answer, press.
+    /// Last sign of life: words that were understood, an answer, a press. A gate that opens is none.
     pub(crate) active: Instant,
     /// The gate is open.
     pub(crate) gate_open: bool,
@@ -68,6 +68,8 @@ pub struct Conversation {
     pub(crate) shown: Option<Phase>,
     pub(crate) key: bool,
     pub(crate) budget: Budget,
+    /// When the talk in hand began.
+    pub(crate) talk_since: Option<Instant>,
     /// A link is kept ready although nobody talks.
     pub(crate) warm: bool,
     /// When somebody last talked, as far as it matters to a warm link.
@@ -111,6 +113,7 @@ impl Conversation {
             shown: None,
             key: true,
             budget: Budget::Fine,
+            talk_since: None,
             warm: false,
             last_talk: None,
             told: Told::default(),
@@ -148,7 +151,7 @@ impl Conversation {
             Input::Warm(warm) => self.warm = warm,
             Input::Ask(text) => self.on_ask(now, text),
             Input::Forget => self.on_forget(now),
-            Input::Budget(budget) => self.on_budget(budget),
+            Input::Budget(budget) => self.on_budget(now, budget),
             Input::Mode(talk) => self.on_mode(now, talk),
             Input::Timeout => self.on_timeout(now),
             Input::Shutdown => return self.stop(now),
@@ -183,6 +186,8 @@ impl Conversation {
         due(self.keep_alive_at());
         due(self.open_idle_at());
         due(self.stale_at());
+        due(self.talk_over_at());
+        due(self.cap_at());
         next
     }
 
@@ -199,6 +204,9 @@ impl Conversation {
         }
         if self.turn.is_speaking() {
             return Phase::Speaking;
+        }
+        if !self.may_spend() && !self.is_wanted() {
+            return Phase::Spent;
         }
         let person_speaks = self.turn.is_listening() && self.open.is_none();
         let gate_open = self.open.as_ref().is_some_and(|talk| talk.gate_open);
@@ -221,6 +229,13 @@ impl Conversation {
     /// Whether a link is up and ready for talk.
     pub fn is_link_up(&self) -> bool {
         self.link.is_up()
+    }
+
+    /// Whether nobody speaks and no answer is due: a moment for a line of the device's own.
+    pub fn is_quiet(&self) -> bool {
+        let due = matches!(self.turn, Turn::Thinking { .. }) && self.link.is_up();
+        let gate_open = self.open.as_ref().is_some_and(|talk| talk.gate_open);
+        !(self.turn.is_speaking() || self.turn.is_listening() || gate_open || due)
     }
 
     /// Names of the link's and the turn's state, for logs and docs/states.md.
@@ -320,18 +335,12 @@ impl Conversation {
         self.used(now);
         self.in_progress = false;
         self.tool_answered = false;
-        if let Some(talk) = &mut self.open {
-            talk.active = now;
-        }
     }
 
-    fn on_budget(&mut self, budget: Budget) {
-        if budget != std::mem::replace(&mut self.budget, budget) {
-            match budget {
-                Budget::Fine => {}
-                Budget::Low => self.act(Action::Tell(Line::BudgetLow)),
-                Budget::Spent => self.act(Action::Tell(Line::BudgetSpent)),
-            }
+    /// Somebody is there: the talk in open mode goes on.
+    pub(crate) fn lives(&mut self, now: Instant) {
+        if let Some(talk) = &mut self.open {
+            talk.active = now;
         }
     }
 
@@ -342,7 +351,7 @@ impl Conversation {
     }
 
     /// A new talk begins.
-    fn on_forget(&mut self, now: Instant) {
+    pub(crate) fn on_forget(&mut self, now: Instant) {
         if self.open.is_some() {
             self.end_open_talk(now);
         }

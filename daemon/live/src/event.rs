@@ -180,8 +180,10 @@ pub enum Budget {
     Fine,
     /// Little: the person is told.
     Low,
-    /// Nothing: no talk begins.
+    /// Nothing: no talk begins, and the one in hand ends with the answer that is being made.
     Spent,
+    /// More than nothing: that answer ends now.
+    Over,
 }
 
 /// A tool's outcome.
@@ -367,6 +369,8 @@ pub enum Phase {
     ClockNotSet,
     /// Microphone or speaker is missing: waiting for it.
     NoDevice,
+    /// The budget is spent: no talk begins until there is another one.
+    Spent,
     /// A talk is wanted and there is no network or server.
     Offline,
     /// Nobody talks.
@@ -428,6 +432,13 @@ pub enum Note {
     SessionChanged,
     /// The person's utterance is over (activityEnd or audioStreamEnd sent).
     UtteranceEnded,
+    /// A talk begins: somebody wants a link.
+    TalkBegan,
+    /// It is over: the link was let go.
+    TalkEnded {
+        /// The next one begins with a session that remembers nothing.
+        forgotten: bool,
+    },
     /// The model was interrupted.
     Interrupted,
     /// The device heard a person speak over the answer and cut it.
@@ -468,4 +479,8 @@ pub struct Usage {
     pub tool_use: u64,
     /// The server's own sum.
     pub total: u64,
+    /// Of the tokens in, text; 0 when the server does not say.
+    pub prompt_text: u64,
+    /// Of the tokens out, text; 0 when the server does not say.
+    pub response_text: u64,
 }

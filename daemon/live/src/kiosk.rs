@@ -1,11 +1,14 @@
 //! A talk in open mode: begun by a press, by speech or always there; the gate decides what is sent of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::conversation::{Conversation, OpenTalk};
 use crate::settings::{OpenStart, TalkMode};
 use crate::turn::Turn;
 use crate::utterance::Utterance;
+
+/// Somebody who speaks on and on is understood in the end. What is not is noise.
+const NOT_UNDERSTOOD_MAX: Duration = Duration::from_secs(60);
 
 impl Conversation {
     pub(crate) fn begin_open_talk(&mut self, now: Instant) {
@@ -31,14 +34,13 @@ impl Conversation {
             return; // tap mode looks for speech over an answer, and only what is suspected counts
         }
         if self.open.is_none() {
-            if self.link.is_refused() {
+            if self.link.is_refused() || !self.may_spend() {
                 return; // a person must press: any noise may open the gate
             }
             self.begin_open_talk(now);
         }
         let Some(talk) = &mut self.open else { return };
         talk.gate_open = true;
-        talk.active = now;
         if !self.withholds() {
             self.begin_segment(now);
         }
@@ -62,7 +64,6 @@ impl Conversation {
     pub(crate) fn on_gate_closed(&mut self, now: Instant) {
         let Some(talk) = self.open.as_mut().filter(|talk| talk.gate_open) else { return };
         talk.gate_open = false;
-        talk.active = now;
         self.forget_suspicion();
         if let Some(utterance) = &mut self.utterance {
             utterance.ended = true;
@@ -75,10 +76,13 @@ impl Conversation {
         }
     }
 
-    /// Open mode: when the talk ends for want of life.
+    /// Open mode: when the talk ends for want of life. Noise keeps the gate open and is sent, but is no life; who may
+    /// be speaking has a while until something of it is understood.
     pub(crate) fn open_idle_at(&self) -> Option<Instant> {
         let TalkMode::Open { idle: Some(idle), start } = self.settings.talk else { return None };
         let talk = self.open.as_ref().filter(|_| start != OpenStart::Always)?;
-        self.is_pause().then(|| talk.active + idle)
+        let waits = self.turn.is_speaking() || !self.calls.is_empty();
+        let late = if self.is_pause() { Duration::ZERO } else { NOT_UNDERSTOOD_MAX };
+        (!waits).then(|| talk.active + idle + late)
     }
 }

@@ -33,6 +33,7 @@ mod rotation;
 mod server;
 pub mod session;
 pub mod settings;
+mod spend;
 mod trouble;
 mod turn;
 mod upkeep;

@@ -26,6 +26,9 @@ const END_AFTER_MARGIN: Duration = Duration::from_millis(100);
 impl Conversation {
     pub(crate) fn on_button(&mut self, now: Instant, button: ButtonInput) {
         use ButtonInput::{Press, Release};
+        if button == Press && self.refuses(now) {
+            return;
+        }
         if button == Press {
             self.link.press(now);
             self.ask_again(now);
@@ -97,6 +100,7 @@ impl Conversation {
                 }
                 self.cut_turn();
                 self.become_idle(now);
+                self.lives(now);
             }
             // An answer may be on its way already.
             Turn::Thinking { .. } => {
@@ -164,9 +168,6 @@ impl Conversation {
         }
         let Some(utterance) = &mut self.utterance else { return };
         let lost = utterance.push(samples, speech, at);
-        if let Some(talk) = &mut self.open {
-            talk.active = now;
-        }
         self.speech_lost(lost);
         if let Turn::Listening { ending, last_chunk, .. } = &mut self.turn {
             *last_chunk = now;
@@ -300,6 +301,7 @@ impl Conversation {
         } else {
             self.become_idle(now);
         }
+        self.lives(now);
     }
 
     /// When listening ends by itself.

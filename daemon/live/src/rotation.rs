@@ -6,7 +6,6 @@
 use std::time::{Duration, Instant};
 
 use crate::conversation::Conversation;
-use crate::event::Budget;
 use crate::link::{Link, State};
 use crate::wire::client;
 
@@ -96,7 +95,7 @@ impl Conversation {
 
     /// A link is to be kept although nobody talks, and costs nothing that there is not.
     fn is_warm(&self) -> bool {
-        self.warm && self.key && self.budget != Budget::Spent && self.last_talk.is_none()
+        self.warm && self.key && self.may_spend() && self.last_talk.is_none()
     }
 
     /// After a talk: when its session is not what the next press wants any more.

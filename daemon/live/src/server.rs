@@ -96,9 +96,11 @@ impl Conversation {
         if let Some(text) = content.heard {
             self.mute.understood();
             self.memory.heard(&text);
+            self.lives(now);
             self.note(Note::Heard(text));
         }
         if let Some(text) = content.hearing {
+            self.lives(now);
             self.note(Note::Hearing(text));
         }
         if let Some(text) = content.said {
@@ -171,9 +173,7 @@ impl Conversation {
         let length = Duration::from_secs_f64(dropped as f64 / f64::from(rate_hz.max(1)));
         self.turn = Turn::Speaking { turn, last_sound: now, heard_by: before + length, ended: false };
         self.memory.received(length, first);
-        if let Some(talk) = &mut self.open {
-            talk.active = now;
-        }
+        self.lives(now);
         self.act(Action::Play { turn, samples, rate_hz });
     }
 

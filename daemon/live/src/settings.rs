@@ -90,6 +90,8 @@ pub struct Settings {
     pub tools: Vec<serde_json::Value>,
     /// Speech kept while there is no link.
     pub utterance_max: Duration,
+    /// A talk ends after this at the next pause, whatever is said; `None` = never. Not with [`OpenStart::Always`].
+    pub talk_max: Option<Duration>,
     /// Hold and tap: a link nobody used for this long is closed, its handle kept.
     pub quiet_close: Duration,
     /// Give up waiting for `setupComplete` after this.

@@ -40,7 +40,7 @@ impl Conversation {
     /// What must hold after every input.
     pub(crate) fn settle(&mut self, now: Instant) {
         let always = matches!(self.settings.talk, TalkMode::Open { start: OpenStart::Always, .. });
-        if always && self.open.is_none() && self.key && !self.link.is_refused() {
+        if always && self.open.is_none() && self.key && !self.link.is_refused() && self.may_spend() {
             self.begin_open_talk(now);
         }
         self.leave_if_due(now);
@@ -55,6 +55,7 @@ impl Conversation {
                 self.turn = Turn::Thinking { until };
             }
         }
+        self.keep_talk(now);
         self.keep_watch(now);
         if self.is_wanted() {
             self.last_talk = Some(now);
@@ -63,7 +64,7 @@ impl Conversation {
         if known && !self.link.is_open() && self.forget_at <= now {
             self.forget_talk(now);
         }
-        if (self.needs_link() && self.key) || self.warms(now) {
+        if (self.needs_link() && self.key && self.may_spend()) || self.warms(now) {
             let dial = self.link.want(now, self.is_manual());
             self.actions.extend(dial);
         } else {

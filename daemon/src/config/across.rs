@@ -223,6 +223,16 @@ pub fn location(text: &str) -> Result<(), String> {
         .to_owned())
 }
 
+/// `[phrases] language`: the name of a folder.
+pub fn language(text: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    if text.chars().all(plain) {
+        Ok(())
+    } else {
+        Err("is not the name of a language: letters, digits, \"-\" and \"_\" only, such as \"en\"".to_owned())
+    }
+}
+
 /// `[button] key`: the name of a key code.
 pub fn key_name(text: &str) -> Result<(), String> {
     pressel_hal::evdev::key_code(text).map(|_| ()).map_err(|error| format!("is refused: {error}"))
@@ -342,6 +352,8 @@ mod tests {
         assert!(model("gemini-3.8-live").is_ok());
         assert!(model("models/gemini-3.8-live").is_err());
         assert!(model("gemini 3").is_err());
+        assert!(language("de").is_ok() && language("pt-BR").is_ok());
+        assert!(language("../etc").is_err_and(|e| e.contains("name of a language")));
         assert!(key_name("KEY_B").is_ok());
         assert!(key_name("KEY_SPCE").is_err_and(|e| e.contains("KEY_SPCE")));
         let file = tempfile::NamedTempFile::new().unwrap();

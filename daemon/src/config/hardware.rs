@@ -1,6 +1,6 @@
 //! Tables about the device: cards, gate, button, light, sockets and logs.
 
-use super::rule::{NAME, Rule, SWITCH, TEXT, checked, real, steps, whole};
+use super::rule::{NAME, Rule, SWITCH, Special, TEXT, checked, real, real_or, steps, whole};
 use super::table::table;
 use super::words::words;
 table! {
@@ -186,6 +186,52 @@ table! {
     Sounds {
         /// Folder of WAVs; empty = none.
         folder: String = "", TEXT;
+    }
+}
+
+table! {
+    /// `[phrases]`: what the device says to the person by itself.
+    Phrases {
+        /// Folder of folders of WAVs; empty = tones.
+        folder: String = "auto", TEXT;
+        /// Name of the folder in it.
+        language: String = "en", checked(super::across::language);
+    }
+}
+
+table! {
+    /// `[price]`: what a million tokens cost, where the list is out of date.
+    Price {
+        /// Its name.
+        currency: String = "USD", NAME;
+        /// Text in.
+        text_in: f32 = -1.0, real_or(0.0, 1000.0, Special::Negative("the list's"));
+        /// Sound in.
+        audio_in: f32 = -1.0, real_or(0.0, 1000.0, Special::Negative("the list's"));
+        /// Text out.
+        text_out: f32 = -1.0, real_or(0.0, 1000.0, Special::Negative("the list's"));
+        /// Sound out.
+        audio_out: f32 = -1.0, real_or(0.0, 1000.0, Special::Negative("the list's"));
+    }
+}
+
+table! {
+    /// `[budget]`: what may be spent, in units of the currency; 0 = no limit.
+    Budget {
+        /// In one talk.
+        talk: f32 = 0.0, real(0.0, 100_000.0);
+        /// In a day.
+        day: f32 = 0.0, real(0.0, 100_000.0);
+        /// In a month.
+        month: f32 = 0.0, real(0.0, 100_000.0);
+    }
+}
+
+table! {
+    /// `[usage]`: where what was used is kept.
+    Usage {
+        /// Folder; `auto` = where the service's state is; empty = nowhere.
+        ledger_folder: String = "auto", TEXT;
     }
 }
 

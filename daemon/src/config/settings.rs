@@ -38,6 +38,7 @@ impl Config {
             thinking: some(live.thinking.word()),
             tools: Vec::new(),
             utterance_max: seconds(self.talk.utterance_max_s),
+            talk_max: (self.talk.talk_max_min > 0).then(|| seconds(self.talk.talk_max_min * 60)),
             quiet_close: seconds(self.talk.quiet_close_s),
             setup_timeout: SETUP_TIMEOUT,
             answer_timeout: seconds(self.talk.answer_timeout_s),
@@ -98,7 +99,7 @@ mod tests {
         assert_eq!((settings.temperature, settings.thinking, settings.start_after), (None, None, None));
         assert_eq!((settings.start_eager, settings.end_eager), (None, None));
         assert_eq!(settings.end_after, Some(Duration::from_millis(800)));
-        assert_eq!(settings.compression, Some((25_000, 8_000)));
+        assert_eq!(settings.compression, Some((8_000, 4_000)));
         assert_eq!(settings.seed, 7);
     }
 

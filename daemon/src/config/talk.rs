@@ -31,9 +31,9 @@ table! {
         /// Ask for the words the assistant says.
         transcribe_output: bool = true, SWITCH;
         /// Context size that triggers compression; 0 = never.
-        compress_above_tokens: u32 = 25_000u32, whole_or(5_000, 128_000, Special::Zero("never"));
+        compress_above_tokens: u32 = 8_000u32, whole_or(5_000, 128_000, Special::Zero("never"));
         /// Context size after compression.
-        compress_to_tokens: u32 = 8_000u32, whole(0, 128_000);
+        compress_to_tokens: u32 = 4_000u32, whole(0, 128_000);
         /// Below 0 = the model's own.
         temperature: f32 = -1.0, real_or(0.0, 2.0, Special::Negative("the model's own"));
         /// How much the model thinks before it answers.
@@ -80,6 +80,8 @@ table! {
         mode: Mode = Mode::Hold, Rule::Words(Mode::WORDS);
         /// Speech kept while there is no link.
         utterance_max_s: u32 = 15u32, whole(1, 120);
+        /// A talk is over after this, whatever is said; 0 = never.
+        talk_max_min: u32 = 30u32, whole_or(1, 1440, Special::Zero("never"));
         /// Hold and tap: an unused link is closed after this.
         quiet_close_s: u32 = 60u32, whole(5, 3600);
         /// An answer that never starts.

@@ -131,6 +131,7 @@ fn understand(text: &str) -> Result<Wanted, String> {
         member("op").ok_or_else(|| format!("the request has no \"op\"; there are {}", OPS.join(", ")))?;
     match op {
         "status" => Ok(Wanted::Engine(Op::Status)),
+        "usage" => Ok(Wanted::Engine(Op::Usage)),
         "levels" => Ok(Wanted::Engine(Op::Levels)),
         "watch" => Ok(Wanted::Watch),
         "button" => match member("gesture") {

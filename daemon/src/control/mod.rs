@@ -4,6 +4,7 @@
 //! answered with one line, `{"ok":…}` or `{"error":"…"}`:
 //! ```text
 //! {"op":"status"}                          the state of the daemon, see `status::Status`
+//! {"op":"usage"}                           what was used, see `usage::report::UsageReport`
 //! {"op":"levels"}                          what the sound path measures, see `levels::Levels`
 //! {"op":"button","gesture":"press"}        as if the button went down; "release": up
 //! {"op":"watch"}                           from then on one line per event, see `Event`
@@ -21,7 +22,7 @@ pub use event::{Event, monotonic_ns};
 pub use server::{BindError, Control, ControlRequest, Op, Reply};
 
 /// Requests a client may make, for "did you mean".
-const OPS: [&str; 4] = ["status", "levels", "button", "watch"];
+const OPS: [&str; 5] = ["status", "usage", "levels", "button", "watch"];
 
 #[cfg(test)]
 mod tests;

@@ -50,6 +50,8 @@ impl std::error::Error for BindError {
 pub enum Op {
     /// The state, as [`crate::status::Status`].
     Status,
+    /// What was used, as [`crate::usage::report::UsageReport`].
+    Usage,
     /// What the sound path measures, as [`crate::levels::Levels`].
     Levels,
     /// A press or a release.

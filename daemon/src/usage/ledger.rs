@@ -149,7 +149,7 @@ fn parse(line: &str) -> Option<Entry> {
     if sum.len() != 8 || u32::from_str_radix(sum, 16) != Ok(crc32(json.as_bytes())) {
         return None;
     }
-    serde_json::from_str(json).ok().filter(|entry: &Entry| entry.day.is_date())
+    serde_json::from_str(json).ok().filter(|entry: &Entry| entry.day.is_date() || entry.count.is_empty())
 }
 
 /// An entry as a line.

@@ -127,9 +127,12 @@ impl Meter {
         }
     }
 
-    /// The talk is over.
-    pub fn talk_ends(&mut self) {
+    /// The talk is over; `forgotten`: the next one begins with a session that remembers nothing.
+    pub fn talk_ends(&mut self, forgotten: bool) {
         self.settle();
+        if forgotten {
+            self.fresh();
+        }
         self.talking = false;
         self.talk = Money(0);
         self.spent.talk = false;
@@ -139,8 +142,13 @@ impl Meter {
     pub fn link_up(&mut self, resumed: bool) {
         self.settle();
         if !resumed {
-            self.context = Tokens { text_in: self.setup, ..Tokens::default() };
+            self.fresh();
         }
+    }
+
+    fn fresh(&mut self) {
+        self.context = Tokens { text_in: self.setup, ..Tokens::default() };
+        self.surprise = self.surprise.permille(500);
     }
 
     /// A link is gone: what is open is counted by the seconds.
@@ -168,10 +176,15 @@ impl Meter {
         self.turn.letters += text.len() as u64;
     }
 
-    /// A typed question or another text went up.
-    pub fn typed(&mut self, text: &str) {
+    /// Text of so many bytes went up.
+    pub fn typed(&mut self, letters: usize) {
         self.turn_goes_on();
-        self.context.text_in += text.len() as u64 / LETTERS_PER_TOKEN + 1;
+        self.context.text_in += letters as u64 / LETTERS_PER_TOKEN + 1;
+    }
+
+    /// The text of so many bytes that every session begins with: instruction and tools.
+    pub fn session_begins_with(&mut self, letters: usize) {
+        self.setup = letters as u64 / LETTERS_PER_TOKEN + 50;
     }
 
     /// The server says that the turn is over.
@@ -283,9 +296,11 @@ impl Meter {
     /// What is left of the money. A budget that was used up stays so until its time is over.
     pub fn budget(&mut self) -> Budget {
         let [talk, day, month] = self.sums();
-        let next = self.next_cost();
+        let (next, surprise) = (self.next_cost(), self.surprise);
         let limits = self.limits;
-        let over = |sum: Money, limit: Option<Money>| limit.is_some_and(|limit| sum > limit.permille(OVER));
+        let over = |sum: Money, limit: Option<Money>| {
+            limit.is_some_and(|limit| sum.plus(surprise) > limit.permille(OVER) && sum >= limit)
+        };
         let full = |sum: Money, limit: Option<Money>| {
             limit.is_some_and(|limit| sum >= limit || sum.plus(next) > limit.permille(OVER))
         };

@@ -125,6 +125,7 @@ fn phase_of(word: &Value) -> Option<Phase> {
         "fault" => Phase::Fault,
         "clock not set" => Phase::ClockNotSet,
         "no device" => Phase::NoDevice,
+        "budget spent" => Phase::Spent,
         "offline" => Phase::Offline,
         "idle" => Phase::Idle,
         "connecting" => Phase::Connecting,

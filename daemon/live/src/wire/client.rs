@@ -183,6 +183,13 @@ pub fn audio(samples: &[i16]) -> String {
     message
 }
 
+/// How many samples a message of [`audio`] carries; 0 for every other message.
+pub fn audio_samples(message: &str) -> usize {
+    let sound = message.strip_prefix(AUDIO_BEGINS).and_then(|rest| rest.strip_suffix(AUDIO_ENDS));
+    // Four letters stand for three bytes, and two at the end may only fill up.
+    sound.map_or(0, |letters| letters.trim_end_matches('=').len() * 3 / 4 / 2)
+}
+
 /// The person begins to speak; only where the server does not listen for it.
 pub fn activity_start() -> &'static str {
     r#"{"realtimeInput":{"activityStart":{}}}"#
@@ -280,6 +287,7 @@ pub(crate) mod tests {
             thinking: None,
             tools: Vec::new(),
             utterance_max: Duration::from_secs(15),
+            talk_max: None,
             quiet_close: Duration::from_secs(60),
             setup_timeout: Duration::from_secs(20),
             answer_timeout: Duration::from_secs(30),

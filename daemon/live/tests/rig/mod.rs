@@ -38,6 +38,7 @@ pub fn settings(talk: TalkMode) -> Settings {
         thinking: None,
         tools: Vec::new(),
         utterance_max: Duration::from_secs(15),
+        talk_max: None,
         quiet_close: Duration::from_secs(60),
         setup_timeout: Duration::from_secs(15),
         answer_timeout: Duration::from_secs(30),

@@ -219,8 +219,8 @@ fn a_rule_that_spans_keys_points_at_a_line_and_keeps_quiet_about_refused_keys() 
         "config.toml:4: [capture] period_ms = 60 is more than half of buffer_ms = 100",
     );
     check(
-        "[live]\ncompress_above_tokens = 5000\n",
-        "config.toml:2: [live] compress_to_tokens = 8000 is not below compress_above_tokens = 5000",
+        "[live]\ncompress_above_tokens = 5000\ncompress_to_tokens = 6000\n",
+        "config.toml:3: [live] compress_to_tokens = 6000 is not below compress_above_tokens = 5000",
     );
     check(
         "[live]\ncompress_above_tokens = 5000\ncompress_to_tokens = 200000\n",

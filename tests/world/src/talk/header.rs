@@ -46,6 +46,7 @@ impl Default for Header {
                 tools: Vec::new(),
                 utterance_max: ms(15_000),
                 quiet_close: ms(60_000),
+                talk_max: None,
                 setup_timeout: ms(10_000),
                 answer_timeout: ms(30_000),
                 minted: false,
@@ -85,7 +86,7 @@ impl Header {
 
     /// Takes a settings line; false if it is none.
     pub(super) fn take(&mut self, line: &mut Line) -> Result<bool, String> {
-        const NAMES: [&str; 26] = [
+        const NAMES: [&str; 27] = [
             "speech_interrupts",
             "barge_in",
             "mode",
@@ -98,6 +99,7 @@ impl Header {
             "tools",
             "utterance_max",
             "quiet_close",
+            "talk_max",
             "setup_timeout",
             "answer_timeout",
             "recap",
@@ -154,6 +156,7 @@ impl Header {
                 self.settings.tools = vec![json!({ "functionDeclarations": [declaration] })];
             }
             "utterance_max" => self.settings.utterance_max = line.duration()?,
+            "talk_max" => self.settings.talk_max = Some(line.duration()?),
             "quiet_close" => self.settings.quiet_close = line.duration()?,
             "setup_timeout" => self.settings.setup_timeout = line.duration()?,
             "recap" => self.settings.recap = switch(line, "recap")?,

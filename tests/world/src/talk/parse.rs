@@ -121,7 +121,8 @@ fn one_of<T: Copy>(line: &mut Line, words: &[(&str, T)]) -> Result<T, String> {
     found.ok_or_else(|| format!("it is {}, not {word}", names.join(" or ")))
 }
 
-const BUDGETS: [(&str, Budget); 3] = [("fine", Budget::Fine), ("low", Budget::Low), ("spent", Budget::Spent)];
+const BUDGETS: [(&str, Budget); 4] =
+    [("fine", Budget::Fine), ("low", Budget::Low), ("spent", Budget::Spent), ("over", Budget::Over)];
 
 /// Why a dial fails; a number is an HTTP status.
 pub(super) fn cause(line: &mut Line) -> Result<Cause, String> {
@@ -274,11 +275,12 @@ fn sight(line: &mut Line) -> Result<Sight, String> {
     Ok(Sight::Event(event))
 }
 
-const PHASES: [(&str, Phase); 10] = [
+const PHASES: [(&str, Phase); 11] = [
     ("needs-setup", Phase::NeedsSetup),
     ("fault", Phase::Fault),
     ("clock-not-set", Phase::ClockNotSet),
     ("no-device", Phase::NoDevice),
+    ("spent", Phase::Spent),
     ("offline", Phase::Offline),
     ("idle", Phase::Idle),
     ("connecting", Phase::Connecting),
