@@ -85,8 +85,11 @@ fn what_is_not_understood_is_said() {
             assert!(answer.contains(expected), "{request}: {answer}");
         };
         check(r#"{"op":"statsu"}"#, r#"no such op \"statsu\"; did you mean \"status\"?"#).await;
-        check(r#"{"op":"reboot"}"#, r#"no such op \"reboot\"; there are status, usage, levels, button, watch"#)
-            .await;
+        check(
+            r#"{"op":"reboot"}"#,
+            r#"no such op \"reboot\"; there are status, usage, levels, button, watch"#,
+        )
+        .await;
         check(r#"{"op":"button","gesture":"pres"}"#, r#"did you mean \"press\"?"#).await;
         check(r#"{"op":"button"}"#, "needs a").await;
         check(r#"{"op":7}"#, "has no").await;

@@ -90,7 +90,10 @@ mod tests {
         ] {
             assert_eq!(Day(day).before(), Day(before));
         }
-        assert_eq!((Day(20_261_120).month(), Day(20_261_120).to_string()), (202_611, "2026-11-20".to_owned()));
+        assert_eq!(
+            (Day(20_261_120).month(), Day(20_261_120).to_string()),
+            (202_611, "2026-11-20".to_owned())
+        );
     }
 
     #[test]

@@ -230,7 +230,8 @@ impl Meter {
         }
         tokens.audio_out = made.saturating_sub(usage.response_text.min(made));
         // Transcripts are billed as text out, and are in no number of their own.
-        tokens.text_out = usage.response_text.min(made) + usage.thoughts + self.turn.letters / LETTERS_PER_TOKEN;
+        tokens.text_out =
+            usage.response_text.min(made) + usage.thoughts + self.turn.letters / LETTERS_PER_TOKEN;
         tokens.text_in += usage.tool_use;
         tokens
     }
@@ -318,7 +319,8 @@ impl Meter {
             Budget::Over
         } else if spent {
             Budget::Spent
-        } else if (self.talking && low(talk, limits.talk)) || low(day, limits.day) || low(month, limits.month) {
+        } else if (self.talking && low(talk, limits.talk)) || low(day, limits.day) || low(month, limits.month)
+        {
             Budget::Low
         } else {
             Budget::Fine
@@ -354,6 +356,7 @@ impl Meter {
     pub fn totals(&self) -> Totals {
         let mut totals = self.totals.clone();
         let mut open = self.unwritten;
+        open.turns += u64::from(self.open() != Tokens::default());
         open.tokens += self.open();
         open.money += self.open_cost();
         totals.add(&Entry { day: self.day, count: open, talk: self.talk, ..Entry::default() });

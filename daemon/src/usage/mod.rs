@@ -12,7 +12,7 @@ pub mod meter;
 pub mod money;
 pub mod report;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pressel_live::event::{Budget, Note};
@@ -20,6 +20,7 @@ use pressel_live::wire::client::audio_samples;
 use tracing::{info, warn};
 
 use crate::config::{self, Config};
+use crate::net::Clock;
 use book::Book;
 use day::Day;
 use ledger::{Ledger, Totals};
@@ -35,8 +36,6 @@ const SAME_TALK_S: u64 = 600;
 const MARK_MAX: usize = 64;
 /// Where systemd puts the state of the service.
 const STATE: &str = "/var/lib/pressel";
-/// There since systemd-timesyncd has set the clock.
-const SYNCHRONIZED: &str = "/run/systemd/timesync/synchronized";
 
 /// Counts, keeps and limits.
 #[derive(Debug)]
@@ -168,7 +167,7 @@ impl Usage {
         if clock >= known {
             return self.meter.day_is(clock);
         }
-        let set = self.clock_set || Path::new(SYNCHRONIZED).exists();
+        let set = self.clock_set || Clock::read().synchronized == Some(true);
         let day = Day::counted(clock, Some(known), set);
         if day < known {
             if let Some(totals) = self.meter.bring_back(day) {
@@ -212,9 +211,8 @@ pub fn look(config: &Config) -> Result<UsageReport, String> {
     let (mut path, mut problem) = (None, None);
     if let Some(folder) = folder {
         let file = ledger::file(&folder);
-        let found = ledger::look(&folder).map_err(|error| {
-            format!("{}: {error}; ask as root, or while the daemon runs", file.display())
-        })?;
+        let found = ledger::look(&folder)
+            .map_err(|error| format!("{}: {error}; ask as root, or while the daemon runs", file.display()))?;
         match found {
             None => problem = Some(format!("{} is not there: nothing was used yet", file.display())),
             Some(read) if read.foreign => {
@@ -222,7 +220,8 @@ pub fn look(config: &Config) -> Result<UsageReport, String> {
             }
             Some(read) => {
                 if read.damaged > 0 {
-                    problem = Some(format!("{}: {} damaged lines do not count", file.display(), read.damaged));
+                    problem =
+                        Some(format!("{}: {} damaged lines do not count", file.display(), read.damaged));
                 }
                 totals = read.totals;
             }
@@ -268,7 +267,8 @@ fn limits(budget: &config::Budget) -> Limits {
 
 fn prices(config: &Config) -> Prices {
     let listed = Prices::listed(&config.live.model);
-    let own = |price: f32, listed: u64| if price < 0.0 { listed } else { Money::of_units(price).0.div_ceil(1000) };
+    let own =
+        |price: f32, listed: u64| if price < 0.0 { listed } else { Money::of_units(price).0.div_ceil(1000) };
     let price = &config.price;
     Prices {
         text_in: own(price.text_in, listed.text_in),

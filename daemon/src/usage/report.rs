@@ -95,11 +95,11 @@ impl fmt::Display for UsageReport {
             "{:<18}{:>7}{:>7}{:>11}{:>13}{:>12}{:>12}{:>12}",
             "", "talks", "turns", "heard min", "spoken min", "tokens in", "tokens out", self.currency
         )?;
-        let rows =
-            [(format!("today {}", self.date), self.today), ("yesterday".into(), self.yesterday), (
-                "this month".into(),
-                self.month,
-            )];
+        let rows = [
+            (format!("today {}", self.date), self.today),
+            ("yesterday".into(), self.yesterday),
+            ("this month".into(), self.month),
+        ];
         for (name, count) in rows {
             writeln!(
                 f,
@@ -146,7 +146,10 @@ mod tests {
         }
         let mut report = UsageReport::of(&totals, Day(20_261_201), "USD");
         assert_eq!((report.month, report.yesterday.money), (report.today, Money(500_000)));
-        report.limited(Limits { day: Some(Money(1_000_000)), ..Limits::default() }, [Money(0), Money(13_500), Money(0)]);
+        report.limited(
+            Limits { day: Some(Money(1_000_000)), ..Limits::default() },
+            [Money(0), Money(13_500), Money(0)],
+        );
         report.ledger = Some("/var/lib/pressel/usage.ledger".into());
         let text = report.to_string();
         let lines: Vec<&str> = text.lines().collect();

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use pressel_live::wire::client::audio;
 
 use super::count::Tokens;
@@ -78,7 +80,9 @@ fn without_a_place_it_counts_in_memory_and_says_so() {
     let mut usage = Usage::open(&config(&file));
     answer(&mut usage, 1);
     let report = usage.report();
-    assert!(report.problem.as_ref().is_some_and(|p| p.contains("usage.ledger") && p.contains("in memory only")));
+    assert!(
+        report.problem.as_ref().is_some_and(|p| p.contains("usage.ledger") && p.contains("in memory only"))
+    );
     assert_eq!((report.today.talks, report.ledger), (1, None));
     let nowhere = Usage::open(&config(Path::new(""))).report();
     assert_eq!((nowhere.problem, nowhere.ledger), (None, None));

@@ -520,7 +520,15 @@ mod tests {
             let message = json!({ "usageMetadata": usage }).to_string();
             decode(message.as_bytes()).expect("readable").usage
         };
-        let all = Usage { prompt: 1, cached: 2, response: 3, thoughts: 4, tool_use: 5, total: 15, ..Usage::default() };
+        let all = Usage {
+            prompt: 1,
+            cached: 2,
+            response: 3,
+            thoughts: 4,
+            tool_use: 5,
+            total: 15,
+            ..Usage::default()
+        };
         assert_eq!(
             usage(json!({ "promptTokenCount": 1, "cachedContentTokenCount": "2", "responseTokenCount": 3.0,
                 "thoughtsTokenCount": 4, "toolUsePromptTokenCount": 5, "totalTokenCount": 15, "serviceTier": "x",

@@ -56,7 +56,8 @@ fn a_file_cut_at_any_byte_holds_every_line_before_the_cut() {
 #[test]
 fn a_damaged_line_costs_that_line_and_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let mut bytes = text(&[entry(20_261_119, 5, 0), entry(20_261_120, 7, 0), entry(20_261_120, 11, 0)]).into_bytes();
+    let mut bytes =
+        text(&[entry(20_261_119, 5, 0), entry(20_261_120, 7, 0), entry(20_261_120, 11, 0)]).into_bytes();
     let second = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(1).unwrap().0;
     bytes[second + 20] ^= 1;
     fs::write(file(folder.path()), &bytes).unwrap();

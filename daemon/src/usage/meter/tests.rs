@@ -23,14 +23,8 @@ fn the_servers_numbers_count_and_seconds_where_there_are_none() {
     meter.talk_begins(false);
     meter.sent(2000);
     meter.received(4000);
-    let usage = Usage {
-        prompt: 200,
-        prompt_text: 150,
-        response: 100,
-        thoughts: 10,
-        total: 310,
-        ..Usage::default()
-    };
+    let usage =
+        Usage { prompt: 200, prompt_text: 150, response: 100, thoughts: 10, total: 310, ..Usage::default() };
     meter.usage(&usage);
     meter.turn_complete();
     let tokens = Tokens { text_in: 150, audio_in: 50, text_out: 10, audio_out: 100 };
