@@ -73,6 +73,13 @@ install -D -m 0644 "$here/pressel.sysusers" "$root/usr/lib/sysusers.d/pressel.co
 install -D -m 0644 "$here/pressel.tmpfiles" "$root/usr/lib/tmpfiles.d/pressel.conf"
 install -D -m 0644 "$here/60-pressel.rules" "$root/usr/lib/udev/rules.d/60-pressel.rules"
 install -D -m 0644 "$here/../daemon/config.example.toml" "$root/usr/share/doc/pressel/config.example.toml"
+
+step "spoken lines to $root/usr/share/pressel/phrases"
+for language in "$here"/../phrases/*/; do
+    for phrase in "$language"*.wav; do
+        install -D -m 0644 "$phrase" "$root/usr/share/pressel/phrases/$(basename "$language")/$(basename "$phrase")"
+    done
+done
 if [ -z "$root" ]; then
     systemd-sysusers pressel.conf
     systemd-tmpfiles --create pressel.conf

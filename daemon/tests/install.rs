@@ -49,6 +49,8 @@ fn everything_is_put_in_its_place_and_the_owner_s_files_are_kept() {
         "usr/lib/tmpfiles.d/pressel.conf",
         "usr/lib/udev/rules.d/60-pressel.rules",
         "usr/share/doc/pressel/config.example.toml",
+        "usr/share/pressel/phrases/en/no-network.wav",
+        "usr/share/pressel/phrases/de/budget-spent.wav",
     ] {
         assert_eq!(mode(&at(file)), 0o644, "{file}");
     }

@@ -167,7 +167,7 @@ impl World {
     fn turn(&mut self) -> bool {
         for _ in 0..self.rng.u32(5..40) {
             self.meter.sent(100);
-            self.context += 5 * u64::from(self.context % 2) + 2; // 2.5 tokens in 100 ms, roughly
+            self.context += 2 + self.context % 2; // 2.5 tokens in 100 ms
             if self.write() {
                 return true;
             }
