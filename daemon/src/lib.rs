@@ -49,9 +49,8 @@ use crate::notify::Notify;
 use crate::panel::Panel;
 use crate::phrases::Phrases;
 use crate::sound::Sound;
-use crate::wire::{Way, Wire};
 use crate::usage::Usage;
-use crate::wire::{Endpoint, Way, Wire};
+use crate::wire::{Way, Wire};
 use crate::world::World;
 
 /// Runs the daemon until SIGTERM or SIGINT. `started` is when the program began.
