@@ -85,11 +85,16 @@ mod tests {
                 tokio::task::yield_now().await;
                 server.write_all(&whole[cut..]).await.unwrap();
             };
-            let (head, ()) = tokio::join!(read(&mut client), write);
-            assert_eq!(head.unwrap(), Head { status: 200, ..Head::default() });
-            let mut rest = [0; 4];
-            client.read_exact(&mut rest).await.unwrap();
-            assert_eq!(&rest, b"rest");
+            let exchange = async {
+                let (head, ()) = tokio::join!(read(&mut client), write);
+                assert_eq!(head.unwrap(), Head { status: 200, ..Head::default() });
+                let mut rest = [0; 4];
+                client.read_exact(&mut rest).await.unwrap();
+                assert_eq!(&rest, b"rest");
+            };
+            tokio::time::timeout(std::time::Duration::from_secs(5), exchange)
+                .await
+                .expect("it comes to an end");
         }
     }
 
