@@ -10,6 +10,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
+/// Longer than anything here takes.
+const WAIT: Duration = Duration::from_secs(10);
+
 async fn listener() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -134,7 +137,8 @@ async fn the_proxy_looks_names_up_and_its_absence_is_its_own_trouble() {
         (String::from_utf8(head.to_vec()).unwrap(), stream)
     };
     let dialer = by_proxy(port);
-    let (passed, (head, _stream)) = tokio::join!(dialer.tcp("pressel.invalid", 443), serve);
+    let both = async { tokio::join!(dialer.tcp("pressel.invalid", 443), serve) };
+    let (passed, (head, _stream)) = timeout(WAIT, both).await.unwrap();
     assert!(passed.is_ok() && head.starts_with("CONNECT pressel.invalid:443 "), "{head}");
     drop(proxy);
     let error = dialer.tcp("pressel.invalid", 443).await.unwrap_err();
@@ -213,7 +217,8 @@ async fn a_certificate_of_tomorrow_is_the_clock_s_trouble_where_the_clock_is_not
         let _ = TlsAcceptor::from(server).accept(tcp).await;
     };
     let dialer = direct();
-    let (result, ()) = tokio::join!(dialer.tls("127.0.0.1", port, &client), serve);
+    let both = async { tokio::join!(dialer.tls("127.0.0.1", port, &client), serve) };
+    let (result, ()) = timeout(WAIT, both).await.unwrap();
     let error = result.err().expect("it is not valid yet");
     let expected = if Clock::read().may_be_wrong() { Cause::Clock } else { Cause::Tls };
     assert_eq!(error.cause, expected, "{error}");
@@ -231,6 +236,6 @@ async fn a_reset_while_hands_are_shaken_is_a_cut_and_not_a_wrong_certificate() {
     };
     let dialer = direct();
     let both = async { tokio::join!(dialer.tls("127.0.0.1", port, &client), serve) };
-    let (result, ()) = timeout(Duration::from_secs(5), both).await.unwrap();
+    let (result, ()) = timeout(WAIT, both).await.unwrap();
     assert_eq!(result.err().expect("it was reset").cause, Cause::Cut);
 }
