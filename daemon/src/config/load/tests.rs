@@ -227,3 +227,10 @@ fn a_rule_that_spans_keys_points_at_a_line_and_keeps_quiet_about_refused_keys() 
         "config.toml:3: [live] compress_to_tokens = 200000 is out of range; allowed: 0 to 128000",
     );
 }
+
+#[test]
+fn a_password_in_a_proxy_s_address_is_refused_and_not_shown() {
+    let told = mistakes("[network]\nproxy = \"http://me:s3cret@proxy:1\"\n").join("\n");
+    assert!(told.contains("proxy = \"http://me:…@proxy:1\" has a password in it"), "{told}");
+    assert!(!told.contains("s3cret"), "{told}");
+}
