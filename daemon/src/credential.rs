@@ -144,6 +144,14 @@ impl Credential {
         }
     }
 
+    /// What a link that the server closed with these words may come from, besides them.
+    pub fn hint_closed(&self, reason: &str) -> Option<String> {
+        match self {
+            Credential::Google(google) => google.hint_closed(reason),
+            Credential::Key(_) | Credential::Tokens(_) => None,
+        }
+    }
+
     /// Somebody else's words, in which what is secret is blotted out should they quote it.
     pub fn blot_out(&self, words: String) -> String {
         match self {

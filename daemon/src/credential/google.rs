@@ -182,6 +182,17 @@ impl Google {
         }
     }
 
+    pub(super) fn hint_closed(&self, reason: &str) -> Option<String> {
+        let Google { project, location, .. } = self;
+        let reason = reason.to_lowercase();
+        let about_place = ["not supported in the live api", "is not found for", "permission"];
+        about_place.iter().any(|words| reason.contains(words)).then(|| {
+            format!(
+                "project {project}, location {location}: are they right, and is [live] model served there?"
+            )
+        })
+    }
+
     pub(super) fn blot_out(&self, words: String) -> String {
         self.last.blot_out(words)
     }

@@ -156,6 +156,19 @@ fn check_jwt(jwt: &str, audience: &str, before: u64) {
     assert!(verifier.is_some(), "the signature is not one of this key");
 }
 
+#[test]
+fn a_wrong_place_is_told_with_what_to_look_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let google = google(folder.path(), &account("https://oauth2.googleapis.com/token"), &[]).unwrap();
+    let credential = Credential::Google(Box::new(google));
+    let hint = credential.hint_closed("gemini-9 is not supported in the live api.").unwrap();
+    assert!(hint.starts_with("project my-device-7, location us-central1: "), "{hint}");
+    assert_eq!(credential.hint_closed("Requested entity was not found."), None);
+    assert!(credential.hint(403).unwrap().contains("may not use project my-device-7"));
+    assert!(credential.hint(404).unwrap().contains("location us-central1"));
+    assert_eq!(credential.hint(503), None);
+}
+
 #[tokio::test]
 async fn a_log_in_is_refreshed_and_its_quota_project_named() {
     let folder = tempfile::tempdir().unwrap();

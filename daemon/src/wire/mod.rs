@@ -209,6 +209,9 @@ impl Wire {
         {
             // The server may quote what it was shown; its words go to log, status and watchers.
             *reason = credential.blot_out(std::mem::take(reason));
+            if let Some(hint) = credential.hint_closed(reason) {
+                *reason = format!("{reason}; {hint}");
+            }
         }
         if matches!(news.input, LinkInput::Closed { .. } | LinkInput::Failed { .. }) {
             self.links.remove(&news.link);
