@@ -177,10 +177,14 @@ async fn a_credential_that_only_a_person_can_mend_ends_the_dial_at_once() {
         config.live.backend = Backend::Token;
         config.token.file = file.path().to_str().unwrap().into();
     });
-    let mut wire = Wire::new(Way { credential, ..way(address) });
+    // A server that never answers the handshake: nobody waits for that.
+    let endpoint = Endpoint::parse(&format!("wss://{address}"), "v1beta").unwrap();
+    let mut wire = Wire::new(Way { credential, endpoint, ..way(address) });
+    let dialled = Instant::now();
     wire.dial(1);
     let LinkInput::Failed { cause, reason } = wire.next().await.input else { panic!("it opened") };
     assert_eq!(cause, Cause::Credential { fatal: true });
+    assert!(dialled.elapsed() < Duration::from_secs(5), "it waited for the handshake");
     assert!(reason.contains("holds an API key") && !reason.contains("AIzaNoToken"), "{reason}");
 }
 
