@@ -4,6 +4,7 @@ use pressel_rooms::{Kind, Row};
 use pressel_world::table::{Bar, Table};
 
 use super::pass::mean;
+use super::worth::Worth;
 
 /// Everything that all passes found.
 #[derive(Debug, Default)]
@@ -29,6 +30,8 @@ pub struct Measured {
     pub path_delay_ms: f32,
     /// Spatial gain in dB, ESTOI of one channel and of the beam.
     pub array: Vec<(f32, f32, f32)>,
+    /// What single stages are good for.
+    pub worth: Vec<Worth>,
 }
 
 impl Measured {
@@ -46,6 +49,7 @@ impl Measured {
         self.cost_us.append(&mut other.cost_us);
         self.path_delay_ms = self.path_delay_ms.max(other.path_delay_ms);
         self.array.append(&mut other.array);
+        self.worth.append(&mut other.worth);
     }
 
     fn row(&self, kind: Kind, engine: &str) -> Option<Row> {
@@ -141,6 +145,7 @@ impl Measured {
             }
         }
         self.alone(table);
+        self.worth(table);
         self.events(table);
         self.barge_in(table);
         self.cost(table);
@@ -160,11 +165,32 @@ impl Measured {
             below_raw = below_raw.max(raw.estoi_alone - ours.estoi_alone);
         }
         table.put("ESTOI alone, worst known scene", least, "", Bar::AtLeast(0.95));
+        // To the thousandth, as every ESTOI here: a canceller that rests differs from the microphone by rounding.
+        let below_raw = (below_raw * 1000.0).round() / 1000.0;
         table.put("ESTOI alone below the raw microphone's, worst scene", below_raw, "", Bar::AtMost(0.0));
         if let Some((gain_db, one, beam)) = self.array_mean() {
             table.put("array at 60°: spatial gain over one channel", gain_db, "dB", Bar::AtLeast(3.0));
             table.put("array at 60°: ESTOI rise over one channel", beam - one, "", Bar::AtLeast(0.15));
             table.put("array at 60°: ESTOI of one channel", one, "", Bar::None);
+        }
+    }
+
+    /// Each stage with and without, the means of all voices: it has to help.
+    fn worth(&self, table: &mut Table) {
+        let mut names: Vec<&str> = Vec::new();
+        for worth in &self.worth {
+            if names.contains(&worth.name) {
+                continue;
+            }
+            names.push(worth.name);
+            let of: Vec<&Worth> = self.worth.iter().filter(|other| other.name == worth.name).collect();
+            let mean = |figure: fn(&Worth) -> f32| {
+                of.iter().map(|worth| figure(worth)).sum::<f32>() / of.len() as f32
+            };
+            let (without, with) = (mean(|worth| worth.without), mean(|worth| worth.with));
+            let bar = if worth.more { Bar::AtLeast(without.into()) } else { Bar::AtMost(without.into()) };
+            table.put(format!("{}: without", worth.name), without, worth.unit, Bar::None);
+            table.put(format!("{}: with", worth.name), with, worth.unit, bar);
         }
     }
 

@@ -3,6 +3,7 @@
 mod array;
 mod figures;
 mod pass;
+mod worth;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ const LIVELY: [Kind; 6] = [Kind::Room40, Kind::Room120, Kind::Drift30, Kind::Lou
 enum Job {
     Scene(Kind, Script, u64),
     Array(u64),
+    Worth(u64),
 }
 
 /// Measures everything; fails when a bar is missed.
@@ -57,6 +59,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
                     let found = match job {
                         Job::Scene(kind, script, seed) => pass::measure(kind, script, seed),
                         Job::Array(seed) => array::measure(seed),
+                        Job::Worth(seed) => Measured { worth: worth::measure(seed), ..Measured::default() },
                     };
                     measured.lock().expect("no thread fails while it adds").add(found);
                 }
@@ -94,6 +97,7 @@ fn jobs(seeds: &[u64], answer_minutes: u32) -> Vec<Job> {
             jobs.push(Job::Scene(kind, Script::Bangs, seed));
         }
         jobs.push(Job::Array(seed));
+        jobs.push(Job::Worth(seed));
     }
     jobs
 }
