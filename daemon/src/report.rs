@@ -13,7 +13,7 @@ use crate::config::{Backend, Config};
 use crate::credential::Credential;
 use crate::levels::Levels;
 use crate::notify::{Pulse, Watch};
-use crate::sound::{DeviceNews, Facts, Side, Sound};
+use crate::sound::{DeviceNews, Facts, Side, Sound, Trouble};
 use crate::stats::Stats;
 use crate::status::{DeviceStatus, LinkStatus, Status, listen_word, phase_word};
 use crate::wire::{Endpoint, Traffic};
@@ -207,6 +207,33 @@ impl Report {
                 warn!(reason, "no {name}, waiting for it");
                 self.looked_for[*side as usize] = true;
                 format!("no {name}: {reason}")
+            }
+            DeviceNews::Trouble { trouble, over } => {
+                let (device, words) = (&self.sides[Side::Microphone as usize].device, trouble.words());
+                match over {
+                    true => info!(device, "the microphone is right again; before, it {words}"),
+                    false if *trouble == Trouble::NoTimes => info!(device, "the microphone {words}"),
+                    false => warn!(device, "the microphone {words}"),
+                }
+                let now = if *over { "no longer" } else { "now" };
+                format!("microphone {device}, {now}: {words}")
+            }
+            DeviceNews::LeftOut { channels } => {
+                let device = &self.sides[Side::Microphone as usize].device;
+                let left_out: Vec<String> =
+                    (0..32).filter(|n| channels >> n & 1 == 1).map(|n| n.to_string()).collect();
+                let left_out = left_out.join(", ");
+                if left_out.is_empty() {
+                    info!(device, "all channels of the microphone are used again");
+                    format!("microphone {device}: all channels are used again")
+                } else {
+                    warn!(
+                        device,
+                        channels = left_out,
+                        "channels of the microphone are dead, stuck or clipped, and left out"
+                    );
+                    format!("microphone {device}: channels left out: {left_out}")
+                }
             }
         };
         self.find_missing();

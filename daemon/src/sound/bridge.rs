@@ -30,6 +30,7 @@ use super::rate::{self, AnswerRate};
 use super::reference::{Converters, Reference};
 use super::settings::SoundSettings;
 use super::source::QUEUE_RATE;
+use super::trouble::Trouble;
 
 /// Opening a card walks libasound's configuration, which is deep; running takes a fraction.
 const STACK_KB: usize = 256;
@@ -83,6 +84,9 @@ pub struct Sound {
     local_number: u32,
     answer_rate: AnswerRate,
     jitter: JitterBuffer,
+    /// What was told of the microphone: troubles, channels left out.
+    told_troubles: u32,
+    told_left_out: u32,
 }
 
 /// A queue that lives as long as the program: the daemon starts sound once.
@@ -175,6 +179,8 @@ impl Sound {
             local_number: 0,
             answer_rate: AnswerRate::default(),
             jitter: JitterBuffer::new(settings.playback.jitter_max_ms, Instant::now()),
+            told_troubles: 0,
+            told_left_out: 0,
             owed_command: None,
             chunk: Chunk::default(),
             spent: [answer_spent, local_spent],
@@ -345,7 +351,24 @@ impl Sound {
         if let Some(input) = self.poll_microphone() {
             return Some(SoundEvent::Microphone(input));
         }
-        self.news.try_recv().ok().map(SoundEvent::Device)
+        self.news.try_recv().ok().or_else(|| self.poll_facts()).map(SoundEvent::Device)
+    }
+
+    /// What the microphone's facts have that was not told.
+    fn poll_facts(&mut self) -> Option<DeviceNews> {
+        let troubles = self.facts.capture.troubles.load(Ordering::Relaxed);
+        let changed = troubles ^ self.told_troubles;
+        if changed != 0 {
+            let bit = changed.trailing_zeros();
+            self.told_troubles ^= 1 << bit;
+            let trouble = *Trouble::ALL.get(bit as usize)?;
+            return Some(DeviceNews::Trouble { trouble, over: troubles >> bit & 1 == 0 });
+        }
+        let channels = self.facts.capture.dead_channels.load(Ordering::Relaxed);
+        (channels != self.told_left_out).then(|| {
+            self.told_left_out = channels;
+            DeviceNews::LeftOut { channels }
+        })
     }
 
     fn poll_microphone(&mut self) -> Option<MicrophoneInput> {

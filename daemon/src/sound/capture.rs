@@ -123,6 +123,7 @@ impl Capture {
     pub(super) fn fetch(&mut self, stream: &mut Stream, main: &Wake) -> Result<u64, Error> {
         let mut block = [0.0; BLOCK];
         let (mut blocks, mut tell) = (0, false);
+        let wrong = self.wrong();
         while let Some((stamp, reading)) = stream.next_block(&mut block, &self.facts, &mut self.reference)? {
             blocks += 1;
             tell |= self.take(&block, stamp, reading);
@@ -134,10 +135,16 @@ impl Capture {
         // with.
         tell |= self.obey();
         stream.watch(is_watched(self.listen));
-        if tell {
+        if tell || self.wrong() != wrong {
             main.signal();
         }
         Ok(blocks)
+    }
+
+    /// What the main loop tells of the card when it changes.
+    fn wrong(&self) -> (u32, u32) {
+        let facts = &self.facts.capture;
+        (facts.troubles.load(Relaxed), facts.dead_channels.load(Relaxed))
     }
 
     /// How many more blocks are worth a wake-up.

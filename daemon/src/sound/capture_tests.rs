@@ -17,6 +17,7 @@ use super::far;
 use super::outlet::{Captured, QUEUE};
 use super::reference::Reference;
 use super::stream::Stream;
+use super::trouble::Trouble;
 
 const RATE: u64 = 16_000;
 /// A block in frames of the card.
@@ -438,4 +439,23 @@ fn times_are_those_of_the_last_sample() {
         let at = rig.heard(1).last_at.unwrap();
         assert_eq!(at, rig.card.at(2 * n * TEN_MS));
     }
+}
+
+#[test]
+fn what_a_card_does_wrong_is_a_fact_while_it_does_and_the_main_loop_is_woken_for_it_once() {
+    // Two seconds of sound, one of nonsense, and sound again.
+    let mut rig = Rig::new(|frame| if (2 * RATE..3 * RATE).contains(&frame) { f32::NAN } else { ramp(frame) });
+    let main = Wake::new();
+    let mut woken = Vec::new();
+    for second in 0..10 {
+        for _ in 0..100 {
+            rig.card.hear(TEN_MS);
+            rig.capture.fetch(&mut rig.stream, &main).unwrap();
+            if main.take() {
+                woken.push((second, rig.facts.capture.troubles.load(Relaxed)));
+            }
+        }
+    }
+    let nonsense = 1 << Trouble::Nonsense as u32;
+    assert_eq!(woken, [(2, nonsense), (7, 0)]);
 }

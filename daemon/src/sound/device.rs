@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use pressel_hal::realtime::{self, Scheduling};
 use pressel_hal::{Error, ErrorKind, Format, Microphone, Speaker, Wake};
 
+use super::trouble::Trouble;
+
 /// Opens the microphone, again after each loss.
 pub type OpenMicrophone = Box<dyn FnMut() -> Result<Box<dyn Microphone>, Error> + Send>;
 /// Opens the speaker, again after each loss.
@@ -53,6 +55,18 @@ pub enum DeviceNews {
         kind: ErrorKind,
         /// The whole story, fit for a log.
         reason: String,
+    },
+    /// What the microphone delivers is wrong, or is right again. Said once each.
+    Trouble {
+        /// What it is.
+        trouble: Trouble,
+        /// It has ended.
+        over: bool,
+    },
+    /// Other channels of the microphone are left out than before: a bit for each, none when all are used again.
+    LeftOut {
+        /// From 0.
+        channels: u32,
     },
 }
 

@@ -81,6 +81,8 @@ pub struct CaptureFacts {
     pub direction_deg: Figure,
     /// Channels that are dead, stuck or otherwise broken, a bit each.
     pub dead_channels: AtomicU32,
+    /// What is wrong with what the card delivers, a bit for each [`Trouble`](super::Trouble).
+    pub troubles: AtomicU32,
 }
 
 /// Facts of the speaker's thread.

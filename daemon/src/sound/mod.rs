@@ -39,9 +39,11 @@ mod source;
 mod stream;
 mod suspicion;
 mod track;
+mod trouble;
 
 pub use bridge::{Sound, SoundEvent};
 pub use device::{DeviceNews, OpenMicrophone, OpenSpeaker, Side};
 pub use facts::{CaptureFacts, Facts, Figure, PlaybackFacts};
 pub use far::{FarClock, FarReader};
 pub use settings::{CaptureSettings, KeepAwake, PlaybackSettings, SoundSettings};
+pub use trouble::Trouble;

@@ -10,6 +10,7 @@ use super::SoundSettings;
 use super::facts::Facts;
 use super::outlet::Stamp;
 use super::reference::Reference;
+use super::trouble::Troubles;
 
 /// Where a 16-bit card ends, less a step.
 const FULL_SCALE: f32 = 0.999_9;
@@ -38,6 +39,7 @@ pub(super) struct Stream {
     /// Mean square of speech, and how many blocks it is of.
     speech_power: f32,
     speech_blocks: f32,
+    troubles: Troubles,
 }
 
 impl Stream {
@@ -59,6 +61,7 @@ impl Stream {
             gain: settings.gain.on,
             speech_power: 0.0,
             speech_blocks: 0.0,
+            troubles: Troubles::new(format.rate_hz),
             microphone,
         })
     }
@@ -87,6 +90,7 @@ impl Stream {
                 return Ok(None);
             }
             reference.heard(&captured);
+            self.troubles.came(&captured);
             facts.capture.frames.fetch_add(captured.frames as u64, Relaxed);
             if captured.xrun || captured.position != self.expected {
                 // The frames before the break make no whole block any more.
@@ -102,6 +106,7 @@ impl Stream {
             self.filled += captured.frames;
             if self.filled == self.front_end.frames_per_block() {
                 self.filled = 0;
+                facts.capture.troubles.store(self.troubles.look(&self.frames), Relaxed);
                 facts.capture.clipped_samples.fetch_add(clipped(&self.frames), Relaxed);
                 let mut far = [0.0; BLOCK];
                 if self.wants_far {
