@@ -245,7 +245,7 @@ impl FrontEnd {
         let mut judged = *out;
         self.judged.process(&mut judged);
         let mut reading = self.gate.process(&judged);
-        reading.barge_in = self.near_end.process(&reference, &self.echo_reading, &reading);
+        reading.barge_in = self.near_end.process(&reference, &mic, &self.echo_reading, &reading);
         self.gain.process(&reading, !self.echo_reading.active || self.echo_reading.near_end > 0.5, out);
         reading.gain_db = self.gain.gain_db();
         reading

@@ -6,7 +6,10 @@
 //! suspicion is *confirmed* (the answer is dropped), or the sound ends and it is *dismissed* (the same sentence comes
 //! back).
 
-use crate::{Block, EchoReading, Reading, SILENCE_DBFS, blocks_of_ms};
+mod echo;
+
+use crate::{Block, EchoReading, Reading, blocks_of_ms};
+use echo::Echo;
 
 /// What the detector says, each once and in this order: suspected, then confirmed or dismissed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,15 +51,28 @@ const QUIETEST_DBFS: f32 = -65.0;
 /// What is suspected stands so far above the noise floor, in dB.
 const ABOVE_FLOOR_DB: f32 = 9.0;
 /// Share of the near end in the canceller's output: below it is echo, above it surely somebody.
-const NEAR: [f32; 2] = [0.5, 0.8];
+const NEAR: [f32; 2] = [0.4, 0.65];
+/// Voice with a smaller share of the near end is none.
+const NEAR_VOICE: f32 = 0.5;
 /// A block so far above the noise is full evidence, in dB.
 const LOUD_DB: f32 = 10.0;
 /// Evidence, in full blocks, before anything is suspected: one block alone is what echo leaves now and then.
-const ONSET: f32 = 1.6;
+const ONSET: f32 = 1.4;
 /// What is left of it after a block without sound.
 const ONSET_FADES: f32 = 0.7;
 /// Voice that is not below the echo by more than this, in dB, is no echo, however little of that is taken off.
 const BELOW_ECHO_DB: f32 = 5.0;
+/// For so long, in ms, after the far end fell silent its room sounds on, and the canceller knows that part least: what is
+/// suspected then is no further below the echo than this, in dB.
+const FALLS_MS: u32 = 300;
+const BELOW_FALL_DB: f32 = 10.0;
+/// Where the canceller expects the microphone to be echo, give or take this in dB, and yet takes off less than that, the
+/// echo has moved, or somebody drowns it.
+const EXPECTED_DB: f32 = 3.0;
+const TAKEN_OFF_DB: f32 = 2.0;
+/// Nobody is confirmed by voice of which more than this share is such. After a jump of the echo it is all, over an answer
+/// a tenth.
+const UNEXPLAINED: f32 = 0.5;
 /// Blocks of such voice before a suspicion is confirmed. A person who is 12 dB softer than the echo gives one in five;
 /// a canceller that has just lost the room one in a hundred.
 const CLEAR_BLOCKS: f32 = 8.0;
@@ -75,8 +91,6 @@ const FORGET_MS: u32 = 700;
 const WORD: f32 = 5.0;
 /// What is left of gathered voice after each block: two thirds after a second, so that "stop … please" counts whole.
 const FADES: f32 = 0.997;
-/// Levels that rise and fall with the echo's as closely as this are echo, whatever else speaks for a person.
-const ECHOES: f32 = 0.6;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -104,6 +118,10 @@ pub struct NearEnd {
     /// Voice gathered, in blocks, and how much of it no echo could be.
     voice: f32,
     clear: f32,
+    /// How much of the voice came while echo was expected and none was taken off.
+    unexplained: f32,
+    /// Blocks since the far end last sounded.
+    fallen: usize,
     /// Blocks until the canceller can be expected to know the room again.
     unsettled: usize,
     /// Blocks of far end for which it is new to the room.
@@ -126,6 +144,8 @@ impl NearEnd {
             suspected: 0,
             voice: 0.0,
             clear: 0.0,
+            unexplained: 0.0,
+            fallen: 0,
             unsettled: 0,
             new: blocks_of_ms(NEW_MS),
             tired: false,
@@ -137,12 +157,21 @@ impl NearEnd {
         self.answering = answering;
     }
 
-    /// Judges the next block: `far` as the canceller got it, `echo` and `gate` as they spoke of the same 10 ms.
-    pub fn process(&mut self, far: &Block, echo: &EchoReading, gate: &Reading) -> Option<BargeIn> {
+    /// Judges the next block: `far` and `mic` as the canceller got them, `echo` and `gate` as they spoke of the same
+    /// 10 ms.
+    pub fn process(
+        &mut self,
+        far: &Block,
+        mic: &Block,
+        echo: &EchoReading,
+        gate: &Reading,
+    ) -> Option<BargeIn> {
         if !self.settings.on {
             return None;
         }
-        if crate::block_level_dbfs(far) > FAR_SOUNDS_DBFS || self.answering {
+        let far_sounds = crate::block_level_dbfs(far) > FAR_SOUNDS_DBFS;
+        self.fallen = if far_sounds { 0 } else { self.fallen + 1 };
+        if far_sounds || self.answering {
             self.answer_blocks = blocks_of_ms(ANSWER_PAUSE_MS);
         }
         self.echo.process(echo, gate.level_dbfs);
@@ -155,7 +184,9 @@ impl NearEnd {
         self.answer_blocks -= 1;
         self.unsettled = self.unsettled.saturating_sub(1);
         let clear = near_dbfs > self.echo.dbfs - BELOW_ECHO_DB;
-        let sounds = over_db > 0.0 && echo.near_end > NEAR[0] && (clear || self.new == 0);
+        let falls = (1..=blocks_of_ms(FALLS_MS)).contains(&self.fallen) && echo.active;
+        let stands_out = clear || self.new == 0 && (!falls || near_dbfs > self.echo.dbfs - BELOW_FALL_DB);
+        let sounds = over_db > 0.0 && echo.near_end > NEAR[0] && stands_out;
         self.new -= usize::from(echo.active && self.new > 0);
         if sounds {
             let surely = (echo.near_end - NEAR[0]) / (NEAR[1] - NEAR[0]);
@@ -163,13 +194,28 @@ impl NearEnd {
         } else {
             self.onset *= ONSET_FADES;
         }
-        let voiced = sounds && gate.voiced && self.unsettled == 0 && !self.echo.resembles();
-        self.decide(sounds, voiced, voiced && clear)
+        let believed = sounds && self.unsettled == 0 && !self.echo.resembles();
+        let voiced = believed && gate.voiced && echo.near_end > NEAR_VOICE;
+        let mic_dbfs = crate::block_level_dbfs(mic);
+        let expected = echo.active && echo.echo_dbfs > mic_dbfs - EXPECTED_DB;
+        let unexplained = expected && mic_dbfs - gate.level_dbfs < TAKEN_OFF_DB;
+        self.unexplained = FADES * self.unexplained + f32::from(u8::from(voiced && unexplained));
+        self.clear = FADES * (self.clear + f32::from(u8::from(voiced && clear)));
+        // Pauses between words may be longer than those after a cough: what was gathered is kept for a while.
+        self.voice *= FADES;
+        if voiced {
+            self.voice += 1.0;
+        } else if believed && !unexplained && self.voice >= WORD {
+            self.voice += 0.5;
+        }
+        self.decide(sounds, voiced)
     }
 
-    /// The echo path may have moved (lost frames, another card): nobody is confirmed for a while.
+    /// The echo path may have moved (lost frames, another card): nobody is confirmed for a while, and what was gathered
+    /// may have been echo.
     pub fn distrust(&mut self) {
         self.unsettled = blocks_of_ms(UNSETTLED_MS);
+        self.forget_voice();
     }
 
     /// Forgets suspicion, answer and echo.
@@ -181,20 +227,17 @@ impl NearEnd {
     fn rest(&mut self) {
         self.state = State::Quiet;
         (self.silent, self.suspected) = (0, 0);
-        (self.onset, self.voice, self.clear) = (0.0, 0.0, 0.0);
+        self.onset = 0.0;
+        self.forget_voice();
         self.tired = false;
     }
 
-    fn decide(&mut self, sounds: bool, voiced: bool, clear: bool) -> Option<BargeIn> {
+    fn forget_voice(&mut self) {
+        (self.voice, self.clear, self.unexplained) = (0.0, 0.0, 0.0);
+    }
+
+    fn decide(&mut self, sounds: bool, voiced: bool) -> Option<BargeIn> {
         self.silent = if sounds { 0 } else { self.silent + 1 };
-        // Pauses between words may be longer than those after a cough: what was gathered is kept for a while.
-        self.voice *= FADES;
-        self.clear = FADES * (self.clear + f32::from(u8::from(clear)));
-        if voiced {
-            self.voice += 1.0;
-        } else if sounds && self.voice >= WORD {
-            self.voice += 0.5;
-        }
         self.tired &= !voiced && self.silent < blocks_of_ms(SILENT_MS);
         match self.state {
             State::Quiet if self.onset >= ONSET && !self.tired => {
@@ -206,7 +249,8 @@ impl NearEnd {
             State::Suspecting => {
                 self.suspected += 1;
                 let lasts = self.voice >= blocks_of_ms(self.settings.confirm_ms) as f32;
-                if lasts && self.clear >= CLEAR_BLOCKS {
+                let explained = self.unexplained <= UNEXPLAINED * self.voice;
+                if lasts && explained && self.clear >= CLEAR_BLOCKS {
                     self.state = State::Speaking;
                     return Some(BargeIn::Confirmed);
                 }
@@ -220,7 +264,7 @@ impl NearEnd {
             }
             State::Speaking => {
                 if self.silent >= blocks_of_ms(FORGET_MS) {
-                    (self.voice, self.clear) = (0.0, 0.0);
+                    self.forget_voice();
                     self.quieten();
                 }
                 None
@@ -237,48 +281,6 @@ impl NearEnd {
 /// Level of the near end alone in a block of this level, in dBFS.
 fn near_dbfs(echo: &EchoReading, level_dbfs: f32) -> f32 {
     level_dbfs + 10.0 * echo.near_end.clamp(0.01, 1.0).log10()
-}
-
-/// The echo's level, and whether what is left rises and falls with it.
-#[derive(Clone, Debug)]
-struct Echo {
-    /// Echo in the microphone, falling by 1 dB per block at most: the room sounds on.
-    dbfs: f32,
-    /// Running means of the echo's level and the output's, their variances and covariance.
-    means: [f32; 2],
-    variances: [f32; 2],
-    covariance: f32,
-}
-
-/// Memory of the comparison: half a second.
-const COMPARE: f32 = 0.02;
-/// Softer than this, in dBFS, is all the same.
-const SOFT_DBFS: f32 = -70.0;
-
-impl Echo {
-    fn new() -> Self {
-        Self { dbfs: SILENCE_DBFS, means: [-60.0; 2], variances: [0.0; 2], covariance: 0.0 }
-    }
-
-    fn process(&mut self, echo: &EchoReading, level_dbfs: f32) {
-        self.dbfs = echo.echo_dbfs.max(self.dbfs - 1.0).max(SILENCE_DBFS);
-        if !echo.active {
-            return;
-        }
-        let off = [echo.echo_dbfs, level_dbfs].map(|level| level.max(SOFT_DBFS));
-        let off = [off[0] - self.means[0], off[1] - self.means[1]];
-        for ((mean, variance), off) in self.means.iter_mut().zip(&mut self.variances).zip(off) {
-            *mean += COMPARE * off;
-            *variance += COMPARE * (off * off - *variance);
-        }
-        self.covariance += COMPARE * (off[0] * off[1] - self.covariance);
-    }
-
-    /// The output's level goes up and down as the echo's does.
-    fn resembles(&self) -> bool {
-        let size = (self.variances[0] * self.variances[1]).sqrt();
-        size > 4.0 && self.covariance > ECHOES * size
-    }
 }
 
 #[cfg(test)]

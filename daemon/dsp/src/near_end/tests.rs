@@ -28,8 +28,9 @@ fn events(near: &[f32], left: &[f32], echo: &[f32], settings: NearEndSettings) -
             unsettled: false,
         };
         let judged = gate.process(&block);
-        let far: Block = echo[part].try_into().unwrap();
-        if let Some(what) = near_end.process(&far, &reading, &judged) {
+        let far: Block = echo[part.clone()].try_into().unwrap();
+        let mic: Block = std::array::from_fn(|k| near[part.start + k] + echo[part.start + k]);
+        if let Some(what) = near_end.process(&far, &mic, &reading, &judged) {
             said.push(((n + 1) * 10, what));
         }
     }
@@ -125,8 +126,58 @@ fn an_answer_that_only_the_caller_knows_of_is_watched_too() {
     let mut heard = Vec::new();
     for block in said.chunks_exact(BLOCK) {
         let reading = gate.process(block.try_into().unwrap());
-        heard.extend(near_end.process(&[0.0; BLOCK], &EchoReading::REST, &reading));
+        heard.extend(near_end.process(
+            &[0.0; BLOCK],
+            block.try_into().unwrap(),
+            &EchoReading::REST,
+            &reading,
+        ));
     }
     assert_eq!(heard[0], BargeIn::Suspected);
     assert!(heard.contains(&BargeIn::Confirmed));
+}
+
+#[test]
+fn an_echo_that_jumps_is_no_person() {
+    // After five seconds it comes 45 ms later: the canceller expects it where it was, and takes nothing off.
+    const JUMP: usize = 5 * S / BLOCK;
+    for seed in 1..=10 {
+        let echo = at_level(speech(seed + 100, 6 * S), -20.0);
+        let late = [vec![0.0; 720], echo.clone()].concat();
+        let left = at_level(pink(seed, 6 * S), -58.0);
+        let (mut gate, mut near_end) =
+            (Gate::new(GateSettings::default()), NearEnd::new(NearEndSettings::default()));
+        let mut echo_power = 0.0;
+        for n in 0..JUMP + 40 {
+            let part = |sound: &[f32]| -> Block { sound[n * BLOCK..][..BLOCK].try_into().unwrap() };
+            let far = part(&echo);
+            let (mic, out, share) =
+                if n < JUMP { (far, part(&left), 0.05) } else { (part(&late), part(&late), 0.95) };
+            echo_power += 0.2 * (mean_square(&far) - echo_power);
+            let reading = EchoReading {
+                active: true,
+                echo_dbfs: power_dbfs(echo_power),
+                near_end: share,
+                ..EchoReading::REST
+            };
+            let said = near_end.process(&far, &mic, &reading, &gate.process(&out));
+            assert_ne!(said, Some(BargeIn::Confirmed), "seed {seed}: {n}");
+        }
+    }
+}
+
+#[test]
+fn the_last_bit_of_a_card_over_digital_silence_is_nobody() {
+    let near_end = |level_dbfs: f32| {
+        let mut near_end = NearEnd::new(NearEndSettings::default());
+        near_end.set_answering(true);
+        let mut gate = Gate::new(GateSettings::default());
+        let said = [vec![0.0; S], at_level(speech(1, S), f64::from(level_dbfs))].concat();
+        let mut hear = |block: &Block| {
+            near_end.process(&[0.0; BLOCK], block, &EchoReading::REST, &gate.process(block)).is_some()
+        };
+        said.chunks_exact(BLOCK).any(|block| hear(block.try_into().unwrap()))
+    };
+    assert!(!near_end(-80.0), "so soft is no person, whatever the floor is");
+    assert!(near_end(-45.0));
 }
