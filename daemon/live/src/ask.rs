@@ -54,7 +54,9 @@ impl Conversation {
 
     /// Sends the question when there is a link for it.
     pub(crate) fn put_question(&mut self, now: Instant) {
-        if !self.link.is_up() || self.turn.is_listening() {
+        // Text within an activity of ours would be refused.
+        let speaks = self.utterance.as_ref().is_some_and(|utterance| !utterance.is_sent());
+        if !self.link.is_up() || self.turn.is_listening() || speaks {
             return;
         }
         let Some(question) = self.question.take() else { return };

@@ -71,8 +71,8 @@ impl Conversation {
             self.link.rest();
         }
         self.brief(now);
-        self.put_question(now);
         self.pump(now);
+        self.put_question(now);
         self.tell_late(now);
         self.tell_losses(now);
         self.end_question();
