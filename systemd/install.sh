@@ -75,7 +75,7 @@ install -D -m 0644 "$here/60-pressel.rules" "$root/usr/lib/udev/rules.d/60-press
 install -D -m 0644 "$here/../daemon/config.example.toml" "$root/usr/share/doc/pressel/config.example.toml"
 
 step "spoken lines to $root/usr/share/pressel/phrases"
-for language in "$here"/../phrases/*/; do
+for language in "$here"/../daemon/phrases/*/; do
     for phrase in "$language"*.wav; do
         install -D -m 0644 "$phrase" "$root/usr/share/pressel/phrases/$(basename "$language")/$(basename "$phrase")"
     done

@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn what_ships_has_every_line_in_every_language() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../phrases");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("phrases");
         for language in ["en", "de"] {
             let (phrases, problems) = load(&folder, language);
             assert_eq!((phrases.spoken(), problems), (Line::ALL.len(), Vec::new()), "{language}");
@@ -189,7 +189,7 @@ mod tests {
     fn the_words_are_in_the_docs() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let docs = std::fs::read_to_string(root.join("docs/phrases.md")).unwrap();
-        let words = std::fs::read_to_string(root.join("phrases/words.txt")).unwrap();
+        let words = std::fs::read_to_string(root.join("daemon/phrases/words.txt")).unwrap();
         let lines: Vec<Vec<&str>> = words.lines().map(|line| line.split('\t').collect()).collect();
         for line in Line::ALL {
             let of: Vec<_> = lines.iter().filter(|row| row[1] == line.word()).collect();

@@ -6,6 +6,7 @@
 
 mod board;
 mod echo;
+mod money;
 mod network;
 mod service;
 mod sound;
@@ -94,6 +95,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "microphone", limit: DEVICE, run: sound::microphone },
     Check { name: "speaker", limit: DEVICE, run: sound::speaker },
     Check { name: "echo", limit: SHORT, run: echo::echo },
+    Check { name: "phrases", limit: SHORT, run: money::phrases },
     Check { name: "button", limit: DEVICE, run: board::button },
     Check { name: "light", limit: DEVICE, run: board::light },
     Check { name: "groups", limit: SHORT, run: board::groups },
@@ -105,6 +107,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "portal", limit: NETWORK, run: network::portal },
     Check { name: "tls", limit: NETWORK, run: network::tls },
     Check { name: "token", limit: NETWORK, run: token::token },
+    Check { name: "usage", limit: SHORT, run: money::usage },
 ];
 
 /// A look at files.
