@@ -10,14 +10,16 @@ use std::time::{Duration, Instant};
 use pressel_hal::wav::Wav;
 use pressel_hal::{Error, ErrorKind};
 use pressel_live::Conversation;
-use pressel_live::event::{Action, Input, Note, SpeakerInput, Usage};
+use pressel_live::event::{Action, Budget, Input, Note, SpeakerInput, Usage as Counted};
 use pressel_live::settings::TalkMode;
 use serde::Serialize;
 use tokio::time::{sleep_until, timeout};
 
 use crate::config::Config;
+use crate::control::{self, AskError};
 use crate::credential::Credential;
 use crate::sound::{DeviceNews, Side, Sound, SoundEvent};
+use crate::usage::{self, Usage};
 use crate::wire::{News, Way, Wire};
 use crate::world::World;
 
@@ -148,6 +150,8 @@ fn not_written(path: &Path, error: &dyn fmt::Display) -> NoAnswer {
 struct Asking<'a> {
     conversation: Conversation,
     wire: Wire,
+    /// Keeps the ledger, unless a daemon does.
+    usage: Option<Usage>,
     /// The card; none where nobody listens or it cannot be had.
     card: Option<Sound>,
     /// What a card would tell, where there is none: all is heard at once.
@@ -172,6 +176,12 @@ impl<'a> Asking<'a> {
         question: &Question,
         tell: &'a mut dyn FnMut(Told<'_>),
     ) -> Result<Self, NoAnswer> {
+        // A ledger that this person may not read limits the daemon alone.
+        if usage::look(config).is_ok_and(|report| report.budget == usage::budget_word(Budget::Spent)) {
+            let text = "the budget is spent: [budget] has its limits, `pressel usage` what was used";
+            return Err(NoAnswer::Failed(text.to_owned()));
+        }
+        let usage = (!a_daemon_runs(config)).then(|| Usage::open(config));
         let card = if question.aloud { Some(card(config)?) } else { None };
         let mut settings = config.settings(fastrand::u64(..));
         settings.model = credential.model(&settings.model);
@@ -187,6 +197,7 @@ impl<'a> Asking<'a> {
         Ok(Asking {
             conversation,
             wire: Wire::new(way),
+            usage,
             card,
             heard: VecDeque::new(),
             tell,
@@ -262,6 +273,9 @@ impl<'a> Asking<'a> {
         if let Some(card) = &mut self.card {
             card.stop();
         }
+        if let Some(usage) = &mut self.usage {
+            usage.stop();
+        }
     }
 
     fn perform_all(&mut self) {
@@ -279,7 +293,12 @@ impl<'a> Asking<'a> {
     fn perform(&mut self, action: Action) {
         match action {
             Action::Dial { link } => self.wire.dial(link),
-            Action::Send { link, message } => self.wire.send(link, message),
+            Action::Send { link, message } => {
+                if let Some(usage) = &mut self.usage {
+                    usage.sends(&message);
+                }
+                self.wire.send(link, message);
+            }
             Action::Ping { link } => self.wire.ping(link),
             Action::Close { link, code } => self.wire.close(link, code),
             Action::Play { turn, samples, rate_hz } => self.play(turn, samples, rate_hz),
@@ -307,6 +326,9 @@ impl<'a> Asking<'a> {
 
     fn play(&mut self, turn: u32, samples: Vec<i16>, rate_hz: u32) {
         self.rate_hz = rate_hz;
+        if let Some(usage) = &mut self.usage {
+            usage.plays(samples.len(), rate_hz);
+        }
         if self.answer.first_sound_ms.is_none() {
             self.answer.first_sound_ms = Some(ms(self.asked_at.elapsed()));
         }
@@ -325,12 +347,15 @@ impl<'a> Asking<'a> {
     }
 
     fn on_note(&mut self, note: &Note) {
+        if let Some(usage) = &mut self.usage {
+            usage.note(note);
+        }
         match note {
             Note::Said(words) => {
                 self.answer.answer.push_str(words);
                 (self.tell)(Told::Said(words));
             }
-            Note::Usage(Usage { prompt, response, thoughts, .. }) => {
+            Note::Usage(Counted { prompt, response, thoughts, .. }) => {
                 let tokens = &mut self.answer.tokens;
                 tokens.prompt += prompt;
                 tokens.response += response;
@@ -381,6 +406,12 @@ impl<'a> Asking<'a> {
             SoundEvent::Microphone(_) | SoundEvent::Device(_) => {}
         }
     }
+}
+
+/// Whether a daemon may be writing the ledger: it has one writer.
+fn a_daemon_runs(config: &Config) -> bool {
+    let path = &config.control.path;
+    !path.is_empty() && !matches!(control::connect(path.as_ref()), Err(AskError::NotRunning(_)))
 }
 
 /// The speaker that the configuration names, and no microphone.

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tests::stage::{KEY, program};
 
 use crate::answer::played_whole;
-use crate::scene::{closes, messages};
+use crate::scene::{closes, dials, messages};
 
 /// A server, and the configuration of a device that talks to it.
 struct Desk {
@@ -141,6 +141,21 @@ fn what_cannot_be_answered_says_why_and_with_which_code() {
         .unwrap();
     let away = silent.ask(&["Hello?", "--quiet", "--timeout", "1"]);
     check(&away, 75, "", "no answer within 1 s; the link's last trouble: connect to 127.0.0.1");
+}
+
+#[test]
+fn what_it_costs_is_kept_and_a_spent_budget_refuses_before_anything_is_dialled() {
+    let folder = TempDir::new().unwrap();
+    let tables = format!(
+        "[usage]\nledger_folder = \"{}\"\n[budget]\nday = 0.0001\n[control]\npath = \"\"\n",
+        folder.path().display()
+    );
+    let script = Script { rest: Turn::recording("answer-time"), ..Script::default() };
+    let desk = Desk::with(Options::script(script), &tables);
+    let spoken = recording("answer-time").unwrap();
+    check(&desk.ask(&["What time is it?", "--quiet"]), 0, &format!("{}\n", spoken.words), "");
+    check(&desk.ask(&["And now?", "--quiet"]), 1, "", "the budget is spent");
+    assert_eq!(dials(&desk.server.events()), 1);
 }
 
 #[test]
