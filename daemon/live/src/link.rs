@@ -14,6 +14,8 @@ use crate::wire::Handle;
 const GOOD_AFTER: Duration = Duration::from_secs(10);
 /// A press shortens a wait, but not below this distance between two dials.
 const PRESS_GAP: Duration = Duration::from_millis(250);
+/// The longest wait for the next dial while something that was said on a press waits for a link.
+const SPOKEN_WAIT: Duration = Duration::from_secs(8);
 /// The edge reports an open or failed dial long before; this bounds a lost report.
 const OPENING_MAX: Duration = Duration::from_secs(20);
 /// A dial older than this began before the network was there, and is given up for a new one.
@@ -177,6 +179,13 @@ impl Link {
             State::Waiting { .. } => self.hasten(now),
             State::Refused => self.state = State::Down,
             _ => {}
+        }
+    }
+
+    /// Somebody has spoken and waits: not for as long as an old outage would have it.
+    pub(crate) fn hurry(&mut self, now: Instant) {
+        if let State::Waiting { until, after: Verdict::Retry | Verdict::Fresh } = &mut self.state {
+            *until = (*until).min(now + SPOKEN_WAIT);
         }
     }
 

@@ -60,6 +60,9 @@ impl Conversation {
         }
         let waited_for = self.needs_link();
         self.link.ended(now, judgement.verdict);
+        if self.is_manual() && self.utterance.is_some() {
+            self.link.hurry(now);
+        }
         let trouble = judgement.trouble;
         self.note(Note::LinkDown { code, reason, retry: judgement.verdict != Verdict::Never, trouble });
         if waited_for {

@@ -444,7 +444,8 @@ fn times_are_those_of_the_last_sample() {
 #[test]
 fn what_a_card_does_wrong_is_a_fact_while_it_does_and_the_main_loop_is_woken_for_it_once() {
     // Two seconds of sound, one of nonsense, and sound again.
-    let mut rig = Rig::new(|frame| if (2 * RATE..3 * RATE).contains(&frame) { f32::NAN } else { ramp(frame) });
+    let mut rig =
+        Rig::new(|frame| if (2 * RATE..3 * RATE).contains(&frame) { f32::NAN } else { ramp(frame) });
     let main = Wake::new();
     let mut woken = Vec::new();
     for second in 0..10 {
