@@ -80,6 +80,10 @@ enum Command {
         /// Folder for card.wav (every channel as the card delivers it), microphone.wav, far.wav, cancelled.wav, out.wav
         #[arg(long, value_name = "FOLDER")]
         stages: PathBuf,
+        /// What something else plays meanwhile, from the same moment on; without it far.wav is what a loop channel of the
+        /// card carries, or silence: the daemon, which knows what it plays, has to be stopped to free the card
+        #[arg(long, value_name = "WAV")]
+        far: Option<PathBuf>,
         /// How long
         #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
         seconds: u64,
@@ -197,7 +201,7 @@ pub fn main() -> Result<(), Failure> {
             eprintln!("pressel: wrote {}; /etc/pressel/config.d/ is its place", out.display());
             Ok(())
         }
-        Command::Record { stages, seconds } => record(file, &stages, seconds),
+        Command::Record { stages, far, seconds } => record(file, &stages, far.as_deref(), seconds),
         Command::Process(recordings) => process(file, recordings),
         Command::Watch(format) => watch(file, format.json),
         Command::Ask(arguments) => ask::ask(file, arguments),
@@ -336,8 +340,9 @@ fn watch(file: Option<&Path>, json: bool) -> Result<(), Failure> {
     Err(Failure::failed("the daemon has ended, or we read too slowly"))
 }
 
-fn record(file: Option<&Path>, folder: &Path, seconds: u64) -> Result<(), Failure> {
+fn record(file: Option<&Path>, folder: &Path, far: Option<&Path>, seconds: u64) -> Result<(), Failure> {
     let config = load(file)?.config;
+    let far = far.map(Wav::read).transpose().map_err(Failure::failed)?;
     let heard = calibrate::listen(&config, std::time::Duration::from_secs(seconds));
     let heard = heard.map_err(Failure::failed)?;
     std::fs::create_dir_all(folder).map_err(Failure::failed)?;
@@ -348,7 +353,7 @@ fn record(file: Option<&Path>, folder: &Path, seconds: u64) -> Result<(), Failur
         print(&format!("{}\n", path.display()))
     };
     write("card", &heard)?;
-    for (name, samples) in offline::stages(&heard, &config).map_err(Failure::failed)? {
+    for (name, samples) in offline::stages(&heard, far.as_ref(), &config).map_err(Failure::failed)? {
         write(name, &Wav { rate_hz: pressel_dsp::BLOCK_RATE, channels: 1, samples })?;
     }
     Ok(())

@@ -87,6 +87,16 @@ fn main() {
     front_end(44_100, 2, 80.0);
     front_end(192_000, 2, 80.0);
 
+    let geometry = Geometry::ReSpeakerSquare4;
+    let array = ArraySettings { geometry, ..ArraySettings::default() };
+    let mut beam = FrontEnd::new(FrontEndSettings { array, ..FrontEndSettings::bare(16_000, 4) })
+        .expect("a known array");
+    let heard = synth::white(8, 4 * BLOCK);
+    let mut out = [0.0; BLOCK];
+    measure("front end 16000 Hz, beam of 4", || {
+        black_box(beam.process(black_box(&heard), &[0.0; BLOCK], &mut out));
+    });
+
     let mut block = [0.0; BLOCK];
     block.copy_from_slice(&synth::white(3, BLOCK));
     let frames = synth::white(4, 480 * 6);

@@ -93,16 +93,23 @@ pub fn run(
     Ok((sound, report))
 }
 
-/// What a recording sounds like after each stage: name and samples at 16 kHz, one channel each.
+/// What a recording sounds like after each stage: name and samples at 16 kHz, one channel each. `far` is what was played
+/// meanwhile; without it a playback loop among the channels is, and without that the far end is silence.
 ///
 /// # Errors
 /// As [`run`].
-pub fn stages(mic: &Wav, config: &Config) -> Result<Vec<(&'static str, Vec<f32>)>, String> {
+pub fn stages(
+    mic: &Wav,
+    far: Option<&Wav>,
+    config: &Config,
+) -> Result<Vec<(&'static str, Vec<f32>)>, String> {
     let channels: Vec<Vec<f32>> = (0..mic.channels)
         .map(|channel| at_block_rate(&mic.channel(channel), mic.rate_hz))
         .collect::<Result<_, _>>()?;
     let chosen = &config.capture.use_channels;
-    let (_, _, stages) = through(&channels, None, mic, true, chosen, None, config)?;
+    let played = far.map(|far| at_block_rate(&far.mono(), far.rate_hz)).transpose();
+    let played = played.map_err(|error| format!("far end: {error}"))?;
+    let (_, _, stages) = through(&channels, played, mic, far.is_none(), chosen, None, config)?;
     Ok(stages.into())
 }
 
