@@ -123,7 +123,7 @@ impl Troubles {
     /// Looks at a block of frames; what is wrong now, as bits.
     pub(super) fn look(&mut self, frames: &[f32]) -> u32 {
         let count = |is: fn(&f32) -> bool| frames.iter().filter(|sample| is(sample)).count();
-        let absurd = count(|sample| !(sample.abs() <= ABSURD));
+        let absurd = count(|sample| sample.is_nan() || sample.abs() > ABSURD);
         self.seen[Trouble::Zeros as usize] = count(|&sample| sample == 0.0) == frames.len();
         self.seen[Trouble::Nonsense as usize] = absurd > 0;
         self.seen[Trouble::FullScale as usize] =
