@@ -32,8 +32,9 @@ use super::settings::SoundSettings;
 use super::source::QUEUE_RATE;
 use super::trouble::Trouble;
 
-/// Opening a card walks libasound's configuration, which is deep; running takes a fraction.
-const STACK_KB: usize = 256;
+/// Opening a card walks libasound's configuration, which is deep, and builds the capture path, whose filters are large
+/// before they are put where they stay (an unoptimised build moves them several times); running takes a fraction.
+const STACK_KB: usize = 1024;
 /// Threads that do not end within this are left behind: something blocks in a driver.
 const STOP_WITHIN: Duration = Duration::from_millis(200);
 /// Shortest message of an answer that is reckoned with, when the queue's slots are counted.
