@@ -97,6 +97,7 @@ const LEFT_OUT: &[(&str, Why)] = &[
     ("goaway-pause", Why::Long),
     ("handle-worn", Why::Long),
     ("hold-dead-microphone", Why::Virtual("a card that stands still has delivered what was before it did")),
+    ("hung-asked-again", Why::Long),
     ("hung-server", Why::Around),
     ("hung-server-at-first", Why::Long),
     ("hung-server-open", Why::Around),

@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::conversation::Conversation;
 use crate::event::{Action, Cause, Note};
 use crate::link::State;
+use crate::utterance::Utterance;
 use crate::verdict::{Failure, Stage};
 
 impl Conversation {
@@ -52,15 +53,26 @@ impl Conversation {
         self.actions.extend(close);
         let reason = "nothing came back for too long".to_owned();
         self.note(Note::LinkDown { code: 1006, reason, retry: true, trouble: "hung" });
-        if self.utterance.is_none() {
-            self.utterance = self.doubtful.take();
-        }
+        let newer = self.utterance.take();
+        self.utterance = self.behind_doubtful(newer);
         self.lose_link(now);
     }
 
     /// The turn of this utterance is over without an answer: it is kept while nobody knows whether the server is there.
     pub(crate) fn doubt(&mut self) {
-        let utterance = self.utterance.take();
-        self.doubtful = utterance.filter(|_| self.link.pulse.dead_at().is_some());
+        let utterance = self.utterance.take().filter(|_| self.link.pulse.dead_at().is_some());
+        self.doubtful = self.behind_doubtful(utterance);
+    }
+
+    /// What was said later, behind what is still in doubt.
+    fn behind_doubtful(&mut self, newer: Option<Utterance>) -> Option<Utterance> {
+        match (self.doubtful.take(), newer) {
+            (Some(older), Some(mut newer)) => {
+                let lost = newer.prepend(older);
+                self.speech_lost(lost);
+                Some(newer)
+            }
+            (older, newer) => newer.or(older),
+        }
     }
 }

@@ -237,7 +237,9 @@ impl Conversation {
         if sent {
             self.watch.end_stream();
             self.note(Note::UtteranceEnded);
-            self.doubtful = None;
+            if self.link.pulse.dead_at().is_none() {
+                self.doubtful = None; // something has come since
+            }
             if said {
                 self.ask_for_life(now);
             }

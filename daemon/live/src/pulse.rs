@@ -39,9 +39,9 @@ impl Pulse {
         free
     }
 
-    /// An utterance is over: a sign of life is due.
+    /// An utterance is over: a sign of life is due, and has been since the first one that got none.
     pub(crate) fn ask(&mut self, now: Instant) {
-        self.asked = Some(now);
+        self.asked.get_or_insert(now);
     }
 
     /// A message came.
@@ -117,6 +117,8 @@ mod tests {
         assert_eq!(pulse.dead_at(), None, "nobody has asked");
         pulse.ask(now);
         assert!(pulse.ping(now) && !pulse.ping(now), "one at a time");
+        pulse.ask(now + Duration::from_secs(34));
+        assert_eq!(pulse.dead_at(), Some(now + UNKNOWN), "who asks again does not begin anew");
         pulse.message(now);
         assert_eq!(pulse.dead_at(), None);
         assert!(pulse.is_unknown(), "a message is no pong");

@@ -127,6 +127,7 @@ impl Campaign<'_> {
     /// What became of everything that was said.
     pub(super) fn account(&mut self) {
         let mut missing_ms = 0;
+        let mut long = Vec::new();
         for said in &self.said {
             let Some(done) = said.done else { continue };
             self.outcome.tools_twice += u32::from(said.tools > 1);
@@ -138,12 +139,18 @@ impl Campaign<'_> {
             let until = said.whole.unwrap_or(done).max(done);
             let lasted = working(self.plan, done, until);
             self.outcome.waits.push(Wait { since: done, lasted });
+            if lasted > Duration::from_secs(5) {
+                long.push(format!(
+                    "said at {:?}, heard whole {:?}, waited {lasted:?}",
+                    said.pressed, said.whole
+                ));
+            }
         }
         self.outcome.unheard_last = self.said.last().is_some_and(|said| said.whole.is_none());
         self.outcome.lost_ms = missing_ms.saturating_sub(self.outcome.counted_ms);
         let lost: Vec<Duration> =
             self.said.iter().filter(|said| !said.missing.is_empty()).map(|said| said.pressed).collect();
-        self.tell(|| format!("not whole: what was said at {lost:?}"));
+        self.tell(|| format!("not whole: what was said at {lost:?}; waits: {}", long.join("; ")));
     }
 
     /// What the network is like now.
