@@ -206,7 +206,9 @@ impl Campaign<'_> {
                 }
             }
             Serve::Speak(utterances, left) => {
-                for n in &utterances {
+                // What comes after our close is nobody's any more.
+                let heard = self.line(number).is_some_and(|line| !line.closing);
+                for n in utterances.iter().filter(|_| heard) {
                     self.said[*n].answered = true;
                 }
                 if left > 0 {
