@@ -265,11 +265,15 @@ fn rotation_in_answer(_: &Extent) -> io::Result<Vec<Figure>> {
     let sent = ground.stage.server.events().spoken(1);
     let begin = find(&played, &sent[..240.min(sent.len())], 0).unwrap_or(played.len());
     let same = played[begin..].iter().zip(&sent).take_while(|(heard, sent)| heard == sent).count();
+    // In the pause that follows the link is changed, once the handle that holds the answer is there.
+    ground.server_until("the old link's end", |events| {
+        events.iter().any(|e| matches!(e.what, What::Closed { .. }))
+    })?;
     ground.ask(2)?;
     let record = ground.stage.server.events();
     let resumed = record.iter().any(|event| matches!(event.what, What::Ready { resumed: true, .. }));
     if !resumed {
-        return Err(io::Error::other("the session did not go on"));
+        return Err(io::Error::other(format!("the session did not go on\n{}", ground.stage.log())));
     }
     let gone_ms = (sent.len() - same) as f64 / 24.0;
     Ok(vec![Figure::new("goAway, 100 ms round trip: answer lost", gone_ms, "ms", Bar::Exactly(0.0))])
