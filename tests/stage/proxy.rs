@@ -7,9 +7,10 @@
 
 mod pipe;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -40,15 +41,16 @@ pub struct Weather {
 struct Fate {
     /// Connections up to this number are reset.
     reset: u32,
-    /// Connections up to this number are stranded; acknowledged by the kernel, or not.
+    /// Connections up to this number are stranded.
     stranded: u32,
-    unheard: u32,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// When connections were made, CLOCK_MONOTONIC in ns.
     dials: Vec<u64>,
+    /// The clients' ends of those connections that there are.
+    clients: BTreeMap<u32, RawFd>,
 }
 
 /// What a connection is told.
@@ -133,12 +135,11 @@ impl Proxy {
     pub fn strand(&self, heard: bool) -> u64 {
         let newest = self.newest();
         let at = monotonic_ns();
-        self.fate.send_modify(|fate| {
-            fate.stranded = newest;
-            if !heard {
-                fate.unheard = newest;
-            }
-        });
+        self.fate.send_modify(|fate| fate.stranded = newest);
+        if !heard {
+            // Under the lock no connection takes its end out of the list, and so none of them is closed.
+            lock(&self.state).clients.values().for_each(|client| pipe::stop_hearing(*client));
+        }
         at
     }
 
@@ -192,7 +193,7 @@ async fn listen(
                     state.dials.push(monotonic_ns());
                     state.dials.len() as u32
                 };
-                tokio::spawn(connect(client, number, wires.clone(), seed));
+                tokio::spawn(connect(client, number, wires.clone(), state.clone(), seed));
             }
         }
     }
@@ -206,14 +207,14 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, Socket
 }
 
 /// One connection, from beginning to end.
-async fn connect(mut client: TcpStream, number: u32, mut wires: Wires, seed: u64) {
+async fn connect(mut client: TcpStream, number: u32, mut wires: Wires, state: Arc<Mutex<State>>, seed: u64) {
     let known = wires.target.wait_for(Option::is_some).await.map(|target| *target);
     let Ok(Some(target)) = known else { return };
     let Ok(mut server) = TcpStream::connect(target).await else { return cut(&[&client]) };
     if client.set_nodelay(true).is_err() || server.set_nodelay(true).is_err() {
         return; // it has ended
     }
-    let fd = client.as_raw_fd();
+    lock(&state).clients.insert(number, client.as_raw_fd());
     let pipe = |way: u64| Pipe {
         number,
         weather: wires.weather.clone(),
@@ -225,25 +226,18 @@ async fn connect(mut client: TcpStream, number: u32, mut wires: Wires, seed: u64
     let rtt = wires.weather.borrow().rtt;
     tokio::time::sleep(rtt).await;
     let mut fate = wires.fate.clone();
-    let mut unheard = wires.fate.clone();
     let broken = {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
         let passing = async {
             tokio::try_join!(pipe(1).run(from_client, to_server), pipe(2).run(from_server, to_client))
         };
-        let unplugged = async {
-            if unheard.wait_for(|fate| fate.unheard >= number).await.is_ok() {
-                pipe::stop_hearing(fd);
-            }
-            std::future::pending::<()>().await
-        };
         tokio::select! {
             done = passing => done.is_err(),
             _ = fate.wait_for(|fate| fate.reset >= number) => true,
-            () = unplugged => false,
         }
     };
+    lock(&state).clients.remove(&number);
     if broken {
         cut(&[&client, &server]);
     }

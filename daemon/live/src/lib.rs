@@ -23,6 +23,7 @@ mod link;
 mod liveness;
 mod memory;
 mod news;
+mod patience;
 mod person;
 pub mod profile;
 mod pulse;

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::event::Action;
+use crate::patience::Patience;
 use crate::pulse::Pulse;
 use crate::redial::Redial;
 use crate::settings::Settings;
@@ -16,8 +17,10 @@ const GOOD_AFTER: Duration = Duration::from_secs(10);
 const PRESS_GAP: Duration = Duration::from_millis(250);
 /// The longest wait for the next dial while something that was said on a press waits for a link.
 const SPOKEN_WAIT: Duration = Duration::from_secs(8);
-/// The edge reports an open or failed dial long before; this bounds a lost report.
+/// The edge reports a failed dial by then.
 const OPENING_MAX: Duration = Duration::from_secs(20);
+/// A setup that takes longer is given up while it is not known how long they take.
+const SETUP_FIRST: Duration = Duration::from_secs(8);
 /// A dial older than this began before the network was there, and is given up for a new one.
 const OPENING_STALE: Duration = Duration::from_secs(1);
 /// That the network is there may be said so often: it makes a dial only if the last one was so long ago.
@@ -83,6 +86,8 @@ pub(crate) struct Link {
     /// The last dial led to nothing.
     unreachable: bool,
     last_dial: Option<Instant>,
+    opening: Patience,
+    setting_up: Patience,
 }
 
 impl Link {
@@ -102,6 +107,8 @@ impl Link {
             minted: false,
             unreachable: false,
             last_dial: None,
+            opening: Patience::default(),
+            setting_up: Patience::default(),
         }
     }
 
@@ -207,7 +214,7 @@ impl Link {
         }
         self.redial.network(now);
         match self.state {
-            State::Opening { since } => now >= since + OPENING_STALE,
+            State::Opening { since } | State::SettingUp { since, .. } => now >= since + OPENING_STALE,
             // What the server asked for is not shortened by a cable.
             State::Waiting { after, .. } if after != Verdict::Wait || self.unclocked => {
                 self.hasten(now);
@@ -259,12 +266,16 @@ impl Link {
     /// The socket is open and `setup` goes out.
     pub(crate) fn opened(&mut self, now: Instant) {
         self.unclocked = false;
+        if let State::Opening { since } = self.state {
+            self.opening.took(now.saturating_duration_since(since));
+        }
         self.state = State::SettingUp { since: now, resuming: self.handle.is_some() };
     }
 
     /// `setupComplete` came; tells whether a session was resumed. `None`: nobody waited for it.
     pub(crate) fn completed(&mut self, now: Instant) -> Option<bool> {
-        let State::SettingUp { resuming, .. } = self.state else { return None };
+        let State::SettingUp { since, resuming } = self.state else { return None };
+        self.setting_up.took(now.saturating_duration_since(since));
         self.handle_is_fresh = resuming;
         self.state = State::Up { since: now, resumed: resuming, last_sent: now, leave_by: None };
         self.unreachable = false;
@@ -291,12 +302,26 @@ impl Link {
         Some(Action::Close { link: self.number, code: 1000 })
     }
 
-    /// Setup never completed, or the dial's report got lost.
-    pub(crate) fn is_overdue(&self, now: Instant, settings: &Settings) -> bool {
+    /// When a dial, or a setup, is given up.
+    fn overdue_at(&self, settings: &Settings) -> Option<Instant> {
         match self.state {
-            State::Opening { since } => now >= since + OPENING_MAX,
-            State::SettingUp { since, .. } => now >= since + settings.setup_timeout,
-            _ => false,
+            State::Opening { since } => Some(since + self.opening.bound(OPENING_MAX, OPENING_MAX)),
+            State::SettingUp { since, .. } => {
+                Some(since + self.setting_up.bound(SETUP_FIRST, settings.setup_timeout))
+            }
+            _ => None,
+        }
+    }
+
+    /// A dial or a setup has come to nothing in its time: what it was.
+    pub(crate) fn is_overdue(&mut self, now: Instant, settings: &Settings) -> Option<&'static str> {
+        self.overdue_at(settings).filter(|at| *at <= now)?;
+        if matches!(self.state, State::Opening { .. }) {
+            self.opening.ran_out();
+            Some("no connection in time")
+        } else {
+            self.setting_up.ran_out();
+            Some("no answer to setup in time")
         }
     }
 
@@ -359,8 +384,7 @@ impl Link {
     pub(crate) fn deadline(&self, settings: &Settings) -> Option<Instant> {
         match self.state {
             State::Down | State::Refused => None,
-            State::Opening { since } => Some(since + OPENING_MAX),
-            State::SettingUp { since, .. } => Some(since + settings.setup_timeout),
+            State::Opening { .. } | State::SettingUp { .. } => self.overdue_at(settings),
             State::Up { .. } => [self.leave_by(), self.pulse.dead_at()].into_iter().flatten().min(),
             State::Leaving { until } | State::Waiting { until, .. } => Some(until),
         }

@@ -18,8 +18,8 @@ impl Conversation {
         if matches!(self.link.state, State::Leaving { until } if until <= now) {
             self.link.left();
         }
-        if self.link.is_overdue(now, &self.settings) {
-            self.give_up_dial(now, "no answer to setup in time");
+        if let Some(why) = self.link.is_overdue(now, &self.settings) {
+            self.give_up_dial(now, why);
         }
         self.end_hung_link(now);
         self.end_overdue_turn(now);

@@ -32,6 +32,10 @@ pub(super) struct Line {
     pub(super) over: bool,
     /// The other end is gone.
     pub(super) stranded: bool,
+    /// The kernel at the other end still acknowledges what is sent.
+    pub(super) acknowledged: bool,
+    /// Something sent was not acknowledged.
+    pub(super) unacknowledged: bool,
     order: Order,
     /// Chunks of the utterance that is arriving, and when each did.
     chunks: Vec<(u64, Duration)>,
@@ -81,16 +85,36 @@ impl Campaign<'_> {
             Some(Away::Refused) => (rtt, failed(Cause::Connect)),
             Some(Away::NoName) => (rtt, failed(Cause::Lookup)),
             Some(Away::Gone) => (Duration::from_millis(1), failed(Cause::Connect)),
-            Some(Away::Silent) => (Duration::from_secs(10), failed(Cause::Cut)),
+            Some(Away::Silent) => self.resent(rtt, failed(Cause::Connect)),
             Some(Away::Status(status)) => (rtt * 3, failed(Cause::Http(status))),
             Some(Away::Captive) => (rtt * 2, failed(Cause::Captive)),
         };
         self.plan_in(after, Event::Link(number, news));
     }
 
+    /// TCP asks again 1 and 3 s after the first time (RFC 6298); the dialer gives an address 5 s.
+    fn resent(&self, rtt: Duration, failed: LinkInput) -> (Duration, LinkInput) {
+        let again = [1, 3].map(Duration::from_secs);
+        match again.iter().find(|after| self.away_at(self.now + **after).is_none()) {
+            Some(after) => (*after + rtt * 3, LinkInput::Opened),
+            None => (Duration::from_secs(5), failed),
+        }
+    }
+
+    /// TCP_USER_TIMEOUT of the dialer, and the time that the kernel takes to see it.
+    fn wait_for_acknowledgement(&mut self, number: u32) {
+        let Some(line) = self.line(number).filter(|line| line.stranded && !line.acknowledged) else { return };
+        if !std::mem::replace(&mut line.unacknowledged, true) {
+            let reason = "nothing is acknowledged".to_owned();
+            let closed = LinkInput::Closed { code: 1006, reason };
+            self.plan_in(Duration::from_millis(8_500), Event::Link(number, closed));
+        }
+    }
+
     /// The client sends a message.
     pub(super) fn sent(&mut self, number: u32, text: &str) {
         let arrives = self.arrives(number);
+        self.wait_for_acknowledgement(number);
         let Ok(message) = serde_json::from_str::<Value>(text) else { return self.breaks("sent no JSON") };
         let Some(kind) = kind(&message) else { return self.breaks("sent not exactly one member") };
         if kind == "audio" {

@@ -155,7 +155,12 @@ impl Campaign<'_> {
 
     /// What the network is like now.
     pub(super) fn away(&self) -> Option<Away> {
-        let outage = self.plan.outages.iter().find(|outage| (outage.from..outage.to).contains(&self.now));
+        self.away_at(self.now)
+    }
+
+    /// What it is like at another time.
+    pub(super) fn away_at(&self, time: Duration) -> Option<Away> {
+        let outage = self.plan.outages.iter().find(|outage| (outage.from..outage.to).contains(&time));
         outage.map(|outage| outage.away)
     }
 }

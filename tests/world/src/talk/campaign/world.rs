@@ -189,11 +189,13 @@ impl<'a> Campaign<'a> {
         match away {
             Away::Refused => self.blow_link(|_| Some((1006, String::new()))),
             // What is in the kernel's hands then is lost here: harsher than a network that comes back soon.
-            Away::Silent | Away::Gone | Away::Hung => {
+            Away::Silent | Away::Hung => {
                 for line in &mut self.lines {
                     line.stranded = true;
+                    line.acknowledged = away == Away::Hung;
                 }
             }
+            Away::Gone => self.lose_address(),
             Away::NoName | Away::Status(_) | Away::Captive => {}
         }
         if away == Away::Gone {
@@ -215,13 +217,14 @@ impl<'a> Campaign<'a> {
                     self.plan_in(left, Event::Serve(number, Serve::Close(1008, reason)));
                 }
             }
-            Blow::Strand | Blow::NewAddress => {
+            Blow::Strand => {
                 for line in &mut self.lines {
                     line.stranded = true;
                 }
-                if blow == Blow::NewAddress {
-                    self.input(Input::Network(true));
-                }
+            }
+            Blow::NewAddress => {
+                self.lose_address();
+                self.input(Input::Network(true));
             }
             Blow::Garbage(bytes) => {
                 if let Some(number) = self.newest().filter(|number| self.arrives(*number)) {
@@ -234,6 +237,18 @@ impl<'a> Campaign<'a> {
                 self.input(Input::Clock(false));
                 self.input(Input::Clock(true));
             }
+        }
+    }
+
+    /// The address is gone: dials go nowhere, and the daemon ends the links that had it.
+    fn lose_address(&mut self) {
+        for line in &mut self.lines {
+            line.stranded = true;
+        }
+        let open: Vec<u32> =
+            self.lines.iter().filter(|line| line.opened && !line.over).map(|line| line.number).collect();
+        for number in open {
+            self.input_link(number, LinkInput::Closed { code: 1006, reason: "its address is gone".into() });
         }
     }
 
