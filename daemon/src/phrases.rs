@@ -28,7 +28,7 @@ const NOTE_S: f32 = 0.16;
 const NOTE_PEAK: f32 = 0.2;
 
 /// The lines as sounds, and those that wait to be said.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Phrases {
     sounds: BTreeMap<Line, Sound>,
     spoken: usize,
@@ -44,6 +44,9 @@ impl Phrases {
     /// is there and cannot be used, and for a folder that was named and is not there.
     pub fn load(settings: &config::Phrases) -> (Self, Vec<String>) {
         let mut problems = Vec::new();
+        if !settings.on {
+            return (Phrases::default(), problems);
+        }
         let folder = match settings.folder.as_str() {
             "" => None,
             "auto" => Some(PathBuf::from(FOLDER)),
@@ -77,6 +80,9 @@ impl Phrases {
 
     /// The person is to be told this as soon as nobody speaks.
     pub fn tell(&mut self, line: Line, now: Instant) {
+        if !self.sounds.contains_key(&line) {
+            return; // switched off
+        }
         let waits = self.waiting.iter().any(|(waiting, _)| *waiting == line);
         if !waits && self.waiting.len() < WAITING_MAX {
             self.waiting.push_back((line, now));
@@ -152,9 +158,19 @@ mod tests {
 
     fn load(folder: &Path, language: &str) -> (Phrases, Vec<String>) {
         Phrases::load(&config::Phrases {
+            on: true,
             folder: folder.to_str().unwrap().to_owned(),
             language: language.to_owned(),
         })
+    }
+
+    #[test]
+    fn switched_off_nothing_is_said() {
+        let settings = config::Phrases { on: false, folder: "auto".to_owned(), language: "en".to_owned() };
+        let (mut phrases, problems) = Phrases::load(&settings);
+        let now = Instant::now();
+        phrases.tell(Line::Busy, now);
+        assert_eq!((phrases.due(), phrases.next(now, true), problems.len()), (None, None, 0));
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub use remote::{Happened, Remote};
 /// The key that the stage gives the daemon; checkers look for it in logs.
 pub const KEY: &str = "AIzaStageKey-not-a-real-one-0123456789";
 
-/// Every stage that changes the microphone's samples is off, so that what was said can be compared with what arrived.
+/// Every stage that changes the microphone's samples is off, so that what was said can be compared with what arrived, and
+/// the device says nothing by itself, so that what is played can be compared with what was sent.
 pub const STAGES_OFF: &str = "\
 [array]
 watch = false
@@ -41,6 +42,8 @@ max_attenuation_db = 0.0
 on = false
 [barge_in]
 policy = \"server\"
+[phrases]
+on = false
 ";
 
 /// How a stage is set.

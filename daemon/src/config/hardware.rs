@@ -192,6 +192,8 @@ table! {
 table! {
     /// `[phrases]`: what the device says to the person by itself.
     Phrases {
+        /// Off: the light alone tells of troubles.
+        on: bool = true, SWITCH;
         /// Folder of folders of WAVs; empty = tones.
         folder: String = "auto", TEXT;
         /// Name of the folder in it.

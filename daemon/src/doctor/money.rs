@@ -39,6 +39,9 @@ fn judged(report: &UsageReport) -> Finding {
 
 pub(super) fn phrases(ground: &Ground) -> Finding {
     let Some(config) = ground.config() else { return Finding::skip("the configuration has mistakes") };
+    if !config.phrases.on {
+        return Finding::ok("switched off; the light tells of troubles");
+    }
     let (phrases, problems) = Phrases::load(&config.phrases);
     let (spoken, all) = (phrases.spoken(), Line::ALL.len());
     match problems.first() {
