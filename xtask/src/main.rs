@@ -2,12 +2,15 @@
 
 mod aloop;
 mod apt;
+mod debian;
 mod dist;
 mod lint;
 mod nspawn;
 mod run;
 mod sbom;
 mod test;
+#[expect(dead_code, reason = "the tiers that emulate machines come next")]
+mod tools;
 mod trixie;
 
 use std::process::ExitCode;

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::{apt, dist, sh};
+use crate::apt;
+use crate::debian::{Recipe, Root};
 
 /// What the container itself needs, beside what makes its root.
-const PACKAGES: &[&str] = &["systemd-container", "mmdebstrap"];
+const PACKAGES: &[&str] = &["systemd-container"];
 /// What a device has that runs the daemon.
-const INSIDE: &str = "--include=systemd,systemd-sysv,udev,libasound2t64";
+const INSIDE: &str = "systemd,systemd-sysv,udev,libasound2t64";
 
 /// Whether the command line asks for it.
 pub fn wanted(args: &[String]) -> bool {
@@ -16,16 +17,7 @@ pub fn wanted(args: &[String]) -> bool {
 
 /// Makes the root of the machine, once, and says where it is.
 pub fn need() -> Result<PathBuf, String> {
-    if !apt::is_root() {
-        return Err("this boots a machine in a container: run it as root".into());
-    }
     apt::need(PACKAGES)?;
-    let target = dist::target();
-    let machine: PathBuf = target.join("nspawn-root");
-    if !machine.join("usr/lib/systemd/systemd").exists() {
-        std::fs::create_dir_all(&target).map_err(|e| format!("{}: {e}", target.display()))?;
-        let name = machine.display().to_string();
-        sh("mmdebstrap", &["--quiet", "--variant=minbase", INSIDE, "trixie", &name, &apt::mirror()])?;
-    }
-    Ok(machine)
+    let recipe = Recipe { name: "nspawn-root", architectures: "amd64", packages: INSIDE, more: &[] };
+    Ok(Root::need(&recipe)?.path().to_owned())
 }

@@ -2,9 +2,9 @@
 //! Pi's two architectures. In a root of its own, so that nothing of this machine's toolchain is touched.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use crate::{apt, dist, root, sh};
+use crate::debian::{Recipe, Root};
+use crate::{dist, root, sh};
 
 const PACKAGES: &str = "rustc,cargo,gcc,libc6-dev,libasound2-dev,pkg-config,ca-certificates,\
     libstd-rust-dev:arm64,libc6-dev:arm64,libasound2-dev:arm64,gcc-aarch64-linux-gnu,\
@@ -36,63 +36,36 @@ pub fn arm() -> Result<(), String> {
 
 /// Where the root left the program for a target.
 pub fn built(target: &str) -> PathBuf {
-    jail().join("build").join(target).join("release/pressel")
+    dist::target().join("trixie-root/build").join(target).join("release/pressel")
 }
 
-fn jail() -> PathBuf {
-    dist::target().join("trixie-root")
+/// The root with the compilers.
+pub fn need() -> Result<Root, String> {
+    Root::need(&Recipe {
+        name: "trixie-root",
+        architectures: "amd64,arm64,armhf",
+        packages: PACKAGES,
+        more: &[],
+    })
 }
 
 /// Runs a script in the root, with the sources at /src and the crates of this machine.
 fn inside(script: &str) -> Result<(), String> {
-    if !apt::is_root() {
-        return Err("this makes a Debian root to compile in: run it as root".into());
-    }
-    let jail = make_root()?;
+    let jail = need()?;
     // Crates come from this machine's own cache, so that the root needs no network settings.
     sh("cargo", &["fetch", "--quiet"])?;
     let cargo_home = std::env::var_os("CARGO_HOME").map_or_else(
         || Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cargo"),
         PathBuf::from,
     );
-    let outside = format!(
-        "set -e; mkdir -p {jail}/src {jail}/cargo/registry {jail}/build
-         mount --bind {source} {jail}/src; mount --bind {home}/registry {jail}/cargo/registry
-         mount -t proc proc {jail}/proc; mount --rbind /dev {jail}/dev
-         exec chroot {jail} env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin CARGO_HOME=/cargo \
-            CARGO_TARGET_DIR=/build CARGO_INCREMENTAL=0 CARGO_NET_OFFLINE=true \
-            sh -c \"$PRESSEL_SCRIPT\"",
-        jail = jail.display(),
-        source = root().display(),
-        home = cargo_home.display(),
-    );
-    // A mount namespace of our own: nothing stays mounted, whatever happens.
-    let status = Command::new("unshare")
-        .args(["--mount", "sh", "-c", &outside])
-        .env("PRESSEL_SCRIPT", format!("cd /src && rustc --version && {script}"))
-        .status()
-        .map_err(|e| format!("unshare: {e}"))?;
-    if status.success() { Ok(()) } else { Err(format!("in the trixie root: {status}")) }
-}
-
-fn make_root() -> Result<PathBuf, String> {
-    let jail = jail();
-    if !jail.join("usr/bin/rustc").exists() {
-        apt::need(apt::ROOT)?;
-        std::fs::create_dir_all(&jail).map_err(|e| format!("{}: {e}", jail.display()))?;
-        let include = format!("--include={PACKAGES}");
-        let name = jail.display().to_string();
-        sh(
-            "mmdebstrap",
-            &[
-                "--variant=minbase",
-                "--architectures=amd64,arm64,armhf",
-                &include,
-                "trixie",
-                &name,
-                &apt::mirror(),
-            ],
-        )?;
-    }
-    Ok(jail)
+    jail.run(
+        &[(&root(), "/src"), (&cargo_home.join("registry"), "/cargo/registry")],
+        &[
+            ("CARGO_HOME", "/cargo"),
+            ("CARGO_TARGET_DIR", "/build"),
+            ("CARGO_INCREMENTAL", "0"),
+            ("CARGO_NET_OFFLINE", "true"),
+        ],
+        &format!("cd /src && rustc --version && {script}"),
+    )
 }
