@@ -23,6 +23,7 @@ pub mod panel;
 pub mod phrases;
 pub mod report;
 pub mod secret;
+mod secret_file;
 pub mod sound;
 pub mod state;
 pub mod stats;

@@ -6,12 +6,13 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use zeroize::Zeroizing;
+
+use crate::secret_file::{self, Unusable};
 
 /// Name of the systemd credential.
 pub const CREDENTIAL: &str = "gemini-api-key";
@@ -113,8 +114,7 @@ impl fmt::Display for NoKey {
             NoKey::NotFound(looked) => write!(f, "no API key found; looked at {}", looked.join(", ")),
             NoKey::Unreadable(source, error) => write!(f, "API key in {source}: {error}"),
             NoKey::Exposed(path) => {
-                let path = path.display();
-                write!(f, "API key in {path}: everybody on this device can read it; type: chmod o= {path}")
+                write!(f, "API key in {}: {}", path.display(), Unusable::Exposed.about(path))
             }
             NoKey::Unfit(source, why) => write!(f, "API key in {source}: {why}"),
         }
@@ -178,24 +178,13 @@ fn read(source: &Source) -> Result<Zeroizing<String>, NoKey> {
     let (Source::Credential(path) | Source::File(path)) = source else {
         unreachable!("only files are read");
     };
-    let unreadable = |error| NoKey::Unreadable(source.clone(), error);
-    let file = fs::File::open(path).map_err(unreadable)?;
-    let facts = file.metadata().map_err(unreadable)?;
-    // systemd guards its credentials by the folder they lie in.
-    if matches!(source, Source::File(_)) && facts.permissions().mode() & 0o004 != 0 {
-        return Err(NoKey::Exposed(path.clone()));
-    }
-    if facts.len() > LENGTH_MAX {
-        return Err(NoKey::Unfit(source.clone(), "is far too long"));
-    }
-    let mut text = Zeroizing::new(String::with_capacity(LENGTH_MAX as usize));
-    match file.take(LENGTH_MAX).read_to_string(&mut text) {
-        Ok(_) => Ok(text),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            Err(NoKey::Unfit(source.clone(), "is not a text"))
-        }
-        Err(error) => Err(unreadable(error)),
-    }
+    secret_file::read(path, LENGTH_MAX).map_err(|unusable| match unusable {
+        Unusable::Unreadable(error) => NoKey::Unreadable(source.clone(), error),
+        Unusable::Exposed => NoKey::Exposed(path.clone()),
+        Unusable::NoFile => NoKey::Unfit(source.clone(), "is not a file"),
+        Unusable::TooLong => NoKey::Unfit(source.clone(), "is far too long"),
+        Unusable::NoText => NoKey::Unfit(source.clone(), "is not a text"),
+    })
 }
 
 /// Wipes the key's variables from the environment, so that neither a child nor /proc/PID/environ shows them.
@@ -226,6 +215,8 @@ pub fn wipe_environment() -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     const SECRET: &str = "AIzaSyTest-0123456789";

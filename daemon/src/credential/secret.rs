@@ -1,9 +1,7 @@
 //! A text that nothing prints, and a file that holds one.
 
 use std::fmt;
-use std::fs;
-use std::io::{self, Read};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -11,6 +9,7 @@ use hyper::header::HeaderValue;
 use zeroize::Zeroizing;
 
 use super::CredentialError;
+use crate::secret_file::{self, Unusable};
 
 /// Words of other programs that begin like this are somebody's secret, whoever's it is.
 const LOOKS_SECRET: [&str; 6] = ["auth_tokens/", "ya29.", "AIza", "eyJ", "1//", "Bearer"];
@@ -118,40 +117,34 @@ pub(super) fn read_now(
     path: &Path,
     length_max: u64,
 ) -> Result<Zeroizing<String>, CredentialError> {
-    let name = path.display();
-    let unreadable = |error: io::Error| match error.kind() {
-        // Somebody may yet put it there; nobody hands out permissions by themselves.
-        io::ErrorKind::PermissionDenied => CredentialError::fatal(format!(
-            "{what} {name}: permission denied; the daemon's user must be able to read it (chgrp pressel, chmod 640)"
-        )),
-        io::ErrorKind::InvalidData => CredentialError::fatal(format!("{what} {name}: is not a text")),
-        io::ErrorKind::NotFound => CredentialError::passing(format!("{what} {name}: there is no such file")),
-        _ => CredentialError::passing(format!("{what} {name}: {error}")),
-    };
-    // A pipe that nobody writes to must not hold us up.
-    let file =
-        fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
-    let facts = file.metadata().map_err(unreadable)?;
-    if !facts.is_file() {
-        return Err(CredentialError::fatal(format!("{what} {name}: is not a file")));
-    }
-    // systemd guards its credentials by the folder they lie in.
-    let guarded = std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|folder| path.starts_with(folder));
-    if facts.permissions().mode() & 0o004 != 0 && !guarded {
-        return Err(CredentialError::fatal(format!(
-            "{what} {name}: everybody on this device can read it; type: chmod o= {name}"
-        )));
-    }
-    if facts.len() > length_max {
-        return Err(CredentialError::fatal(format!("{what} {name}: is far too long; is it the right file?")));
-    }
-    let mut text = Zeroizing::new(String::with_capacity(length_max as usize));
-    file.take(length_max).read_to_string(&mut text).map_err(unreadable)?;
-    Ok(text)
+    secret_file::read(path, length_max).map_err(|unusable| {
+        let reason = match &unusable {
+            Unusable::Unreadable(error) => match error.kind() {
+                ErrorKind::PermissionDenied => {
+                    "permission denied; the daemon's user must be able to read it (chgrp pressel, chmod 640)"
+                        .into()
+                }
+                ErrorKind::NotFound => "there is no such file".into(),
+                _ => unusable.about(path),
+            },
+            _ => unusable.about(path),
+        };
+        let reason = format!("{what} {}: {reason}", path.display());
+        match unusable {
+            // Somebody may yet put it there; nobody hands out permissions by themselves.
+            Unusable::Unreadable(error) if error.kind() != ErrorKind::PermissionDenied => {
+                CredentialError::passing(reason)
+            }
+            _ => CredentialError::fatal(reason),
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

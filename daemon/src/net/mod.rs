@@ -10,9 +10,9 @@ mod head;
 pub mod http;
 mod lookup;
 mod memory;
+mod password;
 mod proxy;
 mod race;
-mod secret_file;
 mod settings;
 mod socket;
 mod stream;
@@ -32,7 +32,7 @@ pub use proxy::Proxy;
 pub use settings::{Route, Settings};
 pub use socket::{TcpFacts, UNACKNOWLEDGED_MAX};
 pub use stream::Stream;
-pub(crate) use url::{HttpUrl, without_password};
+pub(crate) use url::{HttpUrl, place, split_place, without_password};
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq)]

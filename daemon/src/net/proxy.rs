@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::head::{self, Head};
 use super::url::{HttpUrl, place};
-use super::{DialError, secret_file};
+use super::{DialError, password};
 
 /// It may first look the name up and try some addresses.
 const ANSWER: Duration = Duration::from_secs(15);
@@ -126,7 +126,7 @@ impl Proxy {
     fn login(&self) -> Result<Option<Zeroizing<String>>, DialError> {
         let Some((user, password)) = &self.url.user else { return Ok(None) };
         let from_file = match &self.password_file {
-            Some(path) => Some(secret_file::read(path).map_err(|why| {
+            Some(path) => Some(password::read(path).map_err(|why| {
                 DialError::new(Cause::Proxy(None), self.step(), format_args!("its password in {why}"))
             })?),
             None => None,

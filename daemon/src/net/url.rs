@@ -33,27 +33,14 @@ impl HttpUrl {
             Some((user, place)) => (Some(user), place),
             None => (None, authority),
         };
-        let (host, port) = match place.strip_prefix('[') {
-            Some(rest) => {
-                let (host, port) = rest.split_once(']').ok_or("a bracket is not closed")?;
-                (host, if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or("a bad port")?) })
-            }
-            None => match place.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (place, None),
-            },
-        };
+        let (host, port) = split_place(place)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || ".-_:%".contains(c);
-        if host.is_empty() || !host.chars().all(plain) {
+        if !host.chars().all(plain) {
             return Err("no host");
         }
         if !path.chars().all(|c| c.is_ascii_graphic()) {
             return Err("a path with blanks");
         }
-        let port = match port {
-            Some(port) => port.parse().ok().filter(|&p| p != 0).ok_or("a bad port")?,
-            None => 80,
-        };
         let user = match user {
             None => None,
             Some(user) => {
@@ -64,12 +51,34 @@ impl HttpUrl {
                 Some((decoded(name)?.to_string(), password))
             }
         };
-        Ok(HttpUrl { user, host: host.to_owned(), port, path: path.to_owned() })
+        Ok(HttpUrl { user, host: host.to_owned(), port: port.unwrap_or(80), path: path.to_owned() })
     }
 
     /// `host:port`, with brackets where they belong.
     pub(crate) fn place(&self) -> String {
         place(&self.host, self.port)
+    }
+}
+
+/// `host[:port]` taken apart; the host without its brackets.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn split_place(place: &str) -> Result<(&str, Option<u16>), &'static str> {
+    let (host, port) = match place.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']').ok_or("a bracket is not closed")?;
+            (host, if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or("a bad port")?) })
+        }
+        None => place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
+    };
+    if host.is_empty() {
+        return Err("no host");
+    }
+    match port.map(str::parse) {
+        None => Ok((host, None)),
+        Some(Ok(port)) if port != 0 => Ok((host, Some(port))),
+        Some(_) => Err("a bad port"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where the Live API is: a base URL taken apart, and the path of its one method, which each backend spells in its own way.
 
 use crate::config::{Backend, Config, Live};
+use crate::net::{is_loopback, place, split_place};
 
 /// Scheme, host and port of the server, and the path to ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,14 +62,14 @@ impl Endpoint {
         if authority.contains('@') || prefix.contains('?') {
             return Err(wrong("a user name or query"));
         }
-        let (host, port) = split_authority(authority).ok_or_else(|| wrong("no host or a bad port"))?;
-        if !tls && !is_loopback(&host) {
+        let (host, port) = split_place(authority).map_err(wrong)?;
+        if !tls && !is_loopback(host) {
             return Err(wrong("an unencrypted link to another machine"));
         }
         let prefix = prefix.trim_end_matches('/');
         let slash = if prefix.is_empty() { "" } else { "/" };
         let path = format!("{slash}{prefix}/ws/{method}");
-        Ok(Endpoint { tls, host, port: port.unwrap_or(if tls { 443 } else { 80 }), path })
+        Ok(Endpoint { tls, host: host.to_owned(), port: port.unwrap_or(if tls { 443 } else { 80 }), path })
     }
 
     /// Scheme, host and port.
@@ -79,8 +80,7 @@ impl Endpoint {
     /// The URL to put into the request; the key is never part of it.
     pub fn url(&self) -> String {
         let scheme = if self.tls { "wss" } else { "ws" };
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        format!("{scheme}://{host}:{}{}", self.port, self.path)
+        format!("{scheme}://{}{}", place(&self.host, self.port), self.path)
     }
 }
 
@@ -95,29 +95,6 @@ fn vertex_host(location: &str) -> String {
         "us" | "eu" => format!("aiplatform.{location}.rep.googleapis.com"),
         region => format!("{region}-aiplatform.googleapis.com"),
     }
-}
-
-fn split_authority(authority: &str) -> Option<(String, Option<u16>)> {
-    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
-        let (host, rest) = rest.split_once(']')?;
-        (host, rest.strip_prefix(':'))
-    } else if let Some((host, port)) = authority.split_once(':') {
-        (host, Some(port))
-    } else {
-        (authority, None)
-    };
-    if host.is_empty() {
-        return None;
-    }
-    let port = match port {
-        Some(text) => Some(text.parse().ok().filter(|&p| p != 0)?),
-        None => None,
-    };
-    Some((host.to_owned(), port))
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|a| a.is_loopback())
 }
 
 #[cfg(test)]

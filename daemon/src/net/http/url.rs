@@ -1,10 +1,11 @@
 //! Addresses of HTTP services, taken apart.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use hyper::Uri;
 use hyper::header::HeaderValue;
+
+use crate::net::is_loopback;
 
 /// `https://host[:port][/path][?query]`, or `http://` to this machine. Its `Display` leaves the query out: people put
 /// secrets there.
@@ -27,7 +28,7 @@ impl Url {
     /// A sentence that says what is allowed. It quotes nothing.
     pub fn parse(text: &str) -> Result<Self, String> {
         let url = Self::parse_any(text)?;
-        if !url.tls && !is_this_machine(&url.host) {
+        if !url.tls && !is_loopback(&url.host) {
             return Err(
                 "an unencrypted request to another machine; allowed: https://, or http:// on loopback".into(),
             );
@@ -76,10 +77,6 @@ impl Url {
     pub(super) fn authority(&self) -> HeaderValue {
         self.authority.clone()
     }
-}
-
-fn is_this_machine(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl fmt::Display for Url {

@@ -1,11 +1,10 @@
-//! A short secret in a file of its own, read each time it is needed, so that a new one takes effect by itself.
+//! The password of a proxy, read each time it is needed, so that a new one takes effect by itself.
 
-use std::fs;
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use zeroize::Zeroizing;
+
+use crate::secret_file;
 
 /// Passwords are shorter than this; a longer file is some other file.
 const LENGTH_MAX: u64 = 512;
@@ -16,17 +15,7 @@ const LENGTH_MAX: u64 = 512;
 /// The path and what is wrong with it; never what the file holds.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, String> {
     let name = path.display();
-    let unreadable = |error| format!("{name}: {error}");
-    let file = fs::File::open(path).map_err(unreadable)?;
-    let facts = file.metadata().map_err(unreadable)?;
-    if facts.permissions().mode() & 0o004 != 0 && !is_credential(path) {
-        return Err(format!("{name}: everybody on this device can read it; type: chmod o= {name}"));
-    }
-    if facts.len() > LENGTH_MAX {
-        return Err(format!("{name}: is far too long"));
-    }
-    let mut text = Zeroizing::new(String::with_capacity(LENGTH_MAX as usize));
-    file.take(LENGTH_MAX).read_to_string(&mut text).map_err(unreadable)?;
+    let text = secret_file::read(path, LENGTH_MAX).map_err(|why| format!("{name}: {}", why.about(path)))?;
     let text = Zeroizing::new(text.trim().to_owned());
     if text.is_empty() || text.chars().any(char::is_control) {
         return Err(format!("{name}: one line is wanted"));
@@ -34,13 +23,11 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, String> {
     Ok(text)
 }
 
-/// systemd guards its credentials by the folder they lie in.
-fn is_credential(path: &Path) -> bool {
-    std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|folder| path.starts_with(folder))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
