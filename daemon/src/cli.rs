@@ -278,7 +278,7 @@ fn demo(arguments: &[String]) -> Result<(), Failure> {
 }
 
 fn doctor(file: Option<&Path>, json: bool) -> Result<(), Failure> {
-    let report = doctor::examine(config::load(file));
+    let report = doctor::examine(config::load(file), Path::new("/"));
     print(&if json { format!("{:#}\n", json!(report)) } else { report.to_string() })?;
     match report.worst {
         Class::Ok | Class::Skip => Ok(()),

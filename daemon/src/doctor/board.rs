@@ -1,7 +1,5 @@
 //! The device: button, light, groups, real time, clock.
 
-use std::fs;
-
 use pressel_hal::realtime::{self, Locking, Scheduling};
 use pressel_hal::{Error, ErrorKind};
 
@@ -80,8 +78,8 @@ pub(super) fn light(ground: &Ground) -> Finding {
     }
 }
 
-pub(super) fn groups(_: &Ground) -> Finding {
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
+pub(super) fn groups(ground: &Ground) -> Finding {
+    let read = |path| ground.facts.text(path).unwrap_or_default();
     let (users, all) = (read("/etc/passwd"), read("/etc/group"));
     // SAFETY: no arguments, cannot fail.
     let user = unsafe { libc::geteuid() };
@@ -137,6 +135,15 @@ pub(super) fn realtime(ground: &Ground) -> Finding {
     if config.realtime.priority == 0 {
         return Finding::ok("switched off ([realtime] priority = 0)");
     }
+    if ground.facts.word("/proc/sys/kernel/sched_rt_runtime_us").as_deref() == Some("0") {
+        return Finding::warn(
+            "the kernel grants no real-time priority to anybody (sched_rt_runtime_us = 0)",
+            "type: sudo sysctl kernel.sched_rt_runtime_us=950000; who sets it: grep -r sched_rt /etc/sysctl*",
+        );
+    }
+    if !ground.facts.is_running() {
+        return limits(&ground.facts.text("/proc/self/limits").unwrap_or_default());
+    }
     // A thread of its own: what it is granted ends with it.
     let scheduling = realtime::schedule(u8::try_from(config.realtime.priority).unwrap_or(u8::MAX));
     let memory = match realtime::lock_memory() {
@@ -147,6 +154,21 @@ pub(super) fn realtime(ground: &Ground) -> Finding {
     match scheduling {
         Scheduling::Nice(_) | Scheduling::Refused => refused(&format!("{scheduling}, {memory}")),
         granted => Finding::ok(format!("{granted}, {memory}")),
+    }
+}
+
+/// What /proc/PID/limits grants.
+fn limits(text: &str) -> Finding {
+    let soft = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next().map(str::to_owned)
+    };
+    match (soft("Max realtime priority"), soft("Max locked memory")) {
+        (Some(priority), _) if priority == "0" => refused("the limit of real-time priority is 0"),
+        (Some(priority), Some(memory)) => {
+            Finding::ok(format!("up to priority {priority}, {memory} bytes of locked memory"))
+        }
+        _ => Finding::skip("its limits are not known"),
     }
 }
 
@@ -177,6 +199,7 @@ fn clock_at(clock: Clock) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::super::Class;
+    use super::super::facts::Facts;
     use super::*;
     use crate::config::load_from;
     use crate::status::{DeviceStatus, Status};
@@ -188,7 +211,7 @@ mod tests {
         std::fs::write(folder.path().join("config.toml"), text).unwrap();
         let loaded = load_from(folder.path(), None, []);
         assert!(loaded.is_ok(), "{loaded:?}");
-        Ground { loaded, daemon: status.map(Ok), network: OnceLock::new() }
+        Ground { loaded, daemon: status.map(Ok), network: OnceLock::new(), facts: Facts::below("/".as_ref()) }
     }
 
     #[test]

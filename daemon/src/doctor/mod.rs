@@ -6,13 +6,17 @@
 
 mod board;
 mod echo;
+mod facts;
 mod money;
 mod network;
 mod service;
 mod sound;
+mod system;
 mod token;
+mod verdict;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -22,6 +26,9 @@ use serde::Serialize;
 use crate::config::{Config, Loaded, Mistakes};
 use crate::control::AskError;
 use crate::status::Status;
+
+use facts::Facts;
+pub use verdict::{FINE, PHRASES, Verdict, look};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -58,23 +65,30 @@ pub struct Finding {
     pub text: String,
     /// What to do; none where there is nothing to do.
     pub hint: Option<String>,
+    /// A word that stays the same, where a check tells several troubles apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
 }
 
 impl Finding {
     fn ok(text: impl Into<String>) -> Self {
-        Finding { class: Class::Ok, text: text.into(), hint: None }
+        Finding { class: Class::Ok, text: text.into(), hint: None, code: None }
     }
 
     fn skip(text: impl Into<String>) -> Self {
-        Finding { class: Class::Skip, text: text.into(), hint: None }
+        Finding { class: Class::Skip, text: text.into(), hint: None, code: None }
     }
 
     fn warn(text: impl Into<String>, hint: impl Into<String>) -> Self {
-        Finding { class: Class::Warn, text: text.into(), hint: Some(hint.into()) }
+        Finding { class: Class::Warn, text: text.into(), hint: Some(hint.into()), code: None }
     }
 
     fn fail(text: impl Into<String>, hint: impl Into<String>) -> Self {
-        Finding { class: Class::Fail, text: text.into(), hint: Some(hint.into()) }
+        Finding { class: Class::Fail, text: text.into(), hint: Some(hint.into()), code: None }
+    }
+
+    fn coded(self, code: &'static str) -> Self {
+        Finding { code: Some(code), ..self }
     }
 }
 
@@ -92,6 +106,8 @@ pub const CHECKS: &[Check] = &[
     Check { name: "config", limit: SHORT, run: service::config },
     Check { name: "daemon", limit: SHORT, run: service::daemon },
     Check { name: "key", limit: SHORT, run: service::key },
+    Check { name: "board", limit: SHORT, run: system::board },
+    Check { name: "overlay", limit: SHORT, run: system::overlay },
     Check { name: "microphone", limit: DEVICE, run: sound::microphone },
     Check { name: "speaker", limit: DEVICE, run: sound::speaker },
     Check { name: "echo", limit: SHORT, run: echo::echo },
@@ -100,6 +116,8 @@ pub const CHECKS: &[Check] = &[
     Check { name: "light", limit: DEVICE, run: board::light },
     Check { name: "groups", limit: SHORT, run: board::groups },
     Check { name: "realtime", limit: SHORT, run: board::realtime },
+    Check { name: "power", limit: DEVICE, run: system::power },
+    Check { name: "disk", limit: SHORT, run: system::disk },
     Check { name: "clock", limit: SHORT, run: board::clock },
     Check { name: "proxy", limit: NETWORK, run: network::proxy },
     Check { name: "dns", limit: NETWORK, run: network::dns },
@@ -123,14 +141,15 @@ pub struct Ground {
     /// The running daemon's words; `None` without a control socket in the configuration.
     daemon: Option<Result<Status, AskError>>,
     network: OnceLock<network::Reached>,
+    facts: Facts,
 }
 
 impl Ground {
     /// Asks the daemon, if there is one; takes up to 5 s.
-    fn new(loaded: Result<Loaded, Mistakes>) -> Self {
+    fn new(loaded: Result<Loaded, Mistakes>, facts: Facts) -> Self {
         let path = loaded.as_ref().map_or_else(|_| Config::default(), |l| l.config.clone()).control.path;
         let daemon = (!path.is_empty()).then(|| service::ask(path.as_ref()));
-        Ground { loaded, daemon, network: OnceLock::new() }
+        Ground { loaded, daemon, network: OnceLock::new(), facts }
     }
 
     /// The configuration, if it is valid.
@@ -163,12 +182,13 @@ pub struct Report {
     pub checks: Vec<Line>,
 }
 
-/// Runs every check. Takes 20 s at most.
-pub fn examine(loaded: Result<Loaded, Mistakes>) -> Report {
-    run(CHECKS, &Arc::new(Ground::new(loaded)))
+/// Runs every check. Takes 20 s at most. `root` is where the system's files lie: `/`, unless it is a mounted one.
+pub fn examine(loaded: Result<Loaded, Mistakes>, root: &Path) -> Report {
+    run_within(CHECKS, &Arc::new(Ground::new(loaded, Facts::below(root))), NETWORK)
 }
 
-fn run(checks: &'static [Check], ground: &Arc<Ground>) -> Report {
+/// Runs checks, none of them for longer than `most`.
+fn run_within(checks: &'static [Check], ground: &Arc<Ground>, most: Duration) -> Report {
     let started = Instant::now();
     let begun: Vec<_> = checks
         .iter()
@@ -185,19 +205,25 @@ fn run(checks: &'static [Check], ground: &Arc<Ground>) -> Report {
         .collect();
     let checks: Vec<Line> = begun
         .into_iter()
-        .map(|(check, told)| Line { name: check.name, finding: outcome(check, told, started) })
+        .map(|(check, told)| Line { name: check.name, finding: outcome(check, told, started, most) })
         .collect();
     let worst = checks.iter().map(|line| line.finding.class).max().unwrap_or(Class::Ok);
     Report { worst, checks }
 }
 
-fn outcome(check: &Check, told: Option<mpsc::Receiver<Finding>>, started: Instant) -> Finding {
+fn outcome(
+    check: &Check,
+    told: Option<mpsc::Receiver<Finding>>,
+    started: Instant,
+    most: Duration,
+) -> Finding {
     let hint = format!("docs/troubleshooting.md#{}", check.name);
     let Some(told) = told else { return Finding::fail("the system grants no thread", hint) };
-    match told.recv_timeout(check.limit.saturating_sub(started.elapsed())) {
+    let limit = check.limit.min(most);
+    match told.recv_timeout(limit.saturating_sub(started.elapsed())) {
         Ok(finding) => finding,
         Err(mpsc::RecvTimeoutError::Timeout) => {
-            Finding::fail(format!("did not come to an end within {} s", check.limit.as_secs()), hint)
+            Finding::fail(format!("did not come to an end within {} s", limit.as_secs()), hint)
         }
         Err(mpsc::RecvTimeoutError::Disconnected) => Finding::fail("the check itself broke", hint),
     }

@@ -31,7 +31,7 @@ fn judged(report: &UsageReport) -> Finding {
     {
         Finding::warn(text, LEDGER)
     } else if report.budget == "low" {
-        Finding::warn(text, SPENT)
+        Finding::warn(text, SPENT).coded("budget-low")
     } else {
         Finding::ok(text)
     }

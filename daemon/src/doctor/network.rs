@@ -206,6 +206,7 @@ fn took(started: Instant) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::Class;
+    use super::super::facts::Facts;
     use super::*;
     use crate::config::load_from;
     use std::net::TcpListener;
@@ -215,7 +216,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("config.toml"), format!("[live]\nendpoint = \"{endpoint}\"\n"))
             .unwrap();
-        Ground { loaded: load_from(folder.path(), None, []), daemon: None, network: OnceLock::new() }
+        Ground {
+            loaded: load_from(folder.path(), None, []),
+            daemon: None,
+            network: OnceLock::new(),
+            facts: Facts::below("/".as_ref()),
+        }
     }
 
     fn classes(ground: &Ground) -> [Class; 3] {
@@ -233,7 +239,8 @@ mod tests {
         );
         std::fs::write(folder.path().join("config.toml"), text).unwrap();
         let loaded = load_from(folder.path(), None, []);
-        let ground = Ground { loaded, daemon: None, network: OnceLock::new() };
+        let ground =
+            Ground { loaded, daemon: None, network: OnceLock::new(), facts: Facts::below("/".as_ref()) };
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let length = stream.read(&mut [0; 512]).unwrap();

@@ -118,6 +118,7 @@ fn exposed(path: &Path) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::super::Class;
+    use super::super::facts::Facts;
     use super::*;
     use crate::config::load_from;
     use std::sync::OnceLock;
@@ -125,7 +126,12 @@ mod tests {
     fn ground(text: &str, daemon: Option<Result<Status, AskError>>) -> Ground {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("config.toml"), text).unwrap();
-        Ground { loaded: load_from(folder.path(), None, []), daemon, network: OnceLock::new() }
+        Ground {
+            loaded: load_from(folder.path(), None, []),
+            daemon,
+            network: OnceLock::new(),
+            facts: Facts::below("/".as_ref()),
+        }
     }
 
     #[test]

@@ -3,7 +3,12 @@ use crate::config::load_from;
 
 fn ground() -> Arc<Ground> {
     let folder = tempfile::tempdir().unwrap();
-    Arc::new(Ground { loaded: load_from(folder.path(), None, []), daemon: None, network: OnceLock::new() })
+    Arc::new(Ground {
+        loaded: load_from(folder.path(), None, []),
+        daemon: None,
+        network: OnceLock::new(),
+        facts: Facts::below("/".as_ref()),
+    })
 }
 
 #[test]
@@ -35,7 +40,7 @@ fn a_check_that_hangs_or_breaks_costs_its_bound_and_nothing_else() {
         Check { name: "broken", limit: Duration::from_secs(5), run: |_| panic!("as the test wants it") },
     ];
     let started = Instant::now();
-    let report = run(HANGS, &ground());
+    let report = run_within(HANGS, &ground(), NETWORK);
     assert!(started.elapsed() < Duration::from_secs(3));
     let found: Vec<_> =
         report.checks.iter().map(|l| (l.name, l.finding.class, l.finding.text.as_str())).collect();

@@ -63,6 +63,7 @@ fn is_plausible(location: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::Class;
+    use super::super::facts::Facts;
     use super::*;
     use crate::config::load_from;
     use std::sync::OnceLock;
@@ -70,7 +71,12 @@ mod tests {
     fn ground(text: &str) -> Ground {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("config.toml"), text).unwrap();
-        Ground { loaded: load_from(folder.path(), None, []), daemon: None, network: OnceLock::new() }
+        Ground {
+            loaded: load_from(folder.path(), None, []),
+            daemon: None,
+            network: OnceLock::new(),
+            facts: Facts::below("/".as_ref()),
+        }
     }
 
     #[test]

@@ -201,12 +201,17 @@ impl Usage {
     }
 }
 
+/// Where the ledger lies, if one is kept.
+pub fn folder_of(config: &Config) -> Option<PathBuf> {
+    folder(&config.usage, std::env::var_os("STATE_DIRECTORY"), true)
+}
+
 /// What the ledger says while no daemon runs.
 ///
 /// # Errors
 /// A sentence: the ledger is there and cannot be read.
 pub fn look(config: &Config) -> Result<UsageReport, String> {
-    let folder = folder(&config.usage, std::env::var_os("STATE_DIRECTORY"), true);
+    let folder = folder_of(config);
     let mut totals = Totals::default();
     let (mut path, mut problem) = (None, None);
     if let Some(folder) = folder {

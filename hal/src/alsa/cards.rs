@@ -66,6 +66,16 @@ pub fn holder(device: &str, direction: Direction) -> Option<Holder> {
     holder_below(Path::new("/proc"), device, direction)
 }
 
+/// Ids of all cards that are listed below this folder, `/proc` of some system.
+pub fn card_ids_in(proc: &Path) -> Vec<String> {
+    cards_below(proc).into_iter().map(|card| card.id).collect()
+}
+
+/// As [`holder`], below this folder, `/proc` of some system.
+pub fn holder_in(proc: &Path, device: &str, direction: Direction) -> Option<Holder> {
+    holder_below(proc, device, direction)
+}
+
 fn cards_below(proc: &Path) -> Vec<Card> {
     let text = fs::read_to_string(proc.join("asound/cards")).unwrap_or_default();
     // ` 1 [Array          ]: USB-Audio - ReSpeaker 4 Mic Array`, and a second line that begins with spaces only

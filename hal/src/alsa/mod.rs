@@ -16,6 +16,6 @@ mod playback;
 mod wait;
 
 pub use capture::AlsaMicrophone;
-pub use cards::{Card, Direction, Holder, cards, holder};
+pub use cards::{Card, Direction, Holder, card_ids_in, cards, holder, holder_in};
 pub use list::{Abilities, PcmDevice, PcmState, devices, pcm_names, probe};
 pub use playback::AlsaSpeaker;
