@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 
 use crate::{apt, root, sbom, sh, trixie};
 
-/// What every package of every architecture may weigh.
+mod sane;
+
+/// What every package of every architecture may weigh, and so the program in it.
 const BYTES_MAX: u64 = 6_000_000;
 
-/// Debian's name, the compiler's target, the oldest libc that the build runs on.
-const ARCHITECTURES: &[(&str, &str, &str)] = &[
-    ("amd64", "x86_64-unknown-linux-gnu", "2.36"),
-    ("arm64", "aarch64-unknown-linux-gnu", "2.39"),
-    ("armhf", "armv7-unknown-linux-gnueabihf", "2.39"),
+/// Debian's name, the compiler's target.
+const ARCHITECTURES: &[(&str, &str)] = &[
+    ("amd64", "x86_64-unknown-linux-gnu"),
+    ("arm64", "aarch64-unknown-linux-gnu"),
+    ("armhf", "armv7-unknown-linux-gnueabihf"),
 ];
 
 /// Files as they are in the source, where they go, and their modes.
@@ -34,6 +36,14 @@ const FILES: &[(&str, &str, u32)] = &[
     ("packaging/postinst", "DEBIAN/postinst", 0o755),
     ("packaging/prerm", "DEBIAN/prerm", 0o755),
     ("packaging/postrm", "DEBIAN/postrm", 0o755),
+];
+
+/// What is made from the program's own words, below target/, and where it goes.
+const GENERATED: &[(&str, &str)] = &[
+    ("man", "usr/share/man/man1"),
+    ("completions/bash", "usr/share/bash-completion/completions"),
+    ("completions/zsh", "usr/share/zsh/vendor-completions"),
+    ("completions/fish", "usr/share/fish/vendor_completions.d"),
 ];
 
 /// Builds the packages of these architectures, of all without any named, into `target/dist`.
@@ -58,7 +68,14 @@ pub fn dist(args: &[String]) -> Result<(), String> {
             "x86_64-unknown-linux-gnu" => target().join("release/pressel"),
             other => trixie::built(other),
         };
-        made.push(package(name, &binary)?);
+        let bytes = fs::metadata(&binary).map_err(|e| format!("{}: {e}", binary.display()))?.len();
+        println!("{name}: the program has {:.2} MB", bytes as f64 / 1e6);
+        if bytes > BYTES_MAX {
+            return Err(format!("{}: more than {:.0} MB", binary.display(), BYTES_MAX as f64 / 1e6));
+        }
+        let package = package(name, &binary)?;
+        sane::check(&package)?;
+        made.push(package);
     }
     let sums = target().join("dist/SHA256SUMS");
     let list: Vec<&str> = made.iter().filter_map(|path| path.file_name()?.to_str()).collect();
@@ -93,6 +110,16 @@ pub fn package(architecture: &str, binary: &Path) -> Result<PathBuf, String> {
     if phrases.is_dir() {
         put_all(&phrases, &stage.join("usr/share/pressel/phrases"))?;
     }
+    for (from, to) in GENERATED {
+        let from = target().join(from);
+        if from.is_dir() {
+            put_all(&from, &stage.join(to))?;
+        }
+    }
+    let manual = stage.join("usr/share/man");
+    if manual.is_dir() {
+        sh("gzip", &["-9nr", &manual.display().to_string()])?;
+    }
     let docs = stage.join("usr/share/doc/pressel");
     fs::write(docs.join("pressel.cdx.json"), sbom::of(target_of(architecture))?)
         .map_err(|e| wrong(&docs, e))?;
@@ -100,14 +127,16 @@ pub fn package(architecture: &str, binary: &Path) -> Result<PathBuf, String> {
     sh("gzip", &["-9nf", &docs.join("changelog").display().to_string()])?;
     let control = fs::read_to_string(root().join("packaging/control"))
         .map_err(|e| format!("packaging/control: {e}"))?;
-    let libc =
-        ARCHITECTURES.iter().find(|(known, ..)| *known == architecture).map_or("2.36", |(.., libc)| libc);
+    let program = fs::read(binary).map_err(|e| wrong(binary, e))?;
     let control = control
         .replace("@VERSION@", version)
         .replace("@ARCH@", architecture)
-        .replace("@LIBC@", libc)
+        .replace("@LIBC@", &sane::libc_of(&program)?)
         .replace("@SIZE@", &(bytes_below(&stage) / 1024).to_string());
     fs::write(stage.join("DEBIAN/control"), control).map_err(|e| wrong(&stage, e))?;
+    let sums =
+        "find . -type f ! -path './DEBIAN/*' -printf '%P\\0' | sort -z | xargs -0 md5sum > DEBIAN/md5sums";
+    sh("sh", &["-c", &format!("cd {} && {sums}", stage.display())])?;
     let package = target().join("dist").join(format!("{name}.deb"));
     let (from, to) = (stage.display().to_string(), package.display().to_string());
     sh("dpkg-deb", &["--root-owner-group", "-Zxz", "--build", &from, &to])?;
