@@ -1,6 +1,7 @@
 //! One binary, so that it links once.
 mod aloop;
 mod answer;
+mod arm;
 mod ask;
 mod backends;
 mod barge_in;
@@ -11,6 +12,7 @@ mod echo;
 mod ending;
 mod faults;
 mod hold;
+mod image;
 mod network;
 mod nspawn;
 mod open;

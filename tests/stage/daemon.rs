@@ -49,7 +49,21 @@ impl Daemon {
     /// # Errors
     /// When it is not built or the log cannot be written.
     pub fn start(config: &Path, log: &Path, env: &[(&str, PathBuf)], key: Option<&str>) -> io::Result<Self> {
-        let mut command = Command::new(program("pressel")?);
+        Self::start_as(&program("pressel")?, config, log, env, key)
+    }
+
+    /// The same with another build of it.
+    ///
+    /// # Errors
+    /// As [`Daemon::start`].
+    pub fn start_as(
+        program: &Path,
+        config: &Path,
+        log: &Path,
+        env: &[(&str, PathBuf)],
+        key: Option<&str>,
+    ) -> io::Result<Self> {
+        let mut command = Command::new(program);
         command
             .arg("run")
             .arg("--config")

@@ -5,6 +5,7 @@
 //! played; all times are CLOCK_MONOTONIC in nanoseconds.
 
 mod aloop;
+mod board;
 mod daemon;
 mod machine;
 pub mod proxy;
@@ -21,6 +22,7 @@ use fake_gemini::{FakeGemini, Options};
 use pressel_world::card::{Card, CardOptions, Direction, StreamOptions};
 
 pub use aloop::{Bridge, Gaps, Loopback};
+pub use board::{BUTTON, Board, Disk, HOST};
 pub use daemon::{Daemon, Usage, program};
 pub use machine::Machine;
 pub use remote::{Happened, Remote};
@@ -46,6 +48,15 @@ policy = \"server\"
 on = false
 ";
 
+/// The daemon as it was built for another machine, and what is needed beside it.
+#[derive(Clone, Debug)]
+pub struct Build {
+    /// What starts it.
+    pub program: PathBuf,
+    /// The virtual card's plugin for its libasound.
+    pub plugin: PathBuf,
+}
+
 /// How a stage is set.
 pub struct Setting {
     /// The sound card.
@@ -70,6 +81,8 @@ pub struct Setting {
     pub endpoint: Option<String>,
     /// What is done to the card before the daemon sees it.
     pub prepare: fn(&Card),
+    /// Another build of the daemon than the one beside this program; absent = that one.
+    pub build: Option<Build>,
     /// The kernel's loopback card carries the sound; absent = the virtual card's plugin.
     pub loopback: Option<Loopback>,
 }
@@ -91,6 +104,7 @@ impl Default for Setting {
             env: Vec::new(),
             endpoint: None,
             prepare: |_| {},
+            build: None,
             loopback: None,
         }
     }
@@ -116,6 +130,7 @@ pub struct Stage {
     /// What carries the sound over a loopback card.
     pub bridge: Option<Bridge>,
     folder: PathBuf,
+    program: PathBuf,
     env: Vec<(&'static str, PathBuf)>,
     key: Option<String>,
 }
@@ -132,7 +147,10 @@ impl Stage {
         let channels = (setting.card.microphone.file_channels(), setting.card.speaker.file_channels());
         let card = Arc::new(match setting.loopback {
             Some(_) => Card::create_files(&folder.join("card"), setting.card)?,
-            None => Card::create(&folder.join("card"), setting.card)?,
+            None => match &setting.build {
+                Some(build) => Card::create_for(&folder.join("card"), setting.card, &build.plugin)?,
+                None => Card::create(&folder.join("card"), setting.card)?,
+            },
         });
         card.fill_noise(1, 6)?; // every stretch of the room's silence is unlike every other
         (setting.prepare)(&card);
@@ -168,9 +186,14 @@ impl Stage {
         std::fs::write(&path, config)?;
         let plugin = bridge.is_none().then(|| card.env());
         let env: Vec<_> = setting.env.into_iter().chain(plugin).collect();
-        let mut daemon = Daemon::start(&path, &folder.join("log"), &env, setting.key.as_deref())?;
+        let program = match setting.build {
+            Some(build) => build.program,
+            None => program("pressel")?,
+        };
+        let key = setting.key;
+        let mut daemon = Daemon::start_as(&program, &path, &folder.join("log"), &env, key.as_deref())?;
         let remote = Remote::connect(&folder.join("control"), || daemon.check_alive())?;
-        let stage = Stage { card, server, daemon, remote, bridge, folder, env, key: setting.key };
+        let stage = Stage { card, server, daemon, remote, bridge, folder, program, env, key };
         stage.wait_for_cards()?;
         Ok(stage)
     }
@@ -183,7 +206,7 @@ impl Stage {
         self.daemon.stop()?;
         self.card.process_died();
         let (config, log) = (self.folder.join("pressel.toml"), self.folder.join("log-again"));
-        self.daemon = Daemon::start(&config, &log, &self.env, self.key.as_deref())?;
+        self.daemon = Daemon::start_as(&self.program, &config, &log, &self.env, self.key.as_deref())?;
         let daemon = &mut self.daemon;
         self.remote = Remote::connect(&self.folder.join("control"), || daemon.check_alive())?;
         self.wait_for_cards()

@@ -1,9 +1,6 @@
 //! The kernel's loopback card, for chores that are to run over it.
 
-/// Whether the command line asks for it.
-pub fn wanted(args: &[String]) -> bool {
-    args.iter().take_while(|a| *a != "--").any(|a| a == "--aloop")
-}
+use crate::test::Needs;
 
 /// Makes sure that there is one, before anything is built for it. Loading a kernel module is left to the person.
 pub fn need() -> Result<(), String> {
@@ -16,14 +13,8 @@ pub fn need() -> Result<(), String> {
     Err(text.into())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_follows_two_dashes_is_for_the_tests() {
-        let args = |line: &str| line.split(' ').map(String::from).collect::<Vec<_>>();
-        assert!(wanted(&args("--out x --aloop")));
-        assert!(!wanted(&args("--out x -- --aloop")));
-    }
+/// For the tests over it.
+pub fn test() -> Result<Needs, String> {
+    need()?;
+    Ok(vec![("PRESSEL_ALOOP", "1".into())])
 }

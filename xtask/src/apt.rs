@@ -5,11 +5,11 @@ use std::process::{Command, Stdio};
 /// What compiling needs: libasound's headers, a C compiler for ring and the virtual card.
 pub const BUILD: &[&str] = &["libasound2-dev", "pkg-config", "gcc", "libc6-dev"];
 /// What the trixie root is made with.
-pub const ROOT: &[&str] = &["mmdebstrap"];
+pub const ROOT: &[&str] = &["mmdebstrap", "arch-test"];
 /// What the sound path is measured beside; without it the measurement goes on.
 pub const YARDSTICK: &[&str] = &["libspeexdsp1"];
 /// Everything any chore needs.
-pub const ALL: &[&str] = &["libasound2-dev", "pkg-config", "gcc", "libc6-dev", "mmdebstrap"];
+pub const ALL: &[&str] = &["libasound2-dev", "pkg-config", "gcc", "libc6-dev", "mmdebstrap", "arch-test"];
 
 /// Makes sure that the packages are there.
 pub fn need(packages: &[&str]) -> Result<(), String> {

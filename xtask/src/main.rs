@@ -2,14 +2,16 @@
 
 mod aloop;
 mod apt;
+mod arm;
 mod debian;
 mod dist;
+mod emulate;
+mod image;
 mod lint;
 mod nspawn;
 mod run;
 mod sbom;
 mod test;
-#[expect(dead_code, reason = "the tiers that emulate machines come next")]
 mod tools;
 mod trixie;
 
@@ -21,6 +23,8 @@ cargo xtask <chore>
   demo [--aloop] [--out DIR]   the whole daemon on a virtual sound card against a server on loopback
   test [--msrv] [-- ARGS]      every test; --msrv: with the oldest supported compiler
   test --nspawn                the service under a systemd of its own, in a container (as root)
+  test --arm64                 the release programs for arm64 and armhf, emulated: a whole talk each (as root)
+  test --image                 the disk image, booted in an emulated board: set up, pressed, answered (as root)
   test --aloop                 talks over the kernel's loopback card, see docs/aloop.md
   bench [SCENE…|micro]         latencies, CPU, memory, bytes; compared with the last recorded run
   bench sound [--quick]        echo, barge-in, noise, array in simulated rooms; likewise
@@ -28,6 +32,7 @@ cargo xtask <chore>
   lint                         format, clippy, docs, unit files
   arm                          release binaries for arm64 and armhf, built as Debian trixie would
   dist [amd64|arm64|armhf …]   Debian packages, their checksums and bills of materials, into target/dist
+  image [pi|virt]              a disk image for a Pi's card or for QEMU, into target/image (as root)
   deny                         licences, bans and sources (needs cargo-deny)
   setup                        install the Debian packages the chores above need
 
@@ -48,6 +53,7 @@ fn main() -> ExitCode {
         "lint" => lint::lint(),
         "deny" => lint::deny(),
         "arm" => trixie::arm(),
+        "image" => image::image(rest),
         "dist" => dist::dist(rest),
         "setup" => apt::need(apt::ALL),
         "help" | "--help" | "-h" => {

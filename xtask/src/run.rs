@@ -2,14 +2,14 @@
 
 use std::process::Command;
 
-use crate::{aloop, apt, root, sh};
+use crate::{aloop, apt, root, sh, test};
 
 /// Optimised, but linked without the minutes of link-time optimisation: for people who wait.
 const QUICK: &[&str] = &["build", "--profile", "quick", "-p", "pressel", "-p", "tests", "--bins"];
 
 /// Press, speak, be answered: without a key, a board or a sound card.
 pub fn demo(args: &[String]) -> Result<(), String> {
-    if aloop::wanted(args) {
+    if test::wanted(args, "--aloop") {
         aloop::need()?;
     }
     apt::need(apt::BUILD)?;

@@ -1,51 +1,60 @@
 //! Every test, and one closing line that counts them.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::{aloop, apt, dist, lint, nspawn, root, sh};
+use crate::{aloop, apt, arm, image, lint, nspawn, root, sh};
 
-const ALL: &[&str] = &["test", "--workspace", "--no-fail-fast"];
-/// One after the other: there is one card.
-const OVER_ALOOP: &[&str] =
-    &["test", "-p", "tests", "--test", "it", "--", "aloop::", "--nocapture", "--test-threads=1"];
+/// What a tier's tests find out from their environment: where that is which they need.
+pub type Needs = Vec<(&'static str, PathBuf)>;
 
-/// One machine at a time.
-const IN_NSPAWN: &[&str] =
-    &["test", "-p", "tests", "--test", "it", "--", "nspawn::", "--nocapture", "--test-threads=1"];
+/// Tests that need more than any machine has.
+struct Tier {
+    /// How they are asked for.
+    flag: &'static str,
+    /// Their module.
+    module: &'static str,
+    /// Sees that what they need is there.
+    need: fn() -> Result<Needs, String>,
+}
 
-/// Builds the programs, then runs all tests of the workspace; with `--aloop` those that use the kernel's loopback card,
-/// with `--nspawn` those that boot a machine. With `CI` set, lints come first.
+const TIERS: &[Tier] = &[
+    Tier { flag: "--aloop", module: "aloop::", need: aloop::test },
+    Tier { flag: "--nspawn", module: "nspawn::", need: nspawn::test },
+    Tier { flag: "--arm64", module: "arm::", need: arm::test },
+    Tier { flag: "--image", module: "image::", need: image::test },
+];
+
+/// Builds the programs, then runs all tests of the workspace, or those of the tiers that are asked for. With `CI` set, lints
+/// come first.
 pub fn test(args: &[String]) -> Result<(), String> {
-    let aloop = aloop::wanted(args);
-    if aloop {
-        aloop::need()?;
-    }
-    let machine = if nspawn::wanted(args) { Some(nspawn::need()?) } else { None };
+    let tiers: Vec<&Tier> = TIERS.iter().filter(|tier| wanted(args, tier.flag)).collect();
     apt::need(apt::BUILD)?;
     if std::env::var_os("CI").is_some() {
         lint::lint()?;
     }
-    let own = args.iter().position(|a| a == "--").map_or(&[][..], |i| &args[i + 1..]);
+    let mut needs = Needs::new();
+    for tier in &tiers {
+        needs.extend((tier.need)()?);
+    }
     // The integration tests run the real programs.
     sh("cargo", &["build", "--workspace", "--bins", "--quiet"])?;
-
-    let package = match &machine {
-        Some(_) => dist::package("amd64", &dist::target().join("debug/pressel"))?,
-        None => Default::default(),
-    };
-    let chosen = match (aloop, &machine) {
-        (true, _) => OVER_ALOOP,
-        (false, Some(_)) => IN_NSPAWN,
-        (false, None) => ALL,
-    };
+    let mut chosen = vec!["test"];
+    if tiers.is_empty() {
+        chosen.extend(["--workspace", "--no-fail-fast"]);
+    } else {
+        chosen.extend(["-p", "tests", "--test", "it", "--"]);
+        chosen.extend(tiers.iter().map(|tier| tier.module));
+        // One after the other: there is one card, and one machine at a time is enough for this one.
+        chosen.extend(["--nocapture", "--test-threads=1"]);
+    }
+    let own = args.iter().position(|a| a == "--").map_or(&[][..], |i| &args[i + 1..]);
     eprintln!("$ cargo {} {}", chosen.join(" "), own.join(" "));
     let mut child = Command::new("cargo")
         .args(chosen)
         .args(own)
-        .env("PRESSEL_ALOOP", if aloop { "1" } else { "" })
-        .env("PRESSEL_NSPAWN", machine.unwrap_or_default())
-        .env("PRESSEL_DEB", package)
+        .envs(needs)
         .current_dir(root())
         .stdout(Stdio::piped())
         .spawn()
@@ -64,6 +73,11 @@ pub fn test(args: &[String]) -> Result<(), String> {
     } else {
         Err(format!("cargo test: {status}"))
     }
+}
+
+/// Whether the command line asks for this; what follows two dashes is for the tests.
+pub fn wanted(args: &[String], flag: &str) -> bool {
+    args.iter().take_while(|a| *a != "--").any(|a| a == flag)
 }
 
 #[derive(Default, Debug, PartialEq)]
@@ -87,6 +101,13 @@ impl Sum {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_follows_two_dashes_is_for_the_tests() {
+        let args = |line: &str| line.split(' ').map(String::from).collect::<Vec<_>>();
+        assert!(wanted(&args("--out x --aloop"), "--aloop"));
+        assert!(!wanted(&args("--out x -- --aloop"), "--aloop"));
+    }
 
     #[test]
     fn sums_the_runners_own_counts() {

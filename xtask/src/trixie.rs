@@ -34,6 +34,15 @@ pub fn arm() -> Result<(), String> {
     inside(&script)
 }
 
+/// Compiles the virtual card's plugin for libasound of a target, which the compiler's prefix names, into a folder: `card.so`.
+pub fn card(compilers: &Root, prefix: &str, folder: &Path) -> Result<(), String> {
+    compilers.run(
+        &[(&root().join("tests/card"), "/card"), (folder, "/out")],
+        &[],
+        &format!("{prefix}-gcc -std=gnu11 -shared -fPIC -DPIC -O2 -o /out/card.so /card/*.c -lasound"),
+    )
+}
+
 /// Where the root left the program for a target.
 pub fn built(target: &str) -> PathBuf {
     dist::target().join("trixie-root/build").join(target).join("release/pressel")

@@ -58,9 +58,16 @@ impl Card {
     /// # Errors
     /// When the plugin cannot be compiled or a file not be written.
     pub fn create(directory: &Path, options: CardOptions) -> io::Result<Card> {
-        let plugin = Self::build()?;
+        Self::create_for(directory, options, &Self::build()?)
+    }
+
+    /// The same for a program of another machine, with the plugin that was built for it.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn create_for(directory: &Path, options: CardOptions, plugin: &Path) -> io::Result<Card> {
         let card = Self::create_files(directory, options)?;
-        let conf = options::asound_conf(&card.directory, &plugin, &card.options);
+        let conf = options::asound_conf(&card.directory, plugin, &card.options);
         std::fs::write(card.directory.join("asound.conf"), conf)?;
         Ok(card)
     }
