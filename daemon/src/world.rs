@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pressel_hal::alsa::{AlsaMicrophone, AlsaSpeaker};
+use pressel_hal::alsa::{Again, AlsaMicrophone, AlsaSpeaker};
 use pressel_hal::gpio::{self, cdev, rppal};
 use pressel_hal::led::{LedSettings, SysfsLed};
 use pressel_hal::{Error, Indicator, evdev, keyboard};
@@ -27,14 +27,19 @@ pub struct World {
 impl World {
     /// The real one.
     pub fn real(config: &Config, sound: &SoundSettings) -> Self {
-        let (capture, playback) = (sound.capture.request(), sound.playback.request());
-        World {
-            microphone: Box::new(move || Ok(Box::new(AlsaMicrophone::open(&capture)?))),
-            speaker: Box::new(move || Ok(Box::new(AlsaSpeaker::open(&playback)?))),
-            button: button(&config.button),
-            light: light(&config.light),
-        }
+        let (microphone, speaker) = cards(sound);
+        World { microphone, speaker, button: button(&config.button), light: light(&config.light) }
     }
+}
+
+/// What opens both cards, and finds them again after a loss.
+pub fn cards(sound: &SoundSettings) -> (OpenMicrophone, OpenSpeaker) {
+    let mut capture = Again::new(sound.capture.request());
+    let mut playback = Again::new(sound.playback.request());
+    (
+        Box::new(move || Ok(Box::new(capture.open(AlsaMicrophone::open)?))),
+        Box::new(move || Ok(Box::new(playback.open(AlsaSpeaker::open)?))),
+    )
 }
 
 fn button(config: &config::Button) -> Option<OpenButton> {

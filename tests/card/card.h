@@ -14,6 +14,8 @@
 #define CONTROL_VERSION 2u
 #define POSITION_UNIT 1000000 /* positions of the clock are in millionths of a frame */
 
+#define FAILS_POLL 0x10000u /* beyond any errno */
+
 /* Where a direction stands; `report.state`. */
 enum stream_state {
 	STREAM_CLOSED,
@@ -40,7 +42,7 @@ struct faults {
 	uint32_t forced_xruns; /* each increment is one xrun */
 	uint32_t kicks;       /* incremented before each byte written to the kick fifo */
 	uint32_t echo_gain_q16; /* capture only; 65536 = as loud as played, 0 = no echo */
-	uint32_t reserved;
+	uint32_t stream_errno; /* what the calls of an open stream fail with; FAILS_POLL: poll alone, with POLLERR */
 	uint64_t echo_delay_ns;
 };
 

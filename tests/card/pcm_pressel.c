@@ -22,6 +22,8 @@ static int card_start(snd_pcm_ioplug_t *io)
 		stream_update(s);
 		return -ENODEV;
 	}
+	if (stream_broken(s))
+		return stream_broken(s);
 	return stream_start(s);
 }
 
@@ -45,6 +47,8 @@ static int card_delay(snd_pcm_ioplug_t *io, snd_pcm_sframes_t *delay)
 {
 	struct stream *s = io->private_data;
 	int err = stream_update(s);
+	if (err >= 0)
+		err = stream_broken(s);
 	if (err < 0)
 		return err;
 	*delay = stream_delay(s);
@@ -57,6 +61,8 @@ static snd_pcm_sframes_t card_transfer(snd_pcm_ioplug_t *io, const snd_pcm_chann
 	struct stream *s = io->private_data;
 	if (stream_gone(s))
 		return -ENODEV;
+	if (stream_broken(s))
+		return stream_broken(s);
 	return stream_transfer(s, areas, offset, (int64_t)size);
 }
 
@@ -67,6 +73,8 @@ static int card_hw_params(snd_pcm_ioplug_t *io, snd_pcm_hw_params_t *params)
 	(void)params;
 	if (stream_gone(s))
 		return -ENODEV;
+	if (stream_broken(s))
+		return stream_broken(s);
 	free(s->ring);
 	s->ring = calloc(io->buffer_size * s->store.channels, sizeof(int16_t));
 	if (!s->ring)
@@ -142,6 +150,10 @@ static int card_poll_revents(snd_pcm_ioplug_t *io, struct pollfd *pfd, unsigned 
 	err = stream_update(s);
 	if (err == -ENODEV)
 		*revents = ready | POLLERR | POLLHUP | POLLNVAL;
+	else if (LOAD(s->direction->faults.stream_errno) == FAILS_POLL)
+		*revents = POLLERR;
+	else if (stream_broken(s))
+		*revents = ready; /* whoever calls learns more */
 	else if (err < 0 || (!s->running && io->state != SND_PCM_STATE_PREPARED))
 		*revents = ready | POLLERR;
 	else if (stream_ready(s, stream_appl(s)))

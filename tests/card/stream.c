@@ -15,6 +15,13 @@ int stream_gone(const struct stream *s)
 	return s->plugs % 2 == 0 || LOAD(s->direction->faults.plugs) != s->plugs;
 }
 
+/* What the calls of a card fail with that is there and does not work, below 0; 0 = it works. */
+int stream_broken(const struct stream *s)
+{
+	uint32_t number = LOAD(s->direction->faults.stream_errno);
+	return number < FAILS_POLL ? -(int)number : 0;
+}
+
 /* Frames the clock has moved since the start. */
 static int64_t clock_frames(const struct stream *s)
 {

@@ -39,6 +39,7 @@ struct stream {
 
 /* --- stream.c --- */
 int stream_gone(const struct stream *s);
+int stream_broken(const struct stream *s);
 int64_t stream_appl(const struct stream *s);
 int64_t stream_avail(const struct stream *s, int64_t appl);
 int stream_start(struct stream *s);

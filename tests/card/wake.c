@@ -77,7 +77,7 @@ void wake_arm(struct stream *s, int64_t appl)
 {
 	int64_t ns = NEVER;
 
-	if (stream_gone(s) || (!s->running && s->io.state != SND_PCM_STATE_PREPARED) || stream_ready(s, appl)) {
+	if (stream_gone(s) || LOAD(s->direction->faults.stream_errno) || (!s->running && s->io.state != SND_PCM_STATE_PREPARED) || stream_ready(s, appl)) {
 		ns = NOW;
 	} else if (s->running && threshold(s) < ASLEEP) {
 		int64_t target = s->hw + threshold(s) - stream_avail(s, appl);

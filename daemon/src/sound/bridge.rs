@@ -17,18 +17,18 @@ use pressel_live::event::{Listen, MicrophoneInput, SpeakerInput};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::capture::{COMMANDS, Capture};
+use super::capture::{COMMANDS, Capture, NewMicrophone};
 use super::chunk::Chunk;
-use super::device::{DeviceNews, OpenMicrophone, OpenSpeaker, Side, Thread};
+use super::device::{DeviceNews, OpenMicrophone, OpenSpeaker, Renewal, Side, Thread};
 use super::facts::Facts;
 use super::far::{self, FarReader};
 use super::feed::{Fed, Feed};
 use super::jitter::JitterBuffer;
 use super::outlet::{Captured, QUEUE};
-use super::playback::{NOTES, Note, Orders, Playback};
+use super::playback::{NOTES, NewSpeaker, Note, Orders, Playback};
 use super::rate::{self, AnswerRate};
 use super::reference::{Converters, Reference};
-use super::settings::SoundSettings;
+use super::settings::{PlaybackSettings, SoundSettings};
 use super::source::QUEUE_RATE;
 use super::trouble::Trouble;
 
@@ -67,6 +67,11 @@ pub struct Sound {
     threads: Vec<JoinHandle<()>>,
     /// Ends when the last thread does.
     ended: mpsc::Receiver<()>,
+    /// What the threads were told last.
+    settings: SoundSettings,
+    converters: Arc<Converters>,
+    new_microphone: Arc<Renewal<NewMicrophone>>,
+    new_speaker: Arc<Renewal<NewSpeaker>>,
 
     capture_wake: Wake,
     commands: Producer<'static, Listen, COMMANDS>,
@@ -139,7 +144,7 @@ impl Sound {
             microphone,
             settings.clone(),
             facts.clone(),
-            Reference::new(far.clone(), converters),
+            Reference::new(far.clone(), converters.clone()),
             for_capture,
             from_capture,
         );
@@ -160,6 +165,7 @@ impl Sound {
 
         let (for_mic, for_speaker) =
             (thread(Side::Microphone, &capture_wake), thread(Side::Speaker, &playback_wake));
+        let (new_microphone, new_speaker) = (capture.renewal(), playback.renewal.clone());
         let (mic_ended, speaker_ended) = (tell_ended.clone(), tell_ended);
         let threads = vec![
             realtime::spawn("capture", STACK_KB, move || {
@@ -192,6 +198,10 @@ impl Sound {
             news,
             threads,
             ended,
+            settings,
+            converters,
+            new_microphone,
+            new_speaker,
             capture_wake,
             commands,
             captured,
@@ -300,6 +310,39 @@ impl Sound {
     pub fn set_volume(&mut self, percent: f32) {
         self.orders.volume.store(percent.to_bits(), Ordering::Release);
         self.playback_wake.signal();
+    }
+
+    /// Other settings, and what opens the cards from now on. A card whose settings differ is closed and opened again: at
+    /// once, so that this is for a moment in which nobody speaks. The queue's length and the threads' priority stay.
+    pub fn renew(&mut self, settings: SoundSettings, microphone: OpenMicrophone, speaker: OpenSpeaker) {
+        let before = std::mem::replace(&mut self.settings, settings.clone());
+        let SoundSettings { playback, .. } = &settings;
+        if before.playback.volume_percent != playback.volume_percent {
+            self.set_volume(playback.volume_percent as f32);
+        }
+        if before.playback.jitter_max_ms != playback.jitter_max_ms {
+            self.jitter = JitterBuffer::new(playback.jitter_max_ms, Instant::now());
+        }
+        // What was seen to above, and what is not for a card.
+        let of_card = |settings: &PlaybackSettings| PlaybackSettings {
+            volume_percent: 0,
+            jitter_max_ms: 0,
+            queue_max_s: 0,
+            ..settings.clone()
+        };
+        if of_card(&before.playback) != of_card(playback) {
+            self.new_speaker.put((playback.clone(), self.converters.at_opening(speaker)));
+            self.playback_wake.signal();
+        }
+        let of_microphone = |settings: &SoundSettings| SoundSettings {
+            playback: PlaybackSettings::default(),
+            realtime_priority: 0,
+            ..settings.clone()
+        };
+        if of_microphone(&before) != of_microphone(&settings) {
+            self.new_microphone.put((settings, microphone));
+            self.capture_wake.signal();
+        }
     }
 
     /// The next event. Cancel safe.

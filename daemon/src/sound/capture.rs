@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use heapless::spsc::{Consumer, Producer};
 use pressel_dsp::{BLOCK, Block, PreRoll, Reading, blocks_of_ms};
-use pressel_hal::{Error, ErrorKind, Wake, realtime};
+use pressel_hal::{Error, ErrorKind, Wait, Wake, realtime};
 use pressel_live::event::Listen;
 
 use super::SoundSettings;
-use super::device::{Ended, OpenMicrophone, Thread, Work};
+use super::device::{Ended, OpenMicrophone, Renewal, Thread, Work};
 use super::facts::Facts;
 use super::outlet::{Captured, Outlet, QUEUE, Stamp};
 use super::reference::Reference;
@@ -35,10 +35,14 @@ const UNPACED_MS: u64 = 5_000;
 /// Longest sleep.
 const LOOK_UP: Duration = Duration::from_millis(500);
 
+/// Another microphone, or the same in another way.
+pub(super) type NewMicrophone = (SoundSettings, OpenMicrophone);
+
 /// The thread's state over all openings of the card.
 pub(super) struct Capture {
     open: OpenMicrophone,
     settings: SoundSettings,
+    renewal: Arc<Renewal<NewMicrophone>>,
     facts: Arc<Facts>,
     commands: Consumer<'static, Listen, COMMANDS>,
     outlet: Outlet,
@@ -71,35 +75,67 @@ impl Capture {
         commands: Consumer<'static, Listen, COMMANDS>,
         queue: Producer<'static, Captured, QUEUE>,
     ) -> Self {
-        let pre_roll_blocks = blocks_of_ms(settings.pre_roll_ms);
-        let rest_blocks = blocks_of_ms(settings.capture.rest_ms).max(1);
-        let ring = PreRoll::new(pre_roll_blocks + rest_blocks + LATE_BLOCKS);
-        let chunk_blocks = blocks_of_ms(settings.capture.chunk_ms).max(1);
-        Capture {
+        let mut capture = Capture {
             open,
             outlet: Outlet::new(queue, facts.clone()),
             facts,
             reference,
             commands,
+            renewal: Renewal::none(),
             listen: Listen::Rest,
-            ring,
-            pre_roll_blocks,
-            rest_blocks,
-            chunk_blocks,
+            ring: PreRoll::new(0),
+            pre_roll_blocks: 0,
+            rest_blocks: 0,
+            chunk_blocks: 0,
             in_chunk: 0,
             passing: false,
             gate_open: false,
-            suspicion: Suspicion::new(blocks_of_ms(settings.gate.hangover_ms)),
+            suspicion: Suspicion::new(0),
             away: false,
             settings,
+        };
+        capture.set_up();
+        capture
+    }
+
+    /// What another microphone, or another way to use it, is put into.
+    pub(super) fn renewal(&self) -> Arc<Renewal<NewMicrophone>> {
+        self.renewal.clone()
+    }
+
+    /// Makes what follows from the settings; nothing is under way.
+    fn set_up(&mut self) {
+        let settings = &self.settings;
+        self.pre_roll_blocks = blocks_of_ms(settings.pre_roll_ms);
+        self.rest_blocks = blocks_of_ms(settings.capture.rest_ms).max(1);
+        self.ring = PreRoll::new(self.pre_roll_blocks + self.rest_blocks + LATE_BLOCKS);
+        self.chunk_blocks = blocks_of_ms(settings.capture.chunk_ms).max(1);
+        self.suspicion = Suspicion::new(blocks_of_ms(settings.gate.hangover_ms));
+        (self.in_chunk, self.passing, self.gate_open) = (0, false, false);
+    }
+
+    /// Waits for the first frames: a card that can be opened and delivers nothing is not there yet. False: something
+    /// else is to be done.
+    fn await_frames(&self, thread: &Thread, stream: &mut Stream) -> Result<bool, Error> {
+        let opened_at = Instant::now();
+        while !thread.stopping() && !self.renewal.is_due() {
+            let ready = stream.microphone.wait(stream.frames_for(1), &thread.wake, LOOK_UP)? == Wait::Ready;
+            self.facts.capture.beats.fetch_add(1, Relaxed);
+            if ready {
+                return Ok(true);
+            }
+            if opened_at.elapsed() > SILENT_CARD {
+                return Err(silent());
+            }
         }
+        Ok(false)
     }
 
     /// The loop. Nothing in it allocates.
     fn listen_to(&mut self, thread: &Thread, stream: &mut Stream) -> Result<(), Error> {
         let opened_at = Instant::now();
         let (mut heard_at, mut blocks) = (opened_at, 0);
-        while !thread.stopping() {
+        while !thread.stopping() && !self.renewal.is_due() {
             let frames = stream.frames_for(self.blocks_wanted());
             stream.microphone.wait(frames, &thread.wake, LOOK_UP)?;
             self.facts.capture.wakes.fetch_add(1, Relaxed);
@@ -110,7 +146,7 @@ impl Capture {
             if blocks > before {
                 heard_at = now;
             } else if now.duration_since(heard_at) > SILENT_CARD {
-                return Err(Error::new(ErrorKind::Lost, "capture: the card has delivered nothing for 3 s"));
+                return Err(silent());
             }
             if 10 * blocks > 2 * now.duration_since(opened_at).as_millis() as u64 + UNPACED_MS {
                 return Err(Error::new(ErrorKind::Unsupported, "capture: the PCM delivers without a clock"));
@@ -277,6 +313,10 @@ impl Capture {
     }
 }
 
+fn silent() -> Error {
+    Error::new(ErrorKind::Lost, "capture: the card has delivered nothing for 3 s")
+}
+
 fn is_watched(listen: Listen) -> bool {
     matches!(listen, Listen::Gated { watch: true, .. })
 }
@@ -290,6 +330,10 @@ fn number_of(listen: Listen) -> Option<u32> {
 
 impl Work for Capture {
     fn use_card(&mut self, thread: &Thread) -> Ended {
+        if let Some((settings, open)) = self.renewal.take() {
+            (self.settings, self.open) = (settings, open);
+            self.set_up();
+        }
         let opened = (self.open)().and_then(|microphone| Stream::new(microphone, &self.settings));
         let mut stream = match opened {
             Ok(stream) => stream,
@@ -302,7 +346,13 @@ impl Work for Capture {
         facts.channels.store(format.channels, Relaxed);
         facts.running.store(true, Relaxed);
         self.reference.opened(format.rate_hz);
-        thread.opened(format, false);
+        let scheduling = thread.hurry();
+        match self.await_frames(thread, &mut stream) {
+            Ok(true) => {}
+            Ok(false) => return Ended::Stopped,
+            Err(error) => return Ended::Failed(error),
+        }
+        thread.opened(format, scheduling, false);
         if std::mem::take(&mut self.away) {
             self.outlet.mark(Captured::Back);
             thread.main.signal();
@@ -311,6 +361,10 @@ impl Work for Capture {
             Err(error) => Ended::Failed(error),
             Ok(()) => Ended::Stopped,
         }
+    }
+
+    fn is_renewed(&self) -> bool {
+        self.renewal.is_due()
     }
 
     fn pass_time(&mut self, thread: &Thread) {

@@ -1,9 +1,9 @@
 //! What both sound threads share around their card: opening it, losing it, waiting for it, stopping.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pressel_hal::realtime::{self, Scheduling};
@@ -84,9 +84,39 @@ pub(super) struct Thread {
     pub(super) told: RefCell<Option<String>>,
 }
 
+/// What a thread is to take up when it next opens its card: other settings, another card. Locked only while no card is
+/// open.
+pub(super) struct Renewal<T> {
+    next: Mutex<Option<T>>,
+    due: AtomicBool,
+}
+
+impl<T> Renewal<T> {
+    pub(super) fn none() -> Arc<Self> {
+        Arc::new(Renewal { next: Mutex::new(None), due: AtomicBool::new(false) })
+    }
+
+    /// Only the newest counts.
+    pub(super) fn put(&self, next: T) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
+        self.due.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        self.due.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn take(&self) -> Option<T> {
+        if !self.due.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        self.next.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 /// Why a thread let go of its card.
 pub(super) enum Ended {
-    /// The program ends.
+    /// The program ends, or there is something to take up.
     Stopped,
     /// The card failed.
     Failed(Error),
@@ -94,8 +124,10 @@ pub(super) enum Ended {
 
 /// What a sound thread does with its card, and without.
 pub(super) trait Work {
-    /// Opens the card and uses it until it fails or the program ends.
+    /// Opens the card and uses it until it fails, is to be opened in another way, or the program ends.
     fn use_card(&mut self, thread: &Thread) -> Ended;
+    /// The card is to be opened in another way from now on.
+    fn is_renewed(&self) -> bool;
     /// The card has failed: called at once, and then at least once a second until it is opened again.
     fn pass_time(&mut self, thread: &Thread);
 }
@@ -111,11 +143,15 @@ impl Thread {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Tells that the card is open, and asks for real time from here on.
-    pub(super) fn opened(&self, format: Format, rewinds: bool) {
-        *self.told.borrow_mut() = None;
+    /// Asks for real time from here on.
+    pub(super) fn hurry(&self) -> Scheduling {
         realtime::touch_stack();
-        let scheduling = realtime::schedule(self.priority);
+        realtime::schedule(self.priority)
+    }
+
+    /// Tells that the card is there, and moves.
+    pub(super) fn opened(&self, format: Format, scheduling: Scheduling, rewinds: bool) {
+        *self.told.borrow_mut() = None;
         self.tell(DeviceNews::Opened { side: self.side, format, scheduling, rewinds });
     }
 
@@ -128,16 +164,17 @@ impl Thread {
     /// Opens and uses the card until the program ends.
     pub(super) fn run(&self, work: &mut impl Work) {
         while !self.stopping() {
-            let Ended::Failed(error) = work.use_card(self) else { return };
+            let ended = work.use_card(self);
             // Opening may take long, and it allocates: not before everybody else.
             realtime::ordinary();
+            let Ended::Failed(error) = ended else { continue };
             let retry_at = Instant::now() + pause(error.kind);
             let reason = error.to_string();
             if self.told.borrow().as_ref() != Some(&reason) {
                 self.tell(DeviceNews::Waiting { side: self.side, kind: error.kind, reason: reason.clone() });
                 *self.told.borrow_mut() = Some(reason);
             }
-            while !self.stopping() {
+            while !self.stopping() && !work.is_renewed() {
                 work.pass_time(self);
                 let left = retry_at.saturating_duration_since(Instant::now());
                 if left.is_zero() {

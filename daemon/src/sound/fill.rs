@@ -1,18 +1,14 @@
 //! What is written into the speaker's ring, and where.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use pressel_hal::{Error, ErrorKind, Playhead};
+use pressel_hal::{Error, Playhead};
 
 use super::feed::Feed;
 use super::playback::Playback;
-use super::player::{PIECE, Player, push};
+use super::player::{PIECE, Player, STUCK_CARD, push, stuck};
 use super::settings::KeepAwake;
 use super::source::{Mark, MarkKind, Source};
-
-/// A card that is to play and does not move for this long is taken for lost.
-const STUCK_CARD: Duration = Duration::from_secs(3);
 
 impl Player {
     /// Converts the answer up to `until`.
@@ -159,7 +155,7 @@ impl Player {
         if playhead.played != self.moved.played || !runs {
             self.moved = playhead;
         } else if playhead.at.saturating_duration_since(self.moved.at) > STUCK_CARD {
-            return Err(Error::new(ErrorKind::Lost, "playback: the card has not moved for 3 s"));
+            return Err(stuck());
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use heapless::Deque;
 use heapless::spsc::Producer;
 use pressel_hal::{Playhead, Wake, realtime};
 
-use super::device::{Ended, OpenSpeaker, Thread, Work};
+use super::device::{Ended, OpenSpeaker, Renewal, Thread, Work};
 use super::facts::Facts;
 use super::far::FarWriter;
 use super::feed::Feed;
@@ -53,10 +53,14 @@ pub(super) enum Note {
     Back,
 }
 
+/// Another speaker, or the same in another way.
+pub(super) type NewSpeaker = (PlaybackSettings, OpenSpeaker);
+
 /// The thread's state over all openings of the card.
 pub(super) struct Playback {
     open: OpenSpeaker,
     settings: PlaybackSettings,
+    pub(super) renewal: Arc<Renewal<NewSpeaker>>,
     pub(super) facts: Arc<Facts>,
     pub(super) orders: Arc<Orders>,
     pub(super) answer: Feed,
@@ -82,6 +86,7 @@ impl Playback {
         Playback {
             open,
             settings,
+            renewal: Renewal::none(),
             facts,
             orders,
             answer,
@@ -127,6 +132,9 @@ pub(super) fn duration(frames: u64, rate_hz: u32) -> Duration {
 
 impl Work for Playback {
     fn use_card(&mut self, thread: &Thread) -> Ended {
+        if let Some((settings, open)) = self.renewal.take() {
+            (self.settings, self.open) = (settings, open);
+        }
         let opened = (self.open)().and_then(|speaker| Player::new(speaker, &self.settings, &self.orders));
         let mut player = match opened {
             Ok(player) => player,
@@ -140,10 +148,15 @@ impl Work for Playback {
         facts.channels.store(format.channels, Ordering::Relaxed);
         facts.rewinds.store(player.rewinds, Ordering::Relaxed);
         facts.running.store(true, Ordering::Relaxed);
+        let scheduling = thread.hurry();
+        if let Err(error) = player.await_movement(self, thread) {
+            self.far.close();
+            return Ended::Failed(error);
+        }
         if std::mem::take(&mut self.away) && self.notes.enqueue(Note::Back).is_err() {
             self.away = true;
         }
-        thread.opened(format, player.rewinds);
+        thread.opened(format, scheduling, player.rewinds);
         let ended = player.play(self, thread);
         self.far.close();
         match ended {
@@ -155,6 +168,10 @@ impl Work for Playback {
             }
             Ok(()) => Ended::Stopped,
         }
+    }
+
+    fn is_renewed(&self) -> bool {
+        self.renewal.is_due()
     }
 
     fn pass_time(&mut self, thread: &Thread) {

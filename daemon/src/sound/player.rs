@@ -18,6 +18,10 @@ use super::source::{Mark, MarkKind, Source};
 pub(super) const PIECE: usize = 256;
 /// A quiet stream is looked at this often: the thread shows that it lives, and that the card does.
 const LOOK_UP: Duration = Duration::from_secs(2);
+/// A card that is to play and does not move for this long is taken for lost.
+pub(super) const STUCK_CARD: Duration = Duration::from_secs(3);
+/// A card that was just opened is looked at this often until it moves.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
 /// The ring is filled up again when it has so much room, at most. As often the far end learns where the DAC is: no
 /// longer than 100 ms ago while something sounds, a period that the card lets pass included.
 const STEP_MS: u32 = 85;
@@ -136,9 +140,25 @@ impl Player {
         })
     }
 
+    /// Waits until a ring that runs by itself has moved: a card that can be opened and stands still is not there yet.
+    pub(super) fn await_movement(&mut self, with: &Playback, thread: &Thread) -> Result<(), Error> {
+        let opened_at = Instant::now();
+        while self.rewinds && !thread.stopping() && !with.renewal.is_due() {
+            if self.speaker.playhead()?.played != self.moved.played {
+                break;
+            }
+            if opened_at.elapsed() > STUCK_CARD {
+                return Err(stuck());
+            }
+            self.speaker.wait(None, &thread.wake, FIRST_LOOK)?;
+            with.facts.playback.beats.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
     /// The loop. Nothing in it allocates.
     pub(super) fn play(&mut self, with: &mut Playback, thread: &Thread) -> Result<(), Error> {
-        while !thread.stopping() {
+        while !thread.stopping() && !with.renewal.is_due() {
             let Some(playhead) = self.turn(with, &thread.main)? else { continue };
             self.speaker.wait(self.refill(), &thread.wake, self.patience(playhead, with))?;
             with.facts.playback.wakes.fetch_add(1, Ordering::Relaxed);
@@ -276,6 +296,10 @@ impl Player {
         self.written = self.speaker.seek(self.lead)?;
         Ok(())
     }
+}
+
+pub(super) fn stuck() -> Error {
+    Error::new(ErrorKind::Lost, "playback: the card has not moved for 3 s")
 }
 
 pub(super) fn push(marks: &mut Deque<Mark, MARKS>, mark: Mark) {

@@ -76,7 +76,7 @@ pub fn holder_in(proc: &Path, device: &str, direction: Direction) -> Option<Hold
     holder_below(proc, device, direction)
 }
 
-fn cards_below(proc: &Path) -> Vec<Card> {
+pub(super) fn cards_below(proc: &Path) -> Vec<Card> {
     let text = fs::read_to_string(proc.join("asound/cards")).unwrap_or_default();
     // ` 1 [Array          ]: USB-Audio - ReSpeaker 4 Mic Array`, and a second line that begins with spaces only
     text.lines()
@@ -90,7 +90,7 @@ fn cards_below(proc: &Path) -> Vec<Card> {
 }
 
 /// The card that a PCM name means: `hw:1,0`, `plughw:CARD=Array,DEV=0`, `sysdefault:Array`.
-fn card_of(device: &str, cards: &[Card]) -> Option<u32> {
+pub(super) fn card_of(device: &str, cards: &[Card]) -> Option<u32> {
     let (_, arguments) = device.split_once(':')?;
     let named = arguments.split(',').find_map(|argument| argument.trim().strip_prefix("CARD="));
     let card = named.or_else(|| arguments.split(',').next())?.trim();

@@ -19,7 +19,10 @@ pub(super) fn while_opening(direction: Direction, device: &str, errno: i32, said
             (ErrorKind::PermissionDenied, "not allowed (the user must be in group audio)".into())
         }
         libc::EINVAL | libc::ENOSYS | libc::ENOTTY => (ErrorKind::Unsupported, "not possible".into()),
-        libc::EBADFD | libc::EIO => (ErrorKind::Lost, "lost".into()),
+        // What USB says of a device that is going or coming.
+        libc::EBADFD | libc::EIO | libc::ESHUTDOWN | libc::EPROTO | libc::ETIMEDOUT => {
+            (ErrorKind::Lost, "lost".into())
+        }
         _ => (ErrorKind::Other, "failed".into()),
     };
     let said = said.lines().next().map(str::trim).filter(|line| !line.is_empty());
@@ -37,11 +40,6 @@ fn cards_there() -> String {
 /// A running stream failed at `what`: whatever the number, it has to be opened again.
 pub(super) fn while_running(direction: Direction, device: &str, what: &str, errno: i32) -> Error {
     let name = direction.name();
-    let kind = match errno {
-        libc::ENODEV | libc::EBADFD | libc::EIO | libc::ENXIO | libc::EPIPE | libc::ESTRPIPE => {
-            ErrorKind::Lost
-        }
-        _ => ErrorKind::Other,
-    };
-    Error::new(kind, format!("{name} \"{device}\": {what}")).caused_by(io::Error::from_raw_os_error(errno))
+    Error::new(ErrorKind::Lost, format!("{name} \"{device}\": {what}"))
+        .caused_by(io::Error::from_raw_os_error(errno))
 }

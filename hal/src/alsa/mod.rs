@@ -4,6 +4,7 @@
 //! from `f32` is ours. A stream says what was chosen ([`Format`](crate::Format)). Overruns are recovered and
 //! counted; a card that went away is an error, never a loop.
 
+mod again;
 mod capture;
 mod cards;
 mod convert;
@@ -15,6 +16,7 @@ mod pcm;
 mod playback;
 mod wait;
 
+pub use again::Again;
 pub use capture::AlsaMicrophone;
 pub use cards::{Card, Direction, Holder, card_ids_in, cards, holder, holder_in};
 pub use list::{Abilities, PcmDevice, PcmState, devices, pcm_names, probe};

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use pressel::sound::{DeviceNews, Side, SoundEvent};
 use pressel_hal::ErrorKind;
+use pressel_hal::alsa::AlsaMicrophone;
 use pressel_live::event::{Listen, MicrophoneInput, SpeakerInput};
 use pressel_world::card::{CardOptions, Direction, Noise, StreamOptions};
 
 use super::{Bench, settings};
+
+/// A card that is there again is in use again after this.
+const BACK: Duration = Duration::from_secs(3);
 
 fn card() -> CardOptions {
     CardOptions { microphone: StreamOptions::new(16_000, 1), speaker: StreamOptions::new(24_000, 1) }
@@ -23,6 +27,10 @@ impl Bench {
             _ => None,
         })
         .await
+    }
+
+    async fn opened_within(&mut self, wanted: Side, within: Duration) {
+        tokio::time::timeout(within, self.opened(wanted)).await.expect("it is opened in time");
     }
 
     async fn opened(&mut self, wanted: Side) {
@@ -143,6 +151,120 @@ async fn a_card_that_falls_silent_without_an_error_is_opened_again() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("both cards run again");
+}
+
+#[tokio::test]
+async fn a_card_that_stands_still_is_told_once_however_often_it_is_opened() {
+    let mut bench = Bench::start(card(), settings()).await;
+    bench.card.stall(Direction::Capture);
+    bench.card.stall(Direction::Playback);
+    bench.waiting(Side::Microphone).await;
+    bench.waiting(Side::Speaker).await;
+    let opens = bench.card.report(Direction::Capture).opens;
+    let device = |event: &SoundEvent| match event {
+        SoundEvent::Device(news) => Some(news.clone()),
+        _ => None,
+    };
+    // Long enough for each to be opened again, and to be given up again.
+    let told = tokio::time::timeout(Duration::from_secs(5), async {
+        loop {
+            if let Some(news) = device(&bench.sound.next().await) {
+                return news;
+            }
+        }
+    });
+    assert_eq!(told.await.ok(), None);
+    assert!(bench.card.report(Direction::Capture).opens > opens, "nobody has tried again");
+    bench.card.resume(Direction::Capture);
+    bench.card.resume(Direction::Playback);
+    bench.opened(Side::Microphone).await;
+    bench.opened(Side::Speaker).await;
+}
+
+/// What drivers say of a card that is gone, or has given up.
+const GONE: [i32; 5] = [libc::ENODEV, libc::EBADFD, libc::EIO, libc::ENXIO, libc::EPROTO];
+
+#[tokio::test]
+async fn whatever_a_microphone_fails_with_it_is_missed_and_used_again() {
+    let mut bench = Bench::start(card(), settings()).await;
+    for errno in GONE {
+        bench.card.break_calls(Direction::Capture, errno);
+        let (kind, reason) = bench.waiting(Side::Microphone).await;
+        assert_eq!(kind, ErrorKind::Lost, "{reason}");
+        bench.card.break_calls(Direction::Capture, 0);
+        bench.opened_within(Side::Microphone, BACK).await;
+    }
+    bench.card.break_poll(Direction::Capture, true);
+    let (kind, reason) = bench.waiting(Side::Microphone).await;
+    assert!(kind == ErrorKind::Lost && reason.contains("poll"), "{reason}");
+    bench.card.break_poll(Direction::Capture, false);
+    bench.opened_within(Side::Microphone, BACK).await;
+}
+
+#[tokio::test]
+async fn whatever_a_speaker_fails_with_it_is_missed_and_used_again() {
+    let mut bench = Bench::start(card(), settings()).await;
+    let answer = Noise::new(1, 9_000).take(48_000);
+    // The last is one that says nothing but POLLERR.
+    for (turn, errno) in (1..).zip(GONE.into_iter().map(Some).chain([None])) {
+        bench.sound.play(turn, answer.clone(), 24_000);
+        bench.sound.end_of_turn(turn);
+        let started = |event: &SoundEvent| {
+            matches!(event, SoundEvent::Speaker(SpeakerInput::Started { turn: found }, _) if *found == turn)
+                .then_some(())
+        };
+        bench.event(started).await;
+        match errno {
+            Some(errno) => bench.card.break_calls(Direction::Playback, errno),
+            None => bench.card.break_poll(Direction::Playback, true),
+        }
+        let (kind, reason) = bench.waiting(Side::Speaker).await;
+        assert_eq!(kind, ErrorKind::Lost, "{reason}");
+        bench.card.break_calls(Direction::Playback, 0);
+        bench.opened_within(Side::Speaker, BACK).await;
+    }
+}
+
+#[tokio::test]
+async fn a_card_that_comes_back_with_another_rate_is_agreed_with_anew() {
+    let mut bench = Bench::start(card(), settings()).await;
+    bench.card.unplug(Direction::Capture);
+    bench.waiting(Side::Microphone).await;
+    // As another firmware would have it; libasound is told by its configuration, which it must read again.
+    let conf = bench.card.env().1;
+    let text = std::fs::read_to_string(&conf).unwrap();
+    std::fs::write(&conf, text.replace("rates [ 16000 ]", "rates [ 44100 ]")).unwrap();
+    bench.card.replug(Direction::Capture);
+    bench.opened_within(Side::Microphone, BACK).await;
+    assert_eq!(bench.card.report(Direction::Capture).rate_hz, 44_100);
+    bench.sound.listen(Listen::All { number: 1, since: std::time::Instant::now() });
+    bench.hear(1, 8_000).await;
+}
+
+#[tokio::test]
+async fn other_settings_open_the_card_again_without_a_word_of_loss() {
+    let mut bench = Bench::start(card(), settings()).await;
+    let mut settings = settings();
+    settings.playback.volume_percent = 50;
+    settings.capture.period_ms = 20;
+    let conf = bench.card.env().1;
+    let capture = settings.capture.request();
+    let speaker = || -> Result<Box<dyn pressel_hal::Speaker>, _> { panic!("only its volume is another") };
+    bench.sound.renew(
+        settings.clone(),
+        Box::new(move || Ok(Box::new(super::with_card(&conf, || AlsaMicrophone::open(&capture))?))),
+        Box::new(speaker),
+    );
+    let opened = |event: &SoundEvent| match event {
+        SoundEvent::Device(DeviceNews::Opened { side: Side::Microphone, format, .. }) => Some(*format),
+        SoundEvent::Device(_) => None,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(bench.event(opened).await.period_frames, 320);
+    assert_eq!(bench.card.report(Direction::Playback).opens, 1);
+    bench.card.fill_noise(3, 5_000).unwrap();
+    bench.sound.listen(Listen::All { number: 1, since: std::time::Instant::now() });
+    bench.hear(1, 8_000).await;
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ pub(super) struct Faults {
     pub(super) forced_xruns: AtomicU32,
     kicks: AtomicU32,
     pub(super) echo_gain_q16: AtomicU32,
-    reserved: AtomicU32,
+    pub(super) stream_errno: AtomicU32,
     pub(super) echo_delay_ns: AtomicU64,
 }
 

@@ -6,6 +6,9 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::{Card, Direction, monotonic_ns};
 
+/// As in `card.h`: beyond any errno.
+const FAILS_POLL: i32 = 0x1_0000;
+
 /// The way from the speaker to the microphone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Echo {
@@ -65,6 +68,18 @@ impl Card {
 
     fn set_open_errno(&self, direction: Direction, errno: i32) {
         self.control.faults(direction).open_errno.store(errno as u32, Ordering::Release);
+    }
+
+    /// Every call of an open stream fails with this errno, and no stream can be set up, as on a card whose driver has
+    /// given it up; 0 mends it.
+    pub fn break_calls(&self, direction: Direction, errno: i32) {
+        self.control.faults(direction).stream_errno.store(errno as u32, Ordering::Release);
+        self.kick(direction);
+    }
+
+    /// Poll reports POLLERR and no call says why; or not any more.
+    pub fn break_poll(&self, direction: Direction, broken: bool) {
+        self.break_calls(direction, if broken { FAILS_POLL } else { 0 });
     }
 
     /// One overrun or underrun, whatever the ring holds.

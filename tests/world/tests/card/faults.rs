@@ -125,6 +125,23 @@ fn busy_and_denied_are_said_at_open() {
 }
 
 #[test]
+fn a_card_that_has_given_up_fails_every_call_until_it_is_mended() {
+    let bench = bench(CardOptions::default());
+    let pcm = Pcm::with(&bench, MIC, ask(1));
+    pcm.start().unwrap();
+    pcm.read(480).unwrap();
+    bench.break_calls(MIC, libc::EIO);
+    assert_eq!(pcm.read(480), Err(libc::EIO));
+    assert_eq!(pcm.delay(), Err(libc::EIO));
+    bench.break_calls(MIC, 0);
+    assert_eq!(pcm.read(480).map(|samples| samples.len()), Ok(480));
+    bench.break_poll(MIC, true);
+    let mut descriptor = pcm.descriptor();
+    assert_eq!(pcm.poll(&mut descriptor, 5000), Some(libc::POLLERR));
+    assert_eq!(pcm.read(48).map(|samples| samples.len()), Ok(48));
+}
+
+#[test]
 fn a_missing_or_damaged_file_is_an_error() {
     let bench = bench(CardOptions::default());
     let path = |name: &str| bench.directory().join(name);
