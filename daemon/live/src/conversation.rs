@@ -153,6 +153,7 @@ impl Conversation {
             Input::Forget => self.on_forget(now),
             Input::Budget(budget) => self.on_budget(now, budget),
             Input::Mode(talk) => self.on_mode(now, talk),
+            Input::Settings { settings, relink } => self.on_settings(now, *settings, relink),
             Input::Timeout => self.on_timeout(now),
             Input::Shutdown => return self.stop(now),
         }
@@ -264,7 +265,7 @@ impl Conversation {
     }
 
     /// Nobody is in the middle of anything that a new link would tear.
-    pub(crate) fn is_pause(&self) -> bool {
+    pub fn is_pause(&self) -> bool {
         self.turn.is_idle()
             && self.calls.is_empty()
             && self.utterance.is_none()
@@ -361,31 +362,5 @@ impl Conversation {
         self.question = None;
         self.become_idle(now);
         self.forget_talk(now);
-    }
-
-    fn on_mode(&mut self, now: Instant, talk: TalkMode) {
-        if talk == self.settings.talk {
-            return;
-        }
-        // What is being said is over, and is asked; what is being heard is silenced.
-        self.end_utterance(now);
-        self.on_gate_closed(now);
-        if self.turn.is_speaking() {
-            self.silence(now);
-        }
-        self.pump(now);
-        self.open = None;
-        self.forget_suspicion();
-        if !matches!(self.settings.talk, TalkMode::Open { .. }) {
-            self.listen(Listen::Rest); // in tap mode it may be watching an answer
-        }
-        self.settings.talk = talk;
-        self.rest_listening();
-        // The VAD setting is fixed per link: another one needs another link, which continues the session.
-        if self.link.is_open() && self.link.manual != self.is_manual() {
-            let close = self.link.leave(now);
-            self.actions.extend(close);
-            self.lose_link(now);
-        }
     }
 }

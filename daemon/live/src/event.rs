@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::settings::TalkMode;
+use crate::settings::{Settings, TalkMode};
 
 /// Everything that can wake the program.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +34,14 @@ pub enum Input {
     Warm(bool),
     /// Turns are taken in another way from now on; where the VAD setting differs the link is changed too.
     Mode(TalkMode),
+    /// Other settings, best told in a pause ([`Conversation::is_pause`](crate::Conversation::is_pause)). `relink`: what
+    /// leads to the server, or opens it, is another too.
+    Settings {
+        /// All of them; their seed does not count.
+        settings: Box<Settings>,
+        /// A link that is up is left for one over the new way.
+        relink: bool,
+    },
     /// The time that `poll_timeout` named has come.
     Timeout,
     /// The program ends: stop playback, close the link with 1000, accept nothing more.

@@ -15,6 +15,7 @@
 
 mod ask;
 mod barge_in;
+mod change;
 mod conversation;
 pub mod event;
 mod exchange;
