@@ -20,6 +20,7 @@ use pressel::devices;
 use pressel::doctor::{self, Class};
 use pressel::levels::{self, Levels};
 use pressel::offline;
+use pressel::reload::Reload;
 use pressel::secret::{self, NoKey};
 use pressel::status::Status;
 use pressel::usage::{self, report::UsageReport};
@@ -94,6 +95,8 @@ enum Command {
     Watch(Format),
     /// Ask a typed question, without a daemon; exit code 0 it was answered, 1 it was refused, 75 no answer came in time
     Ask(ask::Arguments),
+    /// Have the running daemon read its configuration again; exit code 78 it was refused, and the former one is kept
+    Reload,
     /// Press the running daemon's button
     Press,
     /// Release the running daemon's button
@@ -205,6 +208,7 @@ pub fn main() -> Result<(), Failure> {
         Command::Process(recordings) => process(file, recordings),
         Command::Watch(format) => watch(file, format.json),
         Command::Ask(arguments) => ask::ask(file, arguments),
+        Command::Reload => reload(file),
         Command::Press => gesture(file, "press"),
         Command::Release => gesture(file, "release"),
     }
@@ -239,7 +243,7 @@ fn run(file: Option<&Path>, started: Instant) -> Result<(), Failure> {
         Err(why) => return Err(Failure::configuration(no_credential(&why))),
     };
     pressel::log::start(&config.log).map_err(Failure::configuration)?;
-    pressel::run(&config, credential, started).map_err(Failure::failed)
+    pressel::run(Reload::new(file, config), credential, started).map_err(Failure::failed)
 }
 
 /// Whether systemd started us as a service. INVOCATION_ID alone is inherited by terminals of a desktop session.
@@ -324,6 +328,17 @@ fn usage(file: Option<&Path>, json: bool) -> Result<(), Failure> {
 
 fn gesture(file: Option<&Path>, gesture: &str) -> Result<(), Failure> {
     ask_daemon(file, &json!({ "op": "button", "gesture": gesture })).map(|_| ())
+}
+
+fn reload(file: Option<&Path>) -> Result<(), Failure> {
+    // What it cannot read it cannot tell the socket from; the daemon is asked all the same, so that it says so too.
+    let path =
+        config::load(file).map_or_else(|_| config::Config::default(), |loaded| loaded.config).control.path;
+    match control::ask(path.as_ref(), &json!({ "op": "reload" })) {
+        Ok(_) => Ok(()),
+        Err(AskError::Refused(mistakes)) => Err(Failure::configuration(mistakes)),
+        Err(error) => load(file).and(Err(Failure::failed(error))),
+    }
 }
 
 fn watch(file: Option<&Path>, json: bool) -> Result<(), Failure> {

@@ -111,6 +111,11 @@ impl Credential {
         }
     }
 
+    /// Whether it opens the service as the other one does. What is fetched for each link is never known to.
+    pub fn is_same(&self, other: &Credential) -> bool {
+        matches!((self, other), (Credential::Key(key), Credential::Key(other)) if key == other)
+    }
+
     /// What to open a link with: at once for a key, else fetched, which has a bound of its own. Cancel safe.
     ///
     /// # Errors

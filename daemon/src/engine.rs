@@ -1,5 +1,8 @@
 //! The one loop: drain what the conversation wants, wait for one thing to happen, hand it in.
 
+mod reload;
+
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,6 +10,7 @@ use pressel_hal::Edge;
 use pressel_live::Conversation;
 use pressel_live::event::{Action, ButtonInput, Input, Note, Phase};
 use pressel_live::profile::Profile;
+use pressel_live::settings::Settings;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant as Clock, sleep_until, timeout};
 use tracing::{debug, error, info, warn};
@@ -21,6 +25,7 @@ use crate::net::watch::{Change, Watch as NetWatch};
 use crate::notify::{Notify, Watch};
 use crate::panel::Panel;
 use crate::phrases::Phrases;
+use crate::reload::Reload;
 use crate::report::Report;
 use crate::sound::{DeviceNews, Sound, SoundEvent};
 use crate::state::StateFile;
@@ -73,6 +78,10 @@ pub struct Engine {
     message_at: Instant,
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+    /// A hang-up is the end of the terminal we belong to.
+    on_terminal: bool,
+    reload: Reload,
 }
 
 impl Engine {
@@ -80,16 +89,11 @@ impl Engine {
     ///
     /// # Errors
     /// When the system grants no signal handler.
-    pub fn new(config: &Config, edges: Edges, started: Instant) -> std::io::Result<Self> {
+    pub fn new(reload: Reload, edges: Edges, started: Instant) -> std::io::Result<Self> {
         let now = Instant::now();
         let seed = fastrand::u64(..);
-        let mut settings = config.settings(seed);
-        if let Some(credential) = &edges.credential {
-            settings.model = credential.model(&settings.model);
-        }
-        for setting in Profile::of(&settings.model).left_out(&settings) {
-            warn!(setting, model = settings.model, "this model does not take it: left out");
-        }
+        let settings = Settings { seed, ..settings(&reload.config, edges.credential.as_deref()) };
+        let config = &reload.config;
         let mut conversation = Conversation::new(settings, now);
         let state = crate::state::take_up(&config.live.state_file, &mut conversation, now);
         conversation.handle_input(now, Input::Key(edges.credential.is_some()));
@@ -107,6 +111,9 @@ impl Engine {
             message_at: now,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            on_terminal: std::io::stdin().is_terminal(),
+            reload,
         })
     }
 
@@ -128,6 +135,10 @@ impl Engine {
                 biased;
                 _ = self.terminate.recv() => break,
                 _ = self.interrupt.recv() => break,
+                _ = self.hangup.recv() => match self.on_terminal {
+                    true => break,
+                    false => drop(self.reload()),
+                },
                 news = self.edges.button.next() => self.on_button(news),
                 event = self.edges.sound.next() => self.on_sound(event),
                 news = self.edges.wire.next() => self.on_wire(news),
@@ -135,6 +146,10 @@ impl Engine {
                 request = self.edges.control.next() => match request.op {
                     Op::Status => request.reply.answer(&self.status()),
                     Op::Usage => request.reply.answer(&self.edges.usage.report()),
+                    Op::Reload => match self.reload() {
+                        Ok(()) => request.reply.done(),
+                        Err(mistakes) => request.reply.error(&mistakes),
+                    },
                     Op::Levels => request.reply.answer(&Levels::of(&self.edges.sound.facts())),
                     Op::Button(gesture) => {
                         request.reply.done();
@@ -153,6 +168,7 @@ impl Engine {
             }
             self.spend(now);
             self.speak(now);
+            self.take_up(now);
             if feed_at.is_some_and(|at| at <= now) {
                 feed_at = feed_every.map(|every| now + every);
                 match self.watch.check(now) {
@@ -277,7 +293,7 @@ impl Engine {
         }
         debug!(phase = crate::status::phase_word(phase), "phase");
         self.edges.control.publish(&Event::phase(phase), now);
-        self.edges.notify.status(&crate::status::sentence(phase, self.report.missing()));
+        self.tell_status();
         if let Some((samples, rate_hz)) = self.edges.earcons.of(phase) {
             self.edges.sound.play_local(samples, rate_hz);
         }
@@ -357,14 +373,19 @@ impl Engine {
     fn on_device(&mut self, now: Instant, news: &DeviceNews) {
         let told = self.report.device(news);
         self.edges.control.publish(&Event::Told { text: &told }, now);
-        let phase = self.conversation.phase();
-        self.edges.notify.status(&crate::status::sentence(phase, self.report.missing()));
+        self.tell_status();
         if !self.ready && self.report.both_cards_looked_for() {
             self.ready = true;
             self.stats.measured(Latency::StartToReady, now - self.stats.started());
             self.edges.notify.ready();
             info!("ready");
         }
+    }
+
+    /// The sentence for `systemctl status`.
+    fn tell_status(&mut self) {
+        let phase = self.conversation.phase();
+        self.edges.notify.status(&crate::status::sentence(phase, self.report.missing()));
     }
 
     fn on_wire(&mut self, News { link, input, at }: News) {
@@ -399,6 +420,18 @@ impl Engine {
         status.usage = Some(self.edges.usage.report());
         status
     }
+}
+
+/// What a conversation must know, in the words of the backend; what the model does not take is said.
+fn settings(config: &Config, credential: Option<&Credential>) -> Settings {
+    let mut settings = config.settings(0);
+    if let Some(credential) = credential {
+        settings.model = credential.model(&settings.model);
+    }
+    for setting in Profile::of(&settings.model).left_out(&settings) {
+        warn!(setting, model = settings.model, "this model does not take it: left out");
+    }
+    settings
 }
 
 async fn until(at: Option<Instant>) {

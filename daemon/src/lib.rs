@@ -21,6 +21,7 @@ pub mod notify;
 pub mod offline;
 pub mod panel;
 pub mod phrases;
+pub mod reload;
 pub mod report;
 pub mod secret;
 mod secret_file;
@@ -49,17 +50,20 @@ use crate::engine::{Edges, Engine};
 use crate::notify::Notify;
 use crate::panel::Panel;
 use crate::phrases::Phrases;
+use crate::reload::Reload;
 use crate::sound::Sound;
 use crate::usage::Usage;
 use crate::wire::{Way, Wire};
 use crate::world::World;
 
-/// Runs the daemon until SIGTERM or SIGINT. `started` is when the program began.
+/// Runs the daemon until SIGTERM or SIGINT. `started` is when the program began; on SIGHUP the configuration is read
+/// again from where `reload` says.
 ///
 /// # Errors
 /// What the configuration names and cannot be used from the start (a certificate file, the control socket's place);
 /// missing cards, buttons and networks are waited for instead.
-pub fn run(config: &Config, credential: Option<Credential>, started: Instant) -> Result<(), String> {
+pub fn run(reload: Reload, credential: Option<Credential>, started: Instant) -> Result<(), String> {
+    let config = reload.config.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(2) // nearly nothing: name look-ups have threads of their own
@@ -73,9 +77,9 @@ pub fn run(config: &Config, credential: Option<Credential>, started: Instant) ->
     }
     runtime.block_on(async {
         let sound = config.sound();
-        let world = World::real(config, &sound);
-        let edges = open(config, credential, world)?;
-        let engine = Engine::new(config, edges, started).map_err(|error| format!("signals: {error}"))?;
+        let world = World::real(&config, &sound);
+        let edges = open(&config, credential, world)?;
+        let engine = Engine::new(reload, edges, started).map_err(|error| format!("signals: {error}"))?;
         engine.run().await;
         Ok(())
     })

@@ -10,15 +10,19 @@ use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 
 use tracing::Level as TracingLevel;
-use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::config::{Level, Log, LogTarget};
 use journal::Journal;
+
+/// The filter of the process's log, which is as global as the log itself.
+static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// Why there is no log.
 #[derive(Debug)]
@@ -57,7 +61,7 @@ pub fn start(config: &Log) -> Result<(), LogError> {
         LogTarget::Journal => Some(Journal::connect().map_err(LogError::NoJournal)?),
         LogTarget::Auto => journal_owns_stderr().then(Journal::connect).and_then(Result::ok),
     };
-    let filter = filter(config.level);
+    let (filter, handle) = reload::Layer::new(filter(config.level));
     let registry = tracing_subscriber::registry();
     match journal {
         Some(journal) => registry.with(journal.with_filter(filter)).try_init(),
@@ -73,7 +77,18 @@ pub fn start(config: &Log) -> Result<(), LogError> {
             registry.with(lines).try_init()
         }
     }
-    .map_err(LogError::Started)
+    .map_err(LogError::Started)?;
+    // The one log of the process; there is no second start.
+    let _ = LEVEL.set(handle);
+    Ok(())
+}
+
+/// Changes the least level that is told.
+pub fn set_level(level: Level) {
+    if let Some(handle) = LEVEL.get() {
+        // Fails only without a log.
+        let _ = handle.reload(filter(level));
+    }
 }
 
 fn filter(level: Level) -> Targets {

@@ -48,6 +48,8 @@ pub struct Report {
     missing: Vec<String>,
     /// What there is to be said where nothing opens the service.
     lacks: &'static str,
+    /// The newest configuration cannot be used.
+    refused: Option<String>,
     unread_told: BTreeSet<&'static str>,
     too_long_told: bool,
     /// Speech of the utterance in hand was lost, and that has been said.
@@ -57,38 +59,49 @@ pub struct Report {
 impl Report {
     /// Nothing has happened yet.
     pub fn new(config: &Config, credential: Option<&Credential>) -> Self {
-        let side = |device: &str| DeviceStatus { device: device.to_owned(), ..DeviceStatus::default() };
         let mut report = Report {
             button: None,
-            key: credential.map(Credential::to_string),
-            link: LinkStatus {
-                state: "down".into(),
-                endpoint: match config.live.backend {
-                    // Where it derives its own host, that is what people want to see.
-                    Backend::Vertex => {
-                        Endpoint::of(config).map(|endpoint| endpoint.base()).unwrap_or_default()
-                    }
-                    Backend::Developer | Backend::Token => config.live.endpoint.clone(),
-                },
-                model: config.live.model.clone(),
-                ..LinkStatus::default()
-            },
+            key: None,
+            link: LinkStatus { state: "down".into(), ..LinkStatus::default() },
             link_since: Instant::now(),
-            sides: [side(&config.capture.device), side(&config.playback.device)],
+            sides: Default::default(),
             looked_for: [false; 2],
             missing: Vec::new(),
-            lacks: match config.live.backend {
-                Backend::Developer => "no API key",
-                Backend::Token => "no token source",
-                Backend::Vertex => "no project for Vertex AI",
-            },
+            lacks: "",
+            refused: None,
             unread_told: BTreeSet::new(),
             too_long_told: false,
             loss_told: false,
         };
         report.listens(Listen::Rest);
-        report.find_missing();
+        report.renew(config, credential);
         report
+    }
+
+    /// What the configuration and the credential say.
+    pub fn renew(&mut self, config: &Config, credential: Option<&Credential>) {
+        self.key = credential.map(Credential::to_string);
+        self.link.endpoint = match config.live.backend {
+            // Where it derives its own host, that is what people want to see.
+            Backend::Vertex => Endpoint::of(config).map(|endpoint| endpoint.base()).unwrap_or_default(),
+            Backend::Developer | Backend::Token => config.live.endpoint.clone(),
+        };
+        self.link.model.clone_from(&config.live.model);
+        self.lacks = match config.live.backend {
+            Backend::Developer => "no API key",
+            Backend::Token => "no token source",
+            Backend::Vertex => "no project for Vertex AI",
+        };
+        self.sides[Side::Microphone as usize].device.clone_from(&config.capture.device);
+        self.sides[Side::Speaker as usize].device.clone_from(&config.playback.device);
+        self.find_missing();
+    }
+
+    /// A newer configuration was refused for this; or none is.
+    pub fn refused(&mut self, mistake: Option<&String>) {
+        self.refused =
+            mistake.map(|mistake| format!("configuration refused, the former one is kept: {mistake}"));
+        self.find_missing();
     }
 
     /// What is waited for or lacking, each a sentence.
@@ -245,6 +258,7 @@ impl Report {
         if self.key.is_none() {
             self.missing.push(self.lacks.into());
         }
+        self.missing.extend(self.refused.clone());
         let problems = self.sides.iter().filter_map(|side| side.problem.clone());
         self.missing.extend(problems);
     }

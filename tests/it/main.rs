@@ -18,6 +18,7 @@ mod nspawn;
 mod open;
 mod privacy;
 mod refusals;
+mod reload;
 mod replay;
 mod scene;
 mod service;

@@ -12,14 +12,14 @@ use tests::stage::Setting;
 use crate::scene::{Scene, WAIT, dials, setting};
 
 /// The manager's end of the socket: everything it was told, and when.
-struct Manager {
+pub struct Manager {
     heard: Arc<Mutex<Vec<(Instant, String)>>>,
     _folder: tempfile::TempDir,
 }
 
 impl Manager {
     /// A manager, and the setting that tells the daemon of it.
-    fn of(setting: &mut Setting, watchdog: Option<Duration>) -> Manager {
+    pub fn of(setting: &mut Setting, watchdog: Option<Duration>) -> Manager {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -45,7 +45,7 @@ impl Manager {
 
     /// Waits until it was told something that fits, so many times; when that was.
     #[track_caller]
-    fn told(&self, what: &str, times: usize, fits: impl Fn(&str) -> bool) -> Vec<Instant> {
+    pub fn told(&self, what: &str, times: usize, fits: impl Fn(&str) -> bool) -> Vec<Instant> {
         let deadline = Instant::now() + WAIT;
         loop {
             let all = self.all();

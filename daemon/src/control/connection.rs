@@ -133,6 +133,7 @@ fn understand(text: &str) -> Result<Wanted, String> {
         "status" => Ok(Wanted::Engine(Op::Status)),
         "usage" => Ok(Wanted::Engine(Op::Usage)),
         "levels" => Ok(Wanted::Engine(Op::Levels)),
+        "reload" => Ok(Wanted::Engine(Op::Reload)),
         "watch" => Ok(Wanted::Watch),
         "button" => match member("gesture") {
             Some("press") => Ok(Wanted::Engine(Op::Button(ButtonInput::Press))),

@@ -22,7 +22,7 @@ pub use event::{Event, monotonic_ns};
 pub use server::{BindError, Control, ControlRequest, Op, Reply};
 
 /// Requests a client may make, for "did you mean".
-const OPS: [&str; 5] = ["status", "usage", "levels", "button", "watch"];
+const OPS: [&str; 6] = ["status", "usage", "levels", "reload", "button", "watch"];
 
 #[cfg(test)]
 mod tests;

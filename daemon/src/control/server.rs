@@ -54,6 +54,8 @@ pub enum Op {
     Usage,
     /// What the sound path measures, as [`crate::levels::Levels`].
     Levels,
+    /// The configuration read again.
+    Reload,
     /// A press or a release.
     Button(ButtonInput),
 }

@@ -104,6 +104,11 @@ impl Meter {
         }
     }
 
+    /// Other prices and limits from now on; what was used up under the former ones is looked at again.
+    pub fn renew(&mut self, prices: Prices, limits: Limits) {
+        (self.prices, self.limits, self.spent) = (prices, limits, Spent::default());
+    }
+
     /// The day that counts from now on.
     pub fn day_is(&mut self, day: Day) {
         if day != self.day {

@@ -94,6 +94,13 @@ impl Usage {
         }
     }
 
+    /// Other prices, other limits.
+    pub fn renew(&mut self, config: &Config) {
+        self.currency.clone_from(&config.price.currency);
+        self.meter.renew(prices(config), limits(&config.budget));
+        self.looked = None;
+    }
+
     /// A message is about to be sent.
     pub fn sends(&mut self, message: &str) {
         let samples = audio_samples(message) as u64;

@@ -129,6 +129,16 @@ impl Wire {
         &self.traffic
     }
 
+    /// How links are opened.
+    pub fn way(&self) -> &Way {
+        &self.way
+    }
+
+    /// The next link is opened in another way; those that live stay as they are.
+    pub fn renew(&mut self, way: Way) {
+        self.way = way;
+    }
+
     /// Starts to open a link.
     pub fn dial(&mut self, link: u32) {
         let (orders, queue) = mpsc::channel(OUT_MAX);

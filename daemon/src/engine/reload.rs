@@ -1,0 +1,150 @@
+//! The engine takes up another configuration: some of it at once, the rest in a pause of the talk.
+
+use std::time::Instant;
+
+use pressel_live::event::Input;
+use tracing::{error, info, warn};
+
+use super::Engine;
+use crate::button::ButtonThread;
+use crate::config::Config;
+use crate::earcons::Earcons;
+use crate::net;
+use crate::panel::Panel;
+use crate::phrases::Phrases;
+use crate::reload::{Due, Fresh, When};
+use crate::warm::Warm;
+use crate::world::{World, cards};
+
+impl Engine {
+    /// SIGHUP: the configuration is read again, and taken up or refused.
+    ///
+    /// # Errors
+    /// What is wrong with it, a line each; nothing has changed.
+    pub(super) fn reload(&mut self) -> Result<(), String> {
+        let now = Instant::now();
+        self.edges.notify.reloading();
+        let read = match self.reload.read(self.edges.wire.way()) {
+            Ok(fresh) => {
+                self.report.refused(None);
+                self.begin(fresh, now);
+                self.take_up(now);
+                Ok(())
+            }
+            Err(mistakes) => {
+                for mistake in &mistakes {
+                    error!(mistake, "configuration refused, the former one is kept");
+                }
+                self.report.refused(mistakes.first());
+                Err(mistakes.join("\n"))
+            }
+        };
+        self.tell_status();
+        if self.ready {
+            self.edges.notify.ready();
+        }
+        read
+    }
+
+    /// What counts at once, and what is left for a pause.
+    fn begin(&mut self, fresh: Fresh, now: Instant) {
+        let Fresh { config, changes, way } = fresh;
+        let of = |when: &[When]| {
+            let keys = changes.iter().filter(|(_, found)| when.contains(found)).map(|(key, _)| key.as_str());
+            keys.collect::<Vec<_>>().join(", ")
+        };
+        let later = of(&[When::Pause, When::Card]);
+        info!(now = of(&[When::Now]), later, credential = way.is_some(), "configuration read again");
+        let restart = of(&[When::Start]);
+        if !restart.is_empty() {
+            warn!(keys = restart, "these count from the next start on: systemctl restart pressel");
+        }
+        let before = std::mem::replace(&mut self.reload.config, config);
+        let config = self.reload.config.clone();
+        self.at_once(&before, &config, now);
+        let panel = (&before.button, &before.light) != (&config.button, &config.light);
+        let former = self.reload.due.take();
+        if way.is_none() && former.is_none() && later.is_empty() {
+            return;
+        }
+        let panel = panel || former.as_ref().is_some_and(|due| due.panel);
+        self.reload.due = Some(Due { way: way.or(former.and_then(|due| due.way)), panel });
+    }
+
+    fn at_once(&mut self, before: &Config, config: &Config, now: Instant) {
+        if before.log.level != config.log.level {
+            crate::log::set_level(config.log.level);
+        }
+        if before.playback.volume_percent != config.playback.volume_percent {
+            self.edges.sound.set_volume(config.playback.volume_percent as f32);
+        }
+        if before.sounds != config.sounds {
+            let (earcons, problems) = Earcons::load(&config.sounds.folder);
+            problems.iter().for_each(|problem| warn!(problem, "a sound of the device's own cannot be used"));
+            self.edges.earcons = earcons;
+        }
+        if before.phrases != config.phrases {
+            let (phrases, problems) = Phrases::load(&config.phrases);
+            problems
+                .iter()
+                .for_each(|problem| warn!(problem, "a spoken line cannot be used; a tone stands for it"));
+            self.edges.phrases = phrases;
+        }
+        if (&before.price, &before.budget) != (&config.price, &config.budget) {
+            self.edges.usage.renew(config);
+        }
+        if before.link.warm != config.link.warm {
+            self.conversation.handle_input(now, Input::Warm(false));
+            self.warm = Warm::new(&config.link.warm, now);
+        }
+    }
+
+    /// Takes up what waits for a pause, if this is one.
+    pub(super) fn take_up(&mut self, now: Instant) {
+        if self.reload.due.is_none() || !self.conversation.is_pause() {
+            return;
+        }
+        let Some(Due { way, panel }) = self.reload.due.take() else { return };
+        let config = self.reload.config.clone();
+        let relink = way.is_some();
+        if let Some(way) = way {
+            let former = self.edges.wire.way().endpoint.host.clone();
+            if net::is_loopback(&former) != net::is_loopback(&way.endpoint.host) {
+                self.edges.net = net::watch::Watch::new(!net::is_loopback(&way.endpoint.host));
+            }
+            self.edges.credential.clone_from(&way.credential);
+            self.edges.wire.renew(way);
+        }
+        let settings = super::settings(&config, self.edges.credential.as_deref());
+        self.conversation.handle_input(now, Input::Settings { settings: Box::new(settings), relink });
+        self.conversation.handle_input(now, Input::Key(self.edges.credential.is_some()));
+        let sound = config.sound();
+        let (microphone, speaker) = cards(&sound);
+        self.edges.sound.renew(sound.clone(), microphone, speaker);
+        if panel {
+            self.open_panel(&config, &sound, now);
+        }
+        self.report.renew(&config, self.edges.credential.as_deref());
+        info!("configuration taken up");
+        self.tell_status();
+    }
+
+    /// Another button, another light.
+    fn open_panel(&mut self, config: &Config, sound: &crate::sound::SoundSettings, now: Instant) {
+        // First let go: it may be the same line.
+        self.edges.button.stop();
+        self.edges.panel = Panel::new(None);
+        let world = World::real(config, sound);
+        let light = world.light.unwrap_or_else(|error| {
+            warn!(%error, "no light");
+            None
+        });
+        self.edges.panel = Panel::new(light);
+        self.edges.panel.show(self.conversation.phase(), now);
+        self.report.button = None;
+        match ButtonThread::start(world.button) {
+            Ok(button) => self.edges.button = button,
+            Err(error) => error!(%error, "no thread for the button"),
+        }
+    }
+}
