@@ -18,7 +18,9 @@ fn talked() -> Rig {
     rig.pass(MS(300));
     rig.chunk(true);
     rig.input(Input::Button(ButtonInput::Release));
-    rig.pass(MS(500));
+    rig.pass(MS(250));
+    rig.chunk(false);
+    rig.pass(MS(1_500));
     let sound = json!({ "inlineData": { "mimeType": "audio/pcm;rate=24000", "data": "AAAAAAAA" } });
     rig.says(&json!({ "serverContent": { "modelTurn": { "parts": [sound] } } }));
     rig.says(&json!({ "serverContent": { "generationComplete": true } }));

@@ -29,6 +29,34 @@ impl Bench {
         .await
     }
 
+    /// Until both cards are waited for, whichever is told first; why the microphone is.
+    async fn both_waiting(&mut self) -> ErrorKind {
+        let (mut microphone, mut speaker) = (None, false);
+        while microphone.is_none() || !speaker {
+            let waiting = |event: &SoundEvent| match event {
+                SoundEvent::Device(DeviceNews::Waiting { side, kind, .. }) => Some((*side, *kind)),
+                _ => None,
+            };
+            match self.event(waiting).await {
+                (Side::Microphone, kind) => microphone = Some(kind),
+                (Side::Speaker, _) => speaker = true,
+            }
+        }
+        microphone.expect("the loop ends with it")
+    }
+
+    /// Until both cards are in use, whichever is told first.
+    async fn both_opened(&mut self) {
+        let mut sides = [false; 2];
+        while sides != [true; 2] {
+            let opened = |event: &SoundEvent| match event {
+                SoundEvent::Device(DeviceNews::Opened { side, .. }) => Some(*side),
+                _ => None,
+            };
+            sides[self.event(opened).await as usize] = true;
+        }
+    }
+
     async fn opened_within(&mut self, wanted: Side, within: Duration) {
         tokio::time::timeout(within, self.opened(wanted)).await.expect("it is opened in time");
     }
@@ -138,8 +166,7 @@ async fn a_card_that_falls_silent_without_an_error_is_opened_again() {
     let mut bench = Bench::start(card(), settings()).await;
     bench.card.stall(Direction::Capture);
     bench.card.stall(Direction::Playback);
-    assert_eq!(bench.waiting(Side::Microphone).await.0, ErrorKind::Lost);
-    bench.waiting(Side::Speaker).await;
+    assert_eq!(bench.both_waiting().await, ErrorKind::Lost);
     bench.card.resume(Direction::Capture);
     bench.card.resume(Direction::Playback);
     let facts = bench.sound.facts();
@@ -158,8 +185,7 @@ async fn a_card_that_stands_still_is_told_once_however_often_it_is_opened() {
     let mut bench = Bench::start(card(), settings()).await;
     bench.card.stall(Direction::Capture);
     bench.card.stall(Direction::Playback);
-    bench.waiting(Side::Microphone).await;
-    bench.waiting(Side::Speaker).await;
+    bench.both_waiting().await;
     let opens = bench.card.report(Direction::Capture).opens;
     let device = |event: &SoundEvent| match event {
         SoundEvent::Device(news) => Some(news.clone()),
@@ -177,8 +203,7 @@ async fn a_card_that_stands_still_is_told_once_however_often_it_is_opened() {
     assert!(bench.card.report(Direction::Capture).opens > opens, "nobody has tried again");
     bench.card.resume(Direction::Capture);
     bench.card.resume(Direction::Playback);
-    bench.opened(Side::Microphone).await;
-    bench.opened(Side::Speaker).await;
+    bench.both_opened().await;
 }
 
 /// What drivers say of a card that is gone, or has given up.
