@@ -33,7 +33,7 @@ impl Engine {
             }
             Err(mistakes) => {
                 for mistake in &mistakes {
-                    error!(mistake, "configuration refused, the former one is kept");
+                    error!(%mistake, "configuration refused, the former one is kept");
                 }
                 self.report.refused(mistakes.first());
                 Err(mistakes.join("\n"))
