@@ -29,6 +29,7 @@ cargo xtask <chore>
   bench [SCENE…|micro]         latencies, CPU, memory, bytes; compared with the last recorded run
   bench sound [--quick]        echo, barge-in, noise, array in simulated rooms; likewise
   faults [--quick|--long]      what networks, servers and devices may do, and what comes of it; likewise
+  soak [5m|8h] [--seed N]      talk after talk with faults in between: does anything grow, or drift?
   lint                         format, clippy, docs, unit files
   arm                          release binaries for arm64 and armhf, built as Debian trixie would
   dist [amd64|arm64|armhf …]   Debian packages, their checksums and bills of materials, into target/dist
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         "test" => test::test(rest),
         "bench" => run::bench(rest),
         "faults" => run::faults(rest),
+        "soak" => run::soak(rest),
         "lint" => lint::lint(),
         "deny" => lint::deny(),
         "arm" => trixie::arm(),

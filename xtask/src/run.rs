@@ -46,6 +46,13 @@ pub fn faults(args: &[String]) -> Result<(), String> {
     start("quick", "pressel-faults", args)
 }
 
+/// Talk after talk, with faults by a seed.
+pub fn soak(args: &[String]) -> Result<(), String> {
+    apt::need(apt::BUILD)?;
+    sh("cargo", QUICK)?;
+    start("quick", "pressel-soak", args)
+}
+
 fn start(profile: &str, program: &str, args: &[String]) -> Result<(), String> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
     let path = target.join(profile).join(program);
