@@ -106,6 +106,52 @@ fn cards_that_others_hold_are_waited_for() {
 }
 
 #[test]
+fn missing_cards_cost_next_to_nothing_and_are_told_once() {
+    let absent = |card: &Card| {
+        card.unplug(Direction::Capture);
+        card.unplug(Direction::Playback);
+    };
+    let scene = Scene::set(Setting { prepare: absent, ..on(usual(), script()) });
+    let (before, began) = (scene.daemon.usage().unwrap(), std::time::Instant::now());
+    let mark = scene.remote.mark();
+    scene.pass(10_000);
+    let cpu = scene.daemon.usage().unwrap().cpu - before.cpu;
+    let share = cpu.as_secs_f64() / began.elapsed().as_secs_f64();
+    println!("both cards missing: {:.2} % of a processor", 100.0 * share);
+    assert!(share <= 0.02, "{:.1} %", 100.0 * share);
+    for what in ["no microphone, waiting for it", "no speaker, waiting for it"] {
+        assert_eq!(scene.log().matches(what).count(), 1, "{}", scene.log());
+    }
+    let told = scene.remote.events().into_iter().skip(mark).filter(|e| e.name == "phase" || e.name == "told");
+    assert_eq!(told.count(), 0, "the light and the watchers were told before");
+    check_back(&scene, |card| {
+        card.replug(Direction::Capture);
+        card.replug(Direction::Playback);
+    });
+    scene.end();
+}
+
+#[test]
+fn a_card_that_is_pulled_out_fifty_times_is_back_each_time() {
+    let scene = Scene::set(on(usual(), script()));
+    let mut longest = Duration::ZERO;
+    for n in 0..50 {
+        let direction = if n % 2 == 0 { Direction::Capture } else { Direction::Playback };
+        let mark = scene.remote.mark();
+        scene.card.unplug(direction);
+        scene.phase(mark, "no device");
+        let mark = scene.remote.mark();
+        scene.card.replug(direction);
+        let began = std::time::Instant::now();
+        scene.remote.wait_phase(mark, "idle", BACK).unwrap_or_else(|error| panic!("time {n}: {error}"));
+        longest = longest.max(began.elapsed());
+    }
+    println!("pulled out and put back 50 times: back after {longest:?} at most");
+    check_talk(&scene);
+    scene.end();
+}
+
+#[test]
 fn a_speaker_pulled_out_in_the_middle_of_an_answer_is_missed_and_used_again() {
     let long = Turn { pace: Some(0.0), ..Turn::noise(10_000, 2) };
     let scene = Scene::set(on(usual(), script().turn(long)));

@@ -13,6 +13,8 @@ use tests::stage::{KEY, Machine, Remote};
 
 use crate::scene::{WAIT, messages};
 
+mod life;
+
 const SERVICE: &str = "pressel.service";
 /// From SIGKILL to ready.
 const KILLED: Duration = Duration::from_secs(1);
@@ -255,7 +257,7 @@ fn a_thread_that_stands_still_starves_the_watchdog() {
 }
 
 #[track_caller]
-fn thread_of(pid: u32, name: &str) -> u32 {
+pub fn thread_of(pid: u32, name: &str) -> u32 {
     let mut tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
     let named = |task: &std::fs::DirEntry| {
         std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.contains(name))
@@ -266,7 +268,7 @@ fn thread_of(pid: u32, name: &str) -> u32 {
 
 /// Stops one thread and no other, for good: a tracer that takes it, and lets go of it when it is killed.
 #[track_caller]
-fn freeze(thread: u32) {
+pub fn freeze(thread: u32) {
     let (told, done) = std::sync::mpsc::channel();
     // Only the thread that began to trace may wait for what it traces; unwaited for, the process would never end.
     std::thread::spawn(move || {

@@ -9,6 +9,7 @@ use fake_gemini::{Script, Turn};
 use pressel_world::card::Direction;
 use tests::stage::Setting;
 
+use crate::nspawn::{freeze, thread_of};
 use crate::scene::{Scene, WAIT, dials, setting};
 
 /// The manager's end of the socket: everything it was told, and when.
@@ -126,4 +127,35 @@ fn the_watchdog_is_fed_with_cards_and_without() {
     let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
     assert!(longest < interval, "not fed for {longest:?}");
     scene.end();
+}
+
+#[test]
+fn a_card_that_delivers_nothing_is_opened_again_and_only_a_thread_that_stands_still_starves_the_watchdog() {
+    let interval = Duration::from_millis(2000);
+    let mut setting = setting("hold", "", script());
+    let manager = Manager::of(&mut setting, Some(interval));
+    let scene = Scene::set(setting);
+    manager.told("READY=1", 1, |text| text == "READY=1");
+    let opens = scene.card.report(Direction::Capture).opens;
+    let mark = scene.remote.mark();
+    scene.card.stall(Direction::Capture);
+    scene.phase(mark, "no device");
+    manager.told("what is waited for", 1, |text| text.contains("the card has delivered nothing for 3 s"));
+    scene.card.wait_for(Direction::Capture, WAIT, |report| report.opens > opens).expect("it is opened again");
+    let mark = scene.remote.mark();
+    scene.card.resume(Direction::Capture);
+    scene.phase(mark, "idle");
+    assert!(!manager.all().iter().any(|(_, text)| text == "WATCHDOG=trigger"), "that was no death");
+
+    let frozen = Instant::now();
+    freeze(thread_of(scene.daemon.pid(), "capture"));
+    let gave_up = manager.told("the end", 1, |text| text == "WATCHDOG=trigger")[0];
+    assert!(gave_up - frozen < Duration::from_secs(8), "{:?}", gave_up - frozen);
+    let fed = manager.all().into_iter().filter(|(at, text)| text == "WATCHDOG=1" && *at > gave_up).count();
+    assert_eq!(fed, 0, "fed although a thread stands still");
+    assert!(
+        scene.log().contains("thread does not turn") && scene.log().contains("capture"),
+        "{}",
+        scene.log()
+    );
 }
