@@ -3,6 +3,7 @@
 //! Exit codes: 0, 1 it failed, 2 usage, 3 the doctor saw a drawback, 75 no answer in time, 78 configuration (the unit does not restart on it).
 
 mod ask;
+mod tools;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -97,6 +98,9 @@ enum Command {
     Ask(ask::Arguments),
     /// Have the running daemon read its configuration again; exit code 78 it was refused, and the former one is kept
     Reload,
+    /// Look at the tools of this device, check them, call one by hand
+    #[command(subcommand)]
+    Tools(tools::ToolsCommand),
     /// Press the running daemon's button
     Press,
     /// Release the running daemon's button
@@ -209,6 +213,7 @@ pub fn main() -> Result<(), Failure> {
         Command::Watch(format) => watch(file, format.json),
         Command::Ask(arguments) => ask::ask(file, arguments),
         Command::Reload => reload(file),
+        Command::Tools(command) => tools::tools(file, command),
         Command::Press => gesture(file, "press"),
         Command::Release => gesture(file, "release"),
     }

@@ -30,6 +30,7 @@ use crate::report::Report;
 use crate::sound::{DeviceNews, Sound, SoundEvent};
 use crate::state::StateFile;
 use crate::stats::{Latency, Stats};
+use crate::tools::Tools;
 use crate::usage::Usage;
 use crate::warm::Warm;
 use crate::wire::{News, Wire};
@@ -57,6 +58,8 @@ pub struct Edges {
     pub phrases: Phrases,
     /// What talking costs.
     pub usage: Usage,
+    /// What the assistant can do besides talking.
+    pub tools: Tools,
     /// The service manager.
     pub notify: Notify,
     /// What opens the service, if there is something.
@@ -92,7 +95,8 @@ impl Engine {
     pub fn new(reload: Reload, edges: Edges, started: Instant) -> std::io::Result<Self> {
         let now = Instant::now();
         let seed = fastrand::u64(..);
-        let settings = Settings { seed, ..settings(&reload.config, edges.credential.as_deref()) };
+        let settings =
+            Settings { seed, ..settings(&reload.config, edges.credential.as_deref(), &edges.tools) };
         let config = &reload.config;
         let mut conversation = Conversation::new(settings, now);
         let state = crate::state::take_up(&config.live.state_file, &mut conversation, now);
@@ -143,6 +147,9 @@ impl Engine {
                 event = self.edges.sound.next() => self.on_sound(event),
                 news = self.edges.wire.next() => self.on_wire(news),
                 change = self.edges.net.next() => self.on_change(change),
+                result = self.edges.tools.next() => {
+                    self.conversation.handle_input(Instant::now(), Input::ToolResult(result));
+                }
                 request = self.edges.control.next() => match request.op {
                     Op::Status => request.reply.answer(&self.status()),
                     Op::Usage => request.reply.answer(&self.edges.usage.report()),
@@ -260,8 +267,8 @@ impl Engine {
                 self.stats.told(line);
                 self.edges.phrases.tell(line, now);
             }
-            Action::CallTool { name, .. } => warn!(name, "a tool was called and none is configured"),
-            Action::CancelTools { .. } => {}
+            Action::CallTool { id, name, args } => self.edges.tools.call(now, id, &name, args),
+            Action::CancelTools { ids } => self.edges.tools.cancel(&ids),
             Action::Note(note) => {
                 self.edges.usage.note(&note);
                 self.on_note(now, &note);
@@ -423,8 +430,9 @@ impl Engine {
 }
 
 /// What a conversation must know, in the words of the backend; what the model does not take is said.
-fn settings(config: &Config, credential: Option<&Credential>) -> Settings {
+fn settings(config: &Config, credential: Option<&Credential>, tools: &Tools) -> Settings {
     let mut settings = config.settings(0);
+    settings.tools = tools.declare();
     if let Some(credential) = credential {
         settings.model = credential.model(&settings.model);
     }

@@ -30,6 +30,7 @@ pub mod state;
 pub mod stats;
 pub mod status;
 pub mod tls;
+pub mod tools;
 pub mod usage;
 pub mod warm;
 pub mod wire;
@@ -52,6 +53,7 @@ use crate::panel::Panel;
 use crate::phrases::Phrases;
 use crate::reload::Reload;
 use crate::sound::Sound;
+use crate::tools::Tools;
 use crate::usage::Usage;
 use crate::wire::{Way, Wire};
 use crate::world::World;
@@ -117,7 +119,18 @@ fn open(config: &Config, credential: Option<Credential>, world: World) -> Result
         earcons,
         phrases,
         usage: Usage::open(config),
+        tools: open_tools(&config.tools),
         notify: Notify::from_environment(),
         credential,
     })
+}
+
+/// The tools of the folder; a bad file is told and left out.
+pub(crate) fn open_tools(settings: &config::Tools) -> Tools {
+    let shelf = tools::shelf(settings);
+    for mistake in &shelf.mistakes {
+        warn!(%mistake, "a tool cannot be used");
+    }
+    let record = tools::record_folder(settings, false);
+    Tools::new(shelf.tools, &settings.role, tools::runners(settings), record.as_deref())
 }

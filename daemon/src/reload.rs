@@ -31,6 +31,7 @@ pub fn when(table: &str, key: &str) -> When {
         ("capture" | "playback" | "array" | "echo" | "noise" | "gain" | "barge_in" | "gate", _) => When::Card,
         ("live" | "token" | "vertex" | "network" | "talk" | "hold" | "tap" | "open", _) => When::Pause,
         ("button" | "light", _) => When::Pause,
+        ("tools", _) => When::Pause,
         // control, usage, realtime: what was opened or begun once.
         _ => When::Start,
     }

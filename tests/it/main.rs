@@ -27,3 +27,4 @@ mod talks;
 mod talks_real;
 mod tap;
 mod tidy;
+mod tools;

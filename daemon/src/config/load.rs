@@ -8,6 +8,7 @@ use toml::de::DeTable;
 use super::across::RULES;
 use super::mistake::{Mistake, Mistakes, Place};
 use super::nearest::nearest;
+use super::page::{Page, read_text, toml_files, unknown};
 use super::value::Found;
 use super::{Config, TABLES};
 
@@ -72,68 +73,41 @@ struct Reader {
 
 impl Reader {
     fn file(&mut self, path: &Path, required: bool) {
-        let text = match std::fs::read(path) {
-            Ok(bytes) => String::from_utf8(bytes).map_err(|e| {
-                let line =
-                    1 + e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count();
-                (line, "a byte that is not UTF-8; save the file as UTF-8".to_owned())
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                if !required {
-                    return;
-                }
-                Err((0, "there is no such file".to_owned()))
-            }
-            Err(error) => Err((0, format!("cannot be read: {error}"))),
+        let text = match read_text(path) {
+            Ok(None) if !required => return,
+            Ok(None) => Err(Box::new(Mistake::file(path, "there is no such file"))),
+            Ok(Some(text)) => Ok(text),
+            Err(mistake) => Err(mistake),
         };
         self.files.push(path.to_owned());
         match text {
-            Ok(text) => self.document(path, &text),
-            Err((line, problem)) => self.mistake(Place::File(path.to_owned(), line), String::new(), problem),
+            Ok(text) => self.document(&Page::new(path, &text), &text),
+            Err(mistake) => self.mistakes.push(*mistake),
         }
     }
 
     fn folder(&mut self, folder: &Path) {
-        let entries = match std::fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
-            Err(error) => {
-                let problem = format!("cannot be listed: {error}");
-                return self.mistake(Place::File(folder.to_owned(), 0), String::new(), problem);
-            }
-        };
-        let mut paths: Vec<PathBuf> = entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|e| e == "toml") && !hidden(path))
-            .collect();
-        paths.sort();
-        for path in paths {
-            self.file(&path, true);
+        match toml_files(folder) {
+            Ok(paths) => paths.iter().for_each(|path| self.file(path, true)),
+            Err(mistake) => self.mistakes.push(*mistake),
         }
     }
 
-    fn document(&mut self, path: &Path, text: &str) {
-        let line_of = |offset: usize| {
-            1 + text.as_bytes()[..offset.min(text.len())].iter().filter(|&&b| b == b'\n').count()
-        };
+    fn document(&mut self, page: &Page<'_>, text: &str) {
         let (document, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
-            let line = error.span().map_or(0, |span| line_of(span.start));
-            self.mistake(
-                Place::File(path.to_owned(), line),
-                String::new(),
-                error.message().replace('\n', ", "),
-            );
+            let place = page.place(error.span().map(|span| span.start));
+            self.mistake(place, String::new(), error.message().replace('\n', ", "));
         }
         let broken: Vec<usize> =
-            errors.iter().filter_map(|e| e.span()).map(|span| line_of(span.start)).collect();
+            errors.iter().filter_map(|e| e.span()).map(|span| page.line(span.start)).collect();
         let mut tables: Vec<_> = document.get_ref().iter().collect();
         tables.sort_by_key(|(name, _)| name.span().start);
         for (name, value) in tables {
-            let place = Place::File(path.to_owned(), line_of(name.span().start));
+            let place = page.place(Some(name.span().start));
             let Some(keys) = value.get_ref().as_table() else {
                 let problem = stray_key(name.get_ref());
-                if !broken.contains(&line_of(name.span().start)) {
+                if !broken.contains(&page.line(name.span().start)) {
                     self.mistake(place, name.get_ref().to_string(), problem);
                 }
                 continue;
@@ -149,12 +123,12 @@ impl Reader {
             let mut keys: Vec<_> = keys.iter().collect();
             keys.sort_by_key(|(key, _)| key.span().start);
             for (key, value) in keys {
-                let line = line_of(key.span().start);
-                if broken.contains(&line) {
+                if broken.contains(&page.line(key.span().start)) {
                     continue; // what recovery made of a broken line is a guess
                 }
                 let found = Found::in_toml(value.get_ref());
-                self.set(name.get_ref(), key.get_ref(), |_| found, Place::File(path.to_owned(), line));
+                let place = page.place(Some(key.span().start));
+                self.set(name.get_ref(), key.get_ref(), |_| found, place);
             }
         }
     }
@@ -225,17 +199,6 @@ impl Reader {
         } else {
             Err(Mistakes(self.mistakes))
         }
-    }
-}
-
-fn hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
-}
-
-fn unknown(what: &str, name: &str, known: &[&str]) -> String {
-    match nearest(name, known.iter().copied()) {
-        Some(meant) => format!("no such {what}; did you mean \"{meant}\"?"),
-        None => format!("no such {what}; there are {}", known.join(", ")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is wrong with a configuration, told so that it can be put right.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,18 @@ pub struct Mistake {
     pub problem: String,
     /// What is allowed; empty when the problem says it already.
     pub allowed: String,
+}
+
+impl Mistake {
+    /// A mistake about a whole file or folder.
+    pub fn file(path: &Path, problem: impl Into<String>) -> Self {
+        Mistake::plain(Place::File(path.to_owned(), 0), problem.into())
+    }
+
+    /// A mistake that is not about one key.
+    pub fn plain(place: Place, problem: String) -> Self {
+        Mistake { place, key: String::new(), found: String::new(), problem, allowed: String::new() }
+    }
 }
 
 impl fmt::Display for Mistake {

@@ -13,15 +13,17 @@ mod load;
 mod mistake;
 mod nearest;
 mod network;
-mod rule;
+mod page;
+pub(crate) mod rule;
 mod settings;
 mod show;
 mod sound;
 mod stages;
-mod table;
+pub(crate) mod table;
 mod talk;
-mod value;
-mod words;
+mod tools;
+pub(crate) mod value;
+pub(crate) mod words;
 
 pub use backend::*;
 pub use hardware::*;
@@ -30,11 +32,16 @@ pub use load::{FOLDER, Loaded, load, load_from};
 pub use mistake::{Mistake, Mistakes, Place};
 pub use nearest::nearest;
 pub use network::Network;
+pub(crate) use page::{Page, read_text, toml_files, unknown};
 pub use rule::{Rule, Special};
 pub use stages::*;
+pub(crate) use table::table;
 pub use table::{Key, Table};
 pub use talk::*;
+pub use tools::*;
+pub(crate) use value::quoted;
 pub use value::{Found, Refused};
+pub(crate) use words::words;
 
 /// The example file: every key with its unit, range and default.
 pub const EXAMPLE: &str = include_str!("../../config.example.toml");
@@ -106,6 +113,7 @@ config! {
     price: Price,
     budget: Budget,
     usage: Usage,
+    tools: Tools,
     control: Control,
     log: Log,
     realtime: Realtime,

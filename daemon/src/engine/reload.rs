@@ -64,7 +64,8 @@ impl Engine {
         self.at_once(&before, &config, now);
         let panel = (&before.button, &before.light) != (&config.button, &config.light);
         let former = self.reload.due.take();
-        if way.is_none() && former.is_none() && later.is_empty() {
+        let tools = self.edges.tools.is_other(&crate::tools::shelf(&config.tools));
+        if way.is_none() && former.is_none() && later.is_empty() && !tools {
             return;
         }
         let panel = panel || former.as_ref().is_some_and(|due| due.panel);
@@ -106,7 +107,7 @@ impl Engine {
         }
         let Some(Due { way, panel }) = self.reload.due.take() else { return };
         let config = self.reload.config.clone();
-        let relink = way.is_some();
+        let relink = way.is_some() || self.edges.tools.renew(crate::open_tools(&config.tools));
         if let Some(way) = way {
             let former = self.edges.wire.way().endpoint.host.clone();
             if net::is_loopback(&former) != net::is_loopback(&way.endpoint.host) {
@@ -115,7 +116,7 @@ impl Engine {
             self.edges.credential.clone_from(&way.credential);
             self.edges.wire.renew(way);
         }
-        let settings = super::settings(&config, self.edges.credential.as_deref());
+        let settings = super::settings(&config, self.edges.credential.as_deref(), &self.edges.tools);
         self.conversation.handle_input(now, Input::Settings { settings: Box::new(settings), relink });
         self.conversation.handle_input(now, Input::Key(self.edges.credential.is_some()));
         let sound = config.sound();

@@ -57,7 +57,7 @@ pub struct Usage {
 impl Usage {
     /// Opens the ledger that the configuration names. A ledger that cannot be used is said once and done without.
     pub fn open(config: &Config) -> Self {
-        let folder = folder(&config.usage, std::env::var_os("STATE_DIRECTORY"), false);
+        let folder = folder(&config.usage.ledger_folder, std::env::var_os("STATE_DIRECTORY"), false);
         let (mut ledger, mut totals, mut found) = (None, Totals::default(), None);
         if let Some(folder) = &folder {
             match Ledger::open(folder) {
@@ -210,7 +210,7 @@ impl Usage {
 
 /// Where the ledger lies, if one is kept.
 pub fn folder_of(config: &Config) -> Option<PathBuf> {
-    folder(&config.usage, std::env::var_os("STATE_DIRECTORY"), true)
+    folder(&config.usage.ledger_folder, std::env::var_os("STATE_DIRECTORY"), true)
 }
 
 /// What the ledger says while no daemon runs.
@@ -259,9 +259,9 @@ pub fn budget_word(budget: Budget) -> &'static str {
     }
 }
 
-/// Where the ledger is. `auto`: where systemd says, and for a reader the usual place.
-fn folder(usage: &config::Usage, state: Option<std::ffi::OsString>, reads: bool) -> Option<PathBuf> {
-    match usage.ledger_folder.as_str() {
+/// Where something is kept. `auto`: where systemd says, and for a reader the usual place.
+pub(crate) fn folder(setting: &str, state: Option<std::ffi::OsString>, reads: bool) -> Option<PathBuf> {
+    match setting {
         "" => None,
         "auto" => {
             // systemd joins several with colons.

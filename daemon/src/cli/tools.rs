@@ -1,0 +1,185 @@
+//! `pressel tools`: look at the tools of this device, check them, call one by hand.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use pressel::tools::{self, Record, Runners, Shelf, Tool, Way};
+use serde_json::{Map, Value, json};
+
+use super::{Failure, Format, load, print};
+
+/// What is done with the tools.
+#[derive(Subcommand)]
+pub(super) enum ToolsCommand {
+    /// List the tools
+    List(Format),
+    /// Name every mistake with file, line and key, and what a program would lack; exit code 0 all is well, 1 it is not
+    Check {
+        /// Make the test call of each tool too
+        #[arg(long)]
+        call: bool,
+    },
+    /// Call a tool by hand, as the assistant would
+    Call {
+        /// Its name
+        name: String,
+        /// Its arguments as a JSON object; without, those of its [test]
+        args: Option<String>,
+    },
+    /// Show the calls that were made
+    Log(Format),
+    /// One call in a process of its own: systemd and the daemon start it
+    #[command(hide = true)]
+    Run {
+        /// Folder with the tools
+        #[arg(long)]
+        folder: PathBuf,
+    },
+}
+
+/// Does what was asked.
+pub(super) fn tools(file: Option<&Path>, command: ToolsCommand) -> Result<(), Failure> {
+    if let ToolsCommand::Run { folder } = command {
+        return tools::runner::serve(&folder).map_err(|error| Failure::failed(format!("tool: {error}")));
+    }
+    let config = load(file)?.config.tools;
+    let shelf = tools::read_folder(Path::new(&config.folder));
+    match command {
+        ToolsCommand::List(format) => list(&shelf, format.json),
+        ToolsCommand::Check { call } => check(&config, &shelf, call),
+        ToolsCommand::Call { name, args } => by_hand(&config, &shelf, &name, args.as_deref()),
+        ToolsCommand::Log(format) => log(&config, format.json),
+        ToolsCommand::Run { .. } => unreachable!("it is done above"),
+    }
+}
+
+fn list(shelf: &Shelf, json: bool) -> Result<(), Failure> {
+    if json {
+        let tools: Vec<Value> = shelf.tools.iter().map(Tool::declare).collect();
+        return print(&format!("{:#}\n", Value::Array(tools)));
+    }
+    let mut out = String::new();
+    for tool in &shelf.tools {
+        let head = &tool.head;
+        let names: Vec<&str> = tool.parameters.members().iter().map(|member| member.name.as_str()).collect();
+        let off = if head.on { "" } else { "  (off)" };
+        let _ = writeln!(
+            out,
+            "{}({}){off}\n    {}\n    {}",
+            head.name,
+            names.join(", "),
+            head.description,
+            tool.file.display()
+        );
+    }
+    if !shelf.mistakes.is_empty() {
+        let _ = writeln!(out, "{} more cannot be used: pressel tools check", shelf.mistakes.len());
+    }
+    print(&out)
+}
+
+fn check(config: &pressel::config::Tools, shelf: &Shelf, call: bool) -> Result<(), Failure> {
+    let mut out = String::new();
+    let mut bad = shelf.mistakes.len();
+    for mistake in &shelf.mistakes {
+        let _ = writeln!(out, "fail  {mistake}");
+    }
+    for tool in &shelf.tools {
+        let problems = tools::problems(tool);
+        bad += problems.len();
+        let name = &tool.head.name;
+        for problem in &problems {
+            let _ = writeln!(out, "fail  {}: {problem}", tool.file.display());
+        }
+        if problems.is_empty() {
+            let _ = writeln!(out, "ok    {name}");
+        }
+        if let (true, true, Some(args)) = (call, problems.is_empty(), &tool.test) {
+            match run(config, tool, args.clone())? {
+                Ok(object) => {
+                    let _ = writeln!(out, "ok    {name}: its test call gave {}", Value::Object(object));
+                }
+                Err(sentence) => {
+                    bad += 1;
+                    let _ = writeln!(out, "fail  {name}: its test call {sentence}");
+                }
+            }
+        }
+    }
+    let own = matches!(runners(config), Runners::Own { .. });
+    if own && !shelf.tools.is_empty() {
+        let _ = writeln!(out, "warn  no socket at {}: programs run as the daemon's own user", config.socket);
+    }
+    if own && !tools::kernel_has_landlock() {
+        let _ =
+            writeln!(out, "warn  this kernel has no Landlock: programs read what the daemon's user reads");
+    }
+    print(&out)?;
+    if bad == 0 { Ok(()) } else { Err(Failure::failed(format!("{bad} mistakes in the tools"))) }
+}
+
+fn by_hand(
+    config: &pressel::config::Tools,
+    shelf: &Shelf,
+    name: &str,
+    args: Option<&str>,
+) -> Result<(), Failure> {
+    let Some(tool) = shelf.tools.iter().find(|tool| tool.head.name == name) else {
+        let names: Vec<&str> = shelf.tools.iter().map(|tool| tool.head.name.as_str()).collect();
+        return Err(Failure::failed(format!("no tool \"{name}\"; there are: {}", names.join(", "))));
+    };
+    let args = match args {
+        None => tool.test.clone().unwrap_or_default(),
+        Some(text) => match serde_json::from_str(text) {
+            Ok(Value::Object(args)) => args,
+            _ => {
+                return Err(Failure::failed(
+                    "the arguments are no JSON object, such as '{\"unit\": \"bar\"}'",
+                ));
+            }
+        },
+    };
+    let args = tool.parameters.fit(args).map_err(Failure::failed)?;
+    match run(config, tool, args)? {
+        Ok(object) => print(&format!("{:#}\n", Value::Object(object))),
+        Err(sentence) => Err(Failure::failed(sentence)),
+    }
+}
+
+fn log(config: &pressel::config::Tools, json: bool) -> Result<(), Failure> {
+    let Some(folder) = tools::record_folder(config, true) else {
+        return Err(Failure::failed("no record is kept: [tools] record_folder is empty"));
+    };
+    let entries = Record::in_folder(&folder)
+        .read()
+        .map_err(|error| Failure::failed(format!("{}: {error}", folder.display())))?;
+    let mut out = String::new();
+    for entry in entries {
+        if json {
+            let _ = writeln!(out, "{}", json!(entry));
+        } else {
+            let args = entry.args.map_or_else(|| entry.args_sha256[..12].to_owned(), |args| args.to_string());
+            let (tool, outcome, took_ms) = (entry.tool, entry.outcome.word(), entry.took_ms);
+            let _ = writeln!(out, "{}  {tool}  {outcome}  {took_ms} ms  {args}", entry.at_s);
+        }
+    }
+    print(&out)
+}
+
+fn runners(config: &pressel::config::Tools) -> Runners {
+    tools::runners(config)
+}
+
+fn run(
+    config: &pressel::config::Tools,
+    tool: &Tool,
+    args: Map<String, Value>,
+) -> Result<Result<Map<String, Value>, String>, Failure> {
+    let Way::Command(..) = tool.way;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("event loop: {error}")))?;
+    Ok(runtime.block_on(runners(config).run(&tool.head.name, args, tool.timeout())))
+}

@@ -1,0 +1,18 @@
+//! The table about tools. Each tool is a file of its own; see docs/tools.md.
+
+use super::rule::{Rule, TEXT};
+use super::table::table;
+
+table! {
+    /// `[tools]`: what the assistant can do besides talking.
+    Tools {
+        /// Folder with a file for each tool; empty = none.
+        folder: String = "/etc/pressel/tools.d", TEXT;
+        /// Who talks to this device: tools that name roles are offered to these alone.
+        role: String = "", TEXT;
+        /// Socket at which systemd starts a process for a call; where there is none the daemon starts it itself.
+        socket: String = "/run/pressel-tool/socket", Rule::Text { empty: true, check: Some(super::across::socket_path) };
+        /// Folder of the record of calls; `auto` = where the service's state is; empty = none.
+        record_folder: String = "auto", TEXT;
+    }
+}

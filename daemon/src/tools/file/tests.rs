@@ -1,0 +1,129 @@
+use std::fs;
+
+use serde_json::json;
+
+use super::*;
+
+const LOG: &str = r#"
+name = "log_reading"
+description = "Writes a reading of a gauge down."
+per_minute_max = 6
+
+[command]
+argv = ["/usr/bin/logger", "--", "{gauge}", "{value}", "{note?}"]
+
+[parameters]
+required = ["gauge", "value"]
+[parameters.properties.gauge]
+type = "string"
+enum = ["oil", "water"]
+[parameters.properties]
+value = { type = "number", minimum = 0 }
+note = { type = "string", maxLength = 200 }
+
+[test]
+gauge = "oil"
+value = 3.5
+"#;
+
+fn mistakes(text: &str) -> Vec<String> {
+    let path = Path::new("/etc/pressel/tools.d/t.toml");
+    let mistakes = read(path, text).expect_err("a mistake in it");
+    mistakes.iter().map(|mistake| mistake.to_string().replace("/etc/pressel/tools.d/", "")).collect()
+}
+
+#[test]
+fn a_tool_is_read() {
+    let tool = read(Path::new("log.toml"), LOG).unwrap();
+    assert_eq!(tool.head.name, "log_reading");
+    assert_eq!(tool.head.per_minute_max, 6);
+    assert_eq!(json!(tool.test), json!({ "gauge": "oil", "value": 3.5 }));
+    let declared = tool.declare();
+    assert_eq!(declared["parameters"]["required"], json!(["gauge", "value"]));
+    assert!(declared.get("behavior").is_none());
+    assert!(tool.is_for("visitor"));
+}
+
+#[test]
+fn a_tool_without_arguments_declares_none() {
+    let text =
+        "name = \"lamp\"\ndescription = \"On.\"\nroles = [\"staff\"]\n[command]\nargv = [\"/bin/true\"]\n";
+    let tool = read(Path::new("lamp.toml"), text).unwrap();
+    assert_eq!(tool.declare(), json!({ "name": "lamp", "description": "On." }));
+    assert!(tool.is_for("staff") && !tool.is_for("visitor"));
+}
+
+#[test]
+fn every_mistake_has_its_line() {
+    let check = |from: &str, to: &str, expected: &[&str]| {
+        assert!(LOG.contains(from), "{from}");
+        let found = mistakes(&LOG.replace(from, to));
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(expected), "{found}");
+        }
+    };
+    check(
+        "name = \"log_reading\"",
+        "name = \"log reading\"",
+        &["t.toml:2: name = \"log reading\" is no name; allowed"],
+    );
+    check("name = \"log_reading\"\n", "", &["t.toml: name is missing"]);
+    check(
+        "per_minute_max",
+        "per_minut_max",
+        &["t.toml:4: per_minut_max: no such key; did you mean \"per_minute_max\"?"],
+    );
+    check(
+        "= 6",
+        "= 0.5",
+        &["t.toml:4: per_minute_max = 0.5 is not a whole number; allowed: 1 to 1000, or 0"],
+    );
+    check(
+        "[command]",
+        "[comand]",
+        &["t.toml:6: [comand]: no such table; did you mean \"command\"?", "t.toml: does nothing"],
+    );
+    check(
+        "\"/usr/bin/logger\"",
+        "\"logger\"",
+        &["t.toml:7: [command] argv: begins with something other than"],
+    );
+    check("{value}", "{valu}", &["t.toml:7: [command] argv: no such parameter; did you mean \"value\"?"]);
+    check("{note?}", "{note}", &["t.toml:7: [command] argv: {note} may be missing: write {note?}"]);
+    check("{note?}", "{note", &["t.toml:7: [command] argv: \"{note\" has a { that nothing closes"]);
+    check("maxLength", "maxlength", &["t.toml:16: [parameters.properties.note] maxlength: is no keyword"]);
+    check(
+        "type = \"string\"\nenum",
+        "type = \"text\"\nenum",
+        &["t.toml:12: [parameters.properties.gauge] type: \"text\" is no type"],
+    );
+    check(
+        "gauge = \"oil\"",
+        "gauge = \"beer\"",
+        &["t.toml:18: [test]: wrong arguments: gauge is not one of oil, water"],
+    );
+    check("[test]", "[test", &["t.toml:18: "]);
+}
+
+#[test]
+fn a_bad_file_leaves_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    put("a.toml", LOG);
+    put("b.toml", "name = 7");
+    put("c.toml", LOG);
+    put("notes.txt", "no tool");
+    put(".d.toml", "hidden");
+    put("e.toml", &"#".repeat(100_000));
+    let shelf = read_folder(folder.path());
+    assert_eq!(shelf.tools.len(), 1);
+    let told: Vec<String> = shelf.mistakes.iter().map(Mistake::to_string).collect();
+    assert!(
+        told.iter().any(|line| line.contains("c.toml: name = \"log_reading\" is the name of another tool")),
+        "{told:#?}"
+    );
+    assert!(told.iter().any(|line| line.contains("b.toml:1: name = 7 is not a text")), "{told:#?}");
+    assert!(told.iter().any(|line| line.contains("e.toml: is far too long")), "{told:#?}");
+    assert!(read_folder(Path::new("/nowhere/tools.d")).mistakes.is_empty());
+}

@@ -1,0 +1,165 @@
+//! One tool: what its file says, checked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::schema::Schema;
+use super::template::Template;
+use crate::config::rule::{LIST, NAME, Rule, SWITCH, whole, whole_or};
+use crate::config::{Special, table, words};
+
+/// A tool as the model sees it and as the device runs it.
+#[derive(Clone, Debug)]
+pub struct Tool {
+    /// The file it stands in.
+    pub file: PathBuf,
+    /// Everything that does not depend on what it does.
+    pub head: Head,
+    /// What it may be called with.
+    pub parameters: Schema,
+    /// Arguments of its test call.
+    pub test: Option<Map<String, Value>>,
+    /// What it does.
+    pub way: Way,
+}
+
+/// What a tool does.
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// Runs a program.
+    Command(Command, Vec<Template>),
+}
+
+words! {
+    /// The gesture without which a tool is not run.
+    Confirm {
+        /// None.
+        Never = "never",
+        /// A double press.
+        Button = "button",
+        /// The button held for two seconds.
+        Hold = "hold",
+    }
+}
+
+words! {
+    /// What becomes of a call that nobody waits for any more.
+    OnCancel {
+        /// It is ended at once, with everything it started.
+        Kill = "kill",
+        /// It ends by itself; nothing is sent for it.
+        Finish = "finish",
+    }
+}
+
+words! {
+    /// What the record keeps of the arguments.
+    Kept {
+        /// Their SHA-256.
+        Hash = "hash",
+        /// The arguments.
+        Values = "values",
+    }
+}
+
+table! {
+    /// Keys before the first table of a tool's file.
+    Head {
+        /// What the model calls it by.
+        name: String = "", Rule::Text { empty: false, check: Some(tool_name) };
+        /// What it does and when to call it, for the model.
+        description: String = "", NAME;
+        /// Whether it is offered at all.
+        on: bool = true, SWITCH;
+        /// The gesture without which it is not run.
+        confirm: Confirm = Confirm::Never, Rule::Words(Confirm::WORDS);
+        /// What becomes of a call that nobody waits for any more.
+        on_cancel: OnCancel = OnCancel::Kill, Rule::Words(OnCancel::WORDS);
+        /// A call that takes longer has failed.
+        timeout_s: u32 = 20u32, whole(1, 600);
+        /// Calls in any 60 s.
+        per_minute_max: u32 = 20u32, whole_or(1, 1000, Special::Zero("any number"));
+        /// Calls in a day.
+        per_day_max: u32 = 0u32, whole_or(1, 100_000, Special::Zero("any number"));
+        /// Who is offered it: words of `[tools] role`; empty = everybody.
+        roles: Vec<String> = [], LIST;
+        /// What the record keeps of the arguments.
+        record: Kept = Kept::Hash, Rule::Words(Kept::WORDS);
+    }
+}
+
+words! {
+    /// How a program gets the arguments, besides its argv.
+    Stdin {
+        /// Not at all: end of file.
+        Nothing = "nothing",
+        /// As one JSON object.
+        Json = "json",
+    }
+}
+
+words! {
+    /// What a program prints.
+    Output {
+        /// Words for the model.
+        Text = "text",
+        /// A JSON object for the model.
+        Json = "json",
+    }
+}
+
+table! {
+    /// `[command]`: a program, run without a shell.
+    Command {
+        /// The program by its whole path, and its arguments.
+        argv: Vec<String> = [], LIST;
+        /// What it reads.
+        stdin: Stdin = Stdin::Nothing, Rule::Words(Stdin::WORDS);
+        /// What it prints.
+        output: Output = Output::Text, Rule::Words(Output::WORDS);
+        /// Whether it may open connections.
+        network: bool = false, SWITCH;
+        /// Files and folders it may read, besides programs and libraries.
+        read: Vec<String> = [], LIST;
+        /// Files and folders it may change.
+        write: Vec<String> = [], LIST;
+        /// Memory it may use.
+        memory_max_mb: u32 = 128u32, whole(8, 1024);
+        /// Processor time it may use.
+        cpu_max_s: u32 = 10u32, whole(1, 600);
+        /// Of what it prints, so much is read; more is an error.
+        output_max_kb: u32 = 32u32, whole(1, 1024);
+    }
+}
+
+impl Tool {
+    /// The function declaration. `behavior` is the model profile's to set.
+    pub fn declare(&self) -> Value {
+        let mut declared = json!({ "name": self.head.name, "description": self.head.description });
+        // An object without properties is refused by some models; no `parameters` is taken by all.
+        if !self.parameters.members().is_empty() {
+            declared["parameters"] = self.parameters.declare();
+        }
+        declared
+    }
+
+    /// A call that takes longer has failed.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.head.timeout_s.into())
+    }
+
+    /// Whether somebody in this role is offered it.
+    pub fn is_for(&self, role: &str) -> bool {
+        self.head.on && (self.head.roles.is_empty() || self.head.roles.iter().any(|one| one == role))
+    }
+}
+
+fn tool_name(name: &str) -> Result<(), String> {
+    if super::schema::is_name(name) {
+        Ok(())
+    } else {
+        Err("is no name; allowed: letters, digits and _, not a digit first, 64 at most".to_owned())
+    }
+}
