@@ -131,6 +131,6 @@ pub(crate) fn open_tools(settings: &config::Tools) -> Tools {
     for mistake in &shelf.mistakes {
         warn!(%mistake, "a tool cannot be used");
     }
-    let record = tools::record_folder(settings, false);
-    Tools::new(shelf.tools, &settings.role, tools::runners(settings), record.as_deref())
+    let log = tools::log_folder(settings, false);
+    Tools::new(shelf.tools, &settings.role, tools::runners(settings), log.as_deref())
 }

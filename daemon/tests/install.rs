@@ -45,6 +45,8 @@ fn everything_is_put_in_its_place_and_the_owner_s_files_are_kept() {
         "etc/systemd/system/pressel.service",
         "etc/systemd/system/pressel-key.path",
         "etc/systemd/system/pressel-key.service",
+        "etc/systemd/system/pressel-tool.socket",
+        "etc/systemd/system/pressel-tool@.service",
         "usr/lib/sysusers.d/pressel.conf",
         "usr/lib/tmpfiles.d/pressel.conf",
         "usr/lib/udev/rules.d/60-pressel.rules",

@@ -44,7 +44,7 @@ impl Bench {
 
     fn config(&self) -> String {
         format!(
-            "[tools]\nfolder = \"{}\"\nsocket = \"\"\nrecord_folder = \"{}\"\n",
+            "[tools]\nfolder = \"{}\"\nsocket = \"\"\nlog_folder = \"{}\"\n",
             self.path("tools.d").display(),
             self.folder.path().display()
         )
@@ -99,7 +99,7 @@ fn until(what: &str, within: Duration, fits: impl Fn() -> bool) -> Duration {
 #[test]
 fn a_program_answers_the_model_and_is_on_record() {
     let bench = Bench::new();
-    bench.tool("torque", "echo \"45 Nm for $1\"", "record = \"values\"", "");
+    bench.tool("torque", "echo \"45 Nm for $1\"", "logged = \"values\"", "");
     let scene = Scene::of("hold", &bench.config(), calls("torque", json!({ "what": "M8; rm -rf / $(x)" })));
     let mark = scene.remote.mark();
     scene.ask("question-time");

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use pressel::tools::{self, Record, Runners, Shelf, Tool, Way};
+use pressel::tools::{self, CallLog, Runners, Shelf, Tool, Way};
 use serde_json::{Map, Value, json};
 
 use super::{Failure, Format, load, print};
@@ -148,10 +148,10 @@ fn by_hand(
 }
 
 fn log(config: &pressel::config::Tools, json: bool) -> Result<(), Failure> {
-    let Some(folder) = tools::record_folder(config, true) else {
-        return Err(Failure::failed("no record is kept: [tools] record_folder is empty"));
+    let Some(folder) = tools::log_folder(config, true) else {
+        return Err(Failure::failed("no log of calls is kept: [tools] log_folder is empty"));
     };
-    let entries = Record::in_folder(&folder)
+    let entries = CallLog::in_folder(&folder)
         .read()
         .map_err(|error| Failure::failed(format!("{}: {error}", folder.display())))?;
     let mut out = String::new();

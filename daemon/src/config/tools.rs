@@ -12,7 +12,7 @@ table! {
         role: String = "", TEXT;
         /// Socket at which systemd starts a process for a call; where there is none the daemon starts it itself.
         socket: String = "/run/pressel-tool/socket", Rule::Text { empty: true, check: Some(super::across::socket_path) };
-        /// Folder of the record of calls; `auto` = where the service's state is; empty = none.
-        record_folder: String = "auto", TEXT;
+        /// Folder of the log of calls; `auto` = where the service's state is; empty = none.
+        log_folder: String = "auto", TEXT;
     }
 }

@@ -1,14 +1,14 @@
 //! Tools: what the assistant can do besides talking.
 //!
 //! A tool is a file. `file` reads it, `schema` says what it may be called with, `template` puts arguments in their
-//! places, `quota` says how often; `call` hands a call to a `runner`, a process of its own inside a `sandbox`; `record`
+//! places, `quota` says how often; `call` hands a call to a `runner`, a process of its own inside a `sandbox`; `call_log`
 //! keeps what was done. The conversation (`pressel-live`) sees to it that each call is answered once.
 
 mod call;
+mod call_log;
 mod check;
 mod file;
 mod quota;
-mod record;
 pub mod runner;
 mod sandbox;
 mod schema;
@@ -29,10 +29,10 @@ use tracing::{error, info};
 use crate::config;
 
 pub use call::{Outcome, Runners};
+pub use call_log::{CallLog, Ending, Entry};
 pub use check::problems;
 pub use file::{Shelf, read_file, read_folder};
 pub use quota::Quota;
-pub use record::{Ending, Entry, Record};
 pub use sandbox::kernel_has_landlock;
 pub use schema::{Flaw, Schema};
 pub use tool::{Command, Confirm, Head, Kept, OnCancel, Output, Stdin, Tool, Way};
@@ -47,7 +47,7 @@ pub struct Tools {
     role: String,
     runners: Runners,
     quota: Quota,
-    record: Option<Record>,
+    log: Option<CallLog>,
     running: BTreeMap<String, Running>,
     done: mpsc::UnboundedReceiver<(u64, Outcome)>,
     tell: mpsc::UnboundedSender<(u64, Outcome)>,
@@ -66,8 +66,8 @@ struct Running {
 }
 
 impl Tools {
-    /// The tools of a shelf for somebody in this role. `state_folder` keeps the record.
-    pub fn new(shelf: Vec<Tool>, role: &str, runners: Runners, state_folder: Option<&Path>) -> Self {
+    /// The tools of a shelf for somebody in this role. `log_folder` keeps the call log.
+    pub fn new(shelf: Vec<Tool>, role: &str, runners: Runners, log_folder: Option<&Path>) -> Self {
         let (tell, done) = mpsc::unbounded_channel();
         let tools = shelf.into_iter().filter(|tool| tool.is_for(role));
         let mut tools = Tools {
@@ -75,7 +75,7 @@ impl Tools {
             role: role.to_owned(),
             runners,
             quota: Quota::default(),
-            record: state_folder.map(Record::in_folder),
+            log: log_folder.map(CallLog::in_folder),
             running: BTreeMap::new(),
             done,
             tell,
@@ -107,7 +107,7 @@ impl Tools {
     pub fn renew(&mut self, new: Tools) -> bool {
         let declared = self.declare();
         (self.tools, self.role) = (new.tools, new.role);
-        (self.runners, self.record) = (new.runners, new.record);
+        (self.runners, self.log) = (new.runners, new.log);
         self.declare() != declared
     }
 
@@ -126,7 +126,7 @@ impl Tools {
                 self.running.insert(id, Running { number, tool, args, since: now, task });
             }
             Err(sentence) => {
-                let kept = self.tools.get(name).map_or(Kept::Hash, |tool| tool.head.record);
+                let kept = self.tools.get(name).map_or(Kept::Hash, |tool| tool.head.logged);
                 self.keep(name, &args, kept, Ending::Refused, now, now);
                 self.ready.push(ToolResult { id, outcome: Err(sentence) });
             }
@@ -157,7 +157,7 @@ impl Tools {
                 call.task.abort(); // the runner sees its socket end
             }
             let head = &call.tool.head;
-            self.keep(&head.name, &call.args, head.record, Ending::Cancelled, call.since, Instant::now());
+            self.keep(&head.name, &call.args, head.logged, Ending::Cancelled, call.since, Instant::now());
         }
     }
 
@@ -176,7 +176,7 @@ impl Tools {
             let call = self.running.remove(&id).expect("it was just found");
             let ending = if outcome.is_ok() { Ending::Done } else { Ending::Failed };
             let head = &call.tool.head;
-            self.keep(&head.name, &call.args, head.record, ending, call.since, Instant::now());
+            self.keep(&head.name, &call.args, head.logged, ending, call.since, Instant::now());
             return ToolResult { id, outcome };
         }
     }
@@ -190,22 +190,22 @@ impl Tools {
         since: Instant,
         now: Instant,
     ) {
-        let (args_sha256, args) = record::kept(args, kept);
+        let (args_sha256, args) = call_log::kept(args, kept);
         // A name that no file has is the model's own words, which no log holds.
         let tool = if self.tools.contains_key(name) { name } else { "(unknown)" }.to_owned();
         let took_ms = u64::try_from((now - since).as_millis()).unwrap_or(u64::MAX);
         info!(tool, outcome = ending.word(), took_ms, args_sha256 = &args_sha256[..12], "tool");
-        let Some(record) = &self.record else { return };
+        let Some(log) = &self.log else { return };
         let entry = Entry { at_s: clock_s(), tool, args_sha256, args, outcome: ending, took_ms };
-        if let Err(error) = record.add(&entry) {
-            error!(%error, "the record of tools cannot be written");
+        if let Err(error) = log.add(&entry) {
+            error!(%error, "the log of calls cannot be written");
         }
     }
 
     /// What was called today before a restart counts.
     fn restore(&mut self) {
         let today = today();
-        let Some(Ok(entries)) = self.record.as_ref().map(Record::read) else { return };
+        let Some(Ok(entries)) = self.log.as_ref().map(CallLog::read) else { return };
         let mut counts: BTreeMap<String, u32> = BTreeMap::new();
         for entry in entries.into_iter().filter(|e| e.at_s / DAY_S == today && e.outcome != Ending::Refused) {
             *counts.entry(entry.tool).or_default() += 1;
@@ -225,9 +225,9 @@ pub fn runners(settings: &config::Tools) -> Runners {
     Runners::find(Path::new(&settings.socket), program, settings.folder.clone().into())
 }
 
-/// Where the record of calls is; `reads`: for somebody who only looks.
-pub fn record_folder(settings: &config::Tools, reads: bool) -> Option<PathBuf> {
-    crate::usage::folder(&settings.record_folder, std::env::var_os("STATE_DIRECTORY"), reads)
+/// Where the log of calls is; `reads`: for somebody who only looks.
+pub fn log_folder(settings: &config::Tools, reads: bool) -> Option<PathBuf> {
+    crate::usage::folder(&settings.log_folder, std::env::var_os("STATE_DIRECTORY"), reads)
 }
 
 fn clock_s() -> u64 {

@@ -65,7 +65,7 @@ impl Quota {
         self.calls.get(name).filter(|calls| calls.day == day).map_or(0, |calls| calls.count)
     }
 
-    /// What the record of today says was called before a restart.
+    /// What the log of today says was called before a restart.
     pub fn restore(&mut self, name: &str, day: u64, count: u32) {
         let calls = self.calls.entry(name.to_owned()).or_default();
         (calls.day, calls.count) = (day, count);

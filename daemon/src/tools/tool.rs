@@ -55,7 +55,7 @@ words! {
 }
 
 words! {
-    /// What the record keeps of the arguments.
+    /// What the call log keeps of the arguments.
     Kept {
         /// Their SHA-256.
         Hash = "hash",
@@ -85,8 +85,8 @@ table! {
         per_day_max: u32 = 0u32, whole_or(1, 100_000, Special::Zero("any number"));
         /// Who is offered it: words of `[tools] role`; empty = everybody.
         roles: Vec<String> = [], LIST;
-        /// What the record keeps of the arguments.
-        record: Kept = Kept::Hash, Rule::Words(Kept::WORDS);
+        /// What the call log keeps of the arguments.
+        logged: Kept = Kept::Hash, Rule::Words(Kept::WORDS);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The record of calls: one line of JSON for each, kept on the device within a bound.
+//! The log of calls: one line of JSON for each, kept on the device within a bound.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
@@ -76,14 +76,14 @@ pub fn kept(args: &Map<String, Value>, kept: Kept) -> (String, Option<Value>) {
 
 /// Two files in the state folder: the one that is written, and the one before it.
 #[derive(Debug)]
-pub struct Record {
+pub struct CallLog {
     path: PathBuf,
 }
 
-impl Record {
-    /// The record in this folder.
+impl CallLog {
+    /// The log in this folder.
     pub fn in_folder(folder: &Path) -> Self {
-        Record { path: folder.join("tools.log") }
+        CallLog { path: folder.join("tools.log") }
     }
 
     /// Adds a call.
@@ -103,7 +103,7 @@ impl Record {
     /// Every call that is kept, oldest first. Lines that a power cut tore are passed over.
     ///
     /// # Errors
-    /// The system's; a record that is not there is empty.
+    /// The system's; a log that is not there is empty.
     pub fn read(&self) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for path in [self.before(), self.path.clone()] {
@@ -139,12 +139,12 @@ mod tests {
     #[test]
     fn calls_are_kept_in_order_within_a_bound() {
         let folder = tempfile::tempdir().unwrap();
-        let record = Record::in_folder(folder.path());
-        assert_eq!(record.read().unwrap(), []);
+        let log = CallLog::in_folder(folder.path());
+        assert_eq!(log.read().unwrap(), []);
         for number in 0..1000 {
-            record.add(&entry(number)).unwrap();
+            log.add(&entry(number)).unwrap();
         }
-        let kept = record.read().unwrap();
+        let kept = log.read().unwrap();
         assert_eq!(kept.last(), Some(&entry(999)));
         assert!(kept.windows(2).all(|pair| pair[0].at_s + 1 == pair[1].at_s));
         let bytes: u64 =
@@ -155,10 +155,10 @@ mod tests {
     #[test]
     fn a_torn_line_costs_itself_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let record = Record::in_folder(folder.path());
-        record.add(&entry(1)).unwrap();
+        let log = CallLog::in_folder(folder.path());
+        log.add(&entry(1)).unwrap();
         fs::write(folder.path().join("tools.log.1"), b"{\"at_s\": 3, \"to\xff").unwrap();
-        assert_eq!(record.read().unwrap(), [entry(1)]);
+        assert_eq!(log.read().unwrap(), [entry(1)]);
     }
 
     #[test]
