@@ -92,7 +92,7 @@ fn every_mistake_has_its_line() {
     check("{value}", "{valu}", &["t.toml:7: [command] argv: no such parameter; did you mean \"value\"?"]);
     check("{note?}", "{note}", &["t.toml:7: [command] argv: {note} may be missing: write {note?}"]);
     check("{note?}", "{note", &["t.toml:7: [command] argv: \"{note\" has a { that nothing closes"]);
-    check("maxLength", "maxlength", &["t.toml:16: [parameters.properties.note] maxlength: is no keyword"]);
+    check("maxLength", "maxlength", &["t.toml:16: [parameters.properties.note] maxlength is no keyword"]);
     check(
         "type = \"string\"\nenum",
         "type = \"text\"\nenum",
