@@ -56,7 +56,8 @@ impl Earcons {
     }
 }
 
-const PHASES: [Phase; 11] = [
+const PHASES: [Phase; 12] = [
+    Phase::Muted,
     Phase::NeedsSetup,
     Phase::Fault,
     Phase::ClockNotSet,

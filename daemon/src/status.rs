@@ -128,6 +128,7 @@ pub struct DeviceStatus {
 /// The name of a phase in status, events and log.
 pub fn phase_word(phase: Phase) -> &'static str {
     match phase {
+        Phase::Muted => "muted",
         Phase::NeedsSetup => "needs set-up",
         Phase::Fault => "fault",
         Phase::ClockNotSet => "clock not set",

@@ -78,6 +78,8 @@ pub struct Conversation {
     /// The utterance that a silent server may not have heard; its turn is over.
     pub(crate) doubtful: Option<Utterance>,
     pub(crate) microphone_lost: bool,
+    /// Switched off by the person.
+    pub(crate) muted: bool,
     pub(crate) speaker_lost: bool,
     pub(crate) stopped: bool,
 }
@@ -119,6 +121,7 @@ impl Conversation {
             told: Told::default(),
             doubtful: None,
             microphone_lost: false,
+            muted: false,
             speaker_lost: false,
             stopped: false,
         };
@@ -150,6 +153,8 @@ impl Conversation {
             Input::Clock(set) => self.link.clock(now, set),
             Input::Warm(warm) => self.warm = warm,
             Input::Ask(text) => self.on_ask(now, text),
+            Input::Stop => self.on_stop(now),
+            Input::Muted(muted) => self.on_muted(now, muted),
             Input::Forget => self.on_forget(now),
             Input::Budget(budget) => self.on_budget(now, budget),
             Input::Mode(talk) => self.on_mode(now, talk),
@@ -194,6 +199,9 @@ impl Conversation {
 
     /// What the light shows.
     pub fn phase(&self) -> Phase {
+        if self.muted {
+            return Phase::Muted;
+        }
         if !self.key {
             return Phase::NeedsSetup;
         }

@@ -26,6 +26,11 @@ pub enum Input {
     Clock(bool),
     /// A typed question, asked as the person's turn.
     Ask(String),
+    /// The answer and what is being said lead to nothing from here on; the talk goes on.
+    Stop,
+    /// The microphone is switched off, or on again. While it is off nothing that it hears is taken in, and of what it
+    /// heard before nothing more goes up. Starts out as false.
+    Muted(bool),
     /// A new talk begins: nothing of the former one is known any more.
     Forget,
     /// What is left of the money.
@@ -369,6 +374,8 @@ impl Line {
 /// What the light shows. Computed from the state, never stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
+    /// The microphone is switched off. Nothing else is shown meanwhile.
+    Muted,
     /// No key: needs set-up.
     NeedsSetup,
     /// Refused by the server (key, model, configuration): a person must act.

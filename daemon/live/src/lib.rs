@@ -36,6 +36,7 @@ mod server;
 pub mod session;
 pub mod settings;
 mod spend;
+mod stop;
 mod trouble;
 mod turn;
 mod upkeep;

@@ -29,6 +29,9 @@ impl Conversation {
         if button == Press && self.refuses(now) {
             return;
         }
+        if button == Press && self.muted && self.open.is_none() {
+            return self.silence(now); // the light says why nothing begins
+        }
         if button == Press {
             self.link.press(now);
             self.ask_again(now);
@@ -59,7 +62,7 @@ impl Conversation {
     pub(crate) fn begin_utterance(&mut self, now: Instant, since: Instant) {
         self.question = None;
         self.silence(now);
-        if self.microphone_lost {
+        if self.is_deaf() {
             return; // the light says so
         }
         let kept = self.utterance.take().filter(|u| u.ended && !u.is_sent());
@@ -127,6 +130,14 @@ impl Conversation {
 
     pub(crate) fn on_microphone(&mut self, now: Instant, event: MicrophoneInput) {
         match event {
+            MicrophoneInput::Lost => {
+                self.microphone_lost = true;
+                self.end_utterance(now);
+                self.forget_suspicion();
+                self.on_gate_closed(now);
+            }
+            MicrophoneInput::Back => self.microphone_lost = false,
+            _ if self.muted => {}
             MicrophoneInput::Chunk { listen, samples, speech, at } if self.is_heard(listen) => {
                 self.on_chunk(now, samples, speech, at);
             }
@@ -143,13 +154,6 @@ impl Conversation {
             MicrophoneInput::Gap { listen, samples } if self.is_heard(listen) => {
                 self.note(Note::SpeechDropped { samples });
             }
-            MicrophoneInput::Lost => {
-                self.microphone_lost = true;
-                self.end_utterance(now);
-                self.forget_suspicion();
-                self.on_gate_closed(now);
-            }
-            MicrophoneInput::Back => self.microphone_lost = false,
             // Of a listening that is over.
             _ => {}
         }
@@ -213,6 +217,9 @@ impl Conversation {
 
     /// Sends what is due of the utterance, and notices when all of it is out.
     pub(crate) fn pump(&mut self, now: Instant) {
+        if self.muted {
+            self.drop_unsent(); // also what a lost link would have sent again
+        }
         if !self.link.is_up() || self.link.manual != self.is_manual() {
             return;
         }

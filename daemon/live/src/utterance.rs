@@ -138,6 +138,13 @@ impl Utterance {
         self.chunks.iter().skip(self.next).map(|c| c.len() as u64).sum()
     }
 
+    /// What was not yet sent on the present link never will be. Nothing of it is lost on anybody: it is taken back.
+    pub(crate) fn drop_unsent(&mut self) {
+        for chunk in self.chunks.drain(self.next..) {
+            self.samples -= chunk.len();
+        }
+    }
+
     /// The link is gone: everything kept will be sent again on the next one. Returns how many samples went with it.
     pub(crate) fn rewind(&mut self) -> u64 {
         if self.begun {
@@ -152,7 +159,7 @@ impl Utterance {
     /// Messages that are due: the beginning, what was not yet sent, the end. `silence` samples close an utterance
     /// whose end the server finds by itself.
     pub(crate) fn drain(&mut self, manual: bool, silence: usize, mut send: impl FnMut(String)) {
-        if self.chunks.is_empty() {
+        if self.chunks.is_empty() && !self.begun {
             return; // an activity without sound would be refused
         }
         if !self.begun {

@@ -11,7 +11,7 @@ use pressel_live::event::{
     Action, ButtonInput, Cause, Input, LinkInput, Listen, MicrophoneInput, SpeakerInput, ToolResult,
 };
 use pressel_live::settings::{BargeIn, OpenStart, TalkMode};
-use rig::{Rig, hold, kind, settings};
+use rig::{Rig, hold, is_silence, kind, settings};
 use serde_json::{Map, Value, json};
 
 /// Leads a fresh conversation into a state, or lets something happen to it.
@@ -229,7 +229,7 @@ const TURN_STATES: [Named; 5] = [
     ("Speaking, all there", spoken),
 ];
 
-const TURN_EVENTS: [Named; 26] = [
+const TURN_EVENTS: [Named; 28] = [
     ("press", press),
     ("release, and its tail", |rig| {
         release(rig);
@@ -277,17 +277,13 @@ const TURN_EVENTS: [Named; 26] = [
     ("the link is lost", |rig| closed(rig, 1006, "")),
     ("refused for good", |rig| closed(rig, 1007, "API key not valid")),
     ("the microphone is lost", |rig| rig.input(Input::Microphone(MicrophoneInput::Lost))),
+    ("the microphone is switched off", |rig| rig.input(Input::Muted(true))),
+    ("stop", |rig| rig.input(Input::Stop)),
     ("the speaker is lost", |rig| rig.input(Input::Speaker(SpeakerInput::Lost))),
     ("mode hold", |rig| rig.input(Input::Mode(hold()))),
     ("mode open", |rig| rig.input(Input::Mode(open()))),
     ("the end", |rig| rig.input(Input::Shutdown)),
 ];
-
-fn is_silence(message: &str) -> bool {
-    let message: Value = serde_json::from_str(message).expect("a client message is JSON");
-    let data = message["realtimeInput"]["audio"]["data"].as_str();
-    data.is_some_and(|data| data.bytes().all(|byte| byte == b'A' || byte == b'='))
-}
 
 /// What was done, each thing once in a row.
 fn deeds(rig: &Rig) -> String {

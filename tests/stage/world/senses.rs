@@ -126,6 +126,7 @@ fn phase_of(word: &Value) -> Option<Phase> {
         "clock not set" => Phase::ClockNotSet,
         "no device" => Phase::NoDevice,
         "budget spent" => Phase::Spent,
+        "muted" => Phase::Muted,
         "offline" => Phase::Offline,
         "idle" => Phase::Idle,
         "connecting" => Phase::Connecting,

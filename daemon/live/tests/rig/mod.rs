@@ -88,6 +88,8 @@ pub struct Rig {
     /// Then also: dials do not open, but fail for this reason.
     pub fails: Option<Cause>,
     stopped: bool,
+    /// The microphone is switched off.
+    muted: bool,
 }
 
 impl Rig {
@@ -117,6 +119,7 @@ impl Rig {
             completes: true,
             fails: None,
             stopped: false,
+            muted: false,
         };
         rig.drain();
         rig
@@ -148,6 +151,9 @@ impl Rig {
             self.unanswered.retain(|waiting| waiting != id);
         }
         self.stopped |= input == Input::Shutdown;
+        if let Input::Muted(muted) = input {
+            self.muted = muted;
+        }
         self.conversation.handle_input(self.now, input);
         self.drain();
     }
@@ -210,6 +216,7 @@ impl Rig {
                     "sent on a link that is not open: {message}"
                 );
                 let kind = kind(message);
+                assert!(!self.muted || kind != "audio" || is_silence(message), "sound of a muted microphone");
                 assert_eq!(
                     kind == "setup",
                     !std::mem::replace(&mut self.set_up, true),
@@ -291,6 +298,7 @@ impl Rig {
         }
         self.input(Input::Microphone(MicrophoneInput::Back));
         self.input(Input::Speaker(SpeakerInput::Back));
+        self.input(Input::Muted(false));
         self.input(Input::Key(true));
         self.input(Input::Clock(true));
         self.input(Input::Network(true));
@@ -355,6 +363,13 @@ pub fn kind(message: &str) -> String {
     };
     let outer = one(&message);
     if outer == "realtimeInput" { one(&message[outer.as_str()]) } else { outer }
+}
+
+/// Whether an audio message holds nothing but zeros.
+pub fn is_silence(message: &str) -> bool {
+    let message: Value = serde_json::from_str(message).expect("a client message is JSON");
+    let data = message["realtimeInput"]["audio"]["data"].as_str();
+    data.is_some_and(|data| data.bytes().all(|byte| byte == b'A' || byte == b'='))
 }
 
 /// How many samples an audio message holds.

@@ -275,12 +275,13 @@ fn sight(line: &mut Line) -> Result<Sight, String> {
     Ok(Sight::Event(event))
 }
 
-const PHASES: [(&str, Phase); 11] = [
+const PHASES: [(&str, Phase); 12] = [
     ("needs-setup", Phase::NeedsSetup),
     ("fault", Phase::Fault),
     ("clock-not-set", Phase::ClockNotSet),
     ("no-device", Phase::NoDevice),
     ("spent", Phase::Spent),
+    ("muted", Phase::Muted),
     ("offline", Phase::Offline),
     ("idle", Phase::Idle),
     ("connecting", Phase::Connecting),

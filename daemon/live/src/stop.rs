@@ -1,0 +1,50 @@
+//! What the person takes back: a stop, and a microphone that is switched off.
+
+use std::time::Instant;
+
+use crate::conversation::Conversation;
+
+impl Conversation {
+    /// The answer is silenced, and what is being said leads to nothing: its rest does not go up, and no answer to what
+    /// did is heard. An open talk stays open.
+    pub(crate) fn on_stop(&mut self, now: Instant) {
+        self.question = None;
+        if self.open.is_none() {
+            self.drop_unsent();
+            self.end_utterance(now);
+            self.pump(now); // the server is told that it is over
+            if self.utterance.as_ref().is_some_and(|u| !u.is_sent()) {
+                self.utterance = None; // no link to tell it on
+            }
+        }
+        self.silence(now);
+    }
+
+    /// A microphone that is switched off is a lost one that takes what it heard before with it. An answer goes on.
+    pub(crate) fn on_muted(&mut self, now: Instant, muted: bool) {
+        if std::mem::replace(&mut self.muted, muted) == muted || !muted {
+            return;
+        }
+        self.forget_suspicion();
+        if self.turn.is_listening() {
+            self.on_stop(now);
+        } else {
+            self.drop_unsent();
+            self.on_gate_closed(now);
+        }
+    }
+
+    /// Whether nothing is to be expected of the microphone.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.microphone_lost || self.muted
+    }
+
+    /// What was said and did not go up never will; nobody is told, since the person wants it so.
+    pub(crate) fn drop_unsent(&mut self) {
+        let Some(utterance) = &mut self.utterance else { return };
+        utterance.drop_unsent();
+        if utterance.is_empty() {
+            self.utterance = None;
+        }
+    }
+}
