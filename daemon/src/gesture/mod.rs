@@ -1,0 +1,343 @@
+//! The grammar of buttons: edges and time in, gestures out. Pure: no clock, no thread, no device.
+//!
+//! A press that can only mean one thing is told at once, and so is every press to talk in hold mode: where it turns out
+//! to be the first of a double press, what it began is taken back. Only where a press may still become something else
+//! (tap and open mode, with more than talk on the same line) is it told when that is decided.
+
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+pub use text::{LineSpec, bindings, lines};
+
+/// A volume step is repeated while its button is held: after this, and then every [`REPEAT`].
+const REPEAT_AFTER: Duration = Duration::from_millis(500);
+const REPEAT: Duration = Duration::from_millis(150);
+
+/// What a gesture does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Talk, as `[talk] mode` has it.
+    Talk,
+    /// The answer stops, and what is being said leads to nothing.
+    Stop,
+    /// The talk is forgotten; the next one begins anew.
+    NewTalk,
+    /// One step louder.
+    VolumeUp,
+    /// One step softer.
+    VolumeDown,
+    /// The device says how it is.
+    Status,
+    /// The device says what is wrong with it, after its quick checks.
+    Doctor,
+    /// The machine is switched off.
+    Shutdown,
+    /// Agrees to what the device asks. Counts only while it asks, see [`Grammar::ask`].
+    Consent,
+}
+
+impl Act {
+    /// All of them.
+    pub const ALL: [Act; 9] = [
+        Act::Talk,
+        Act::Stop,
+        Act::NewTalk,
+        Act::VolumeUp,
+        Act::VolumeDown,
+        Act::Status,
+        Act::Doctor,
+        Act::Shutdown,
+        Act::Consent,
+    ];
+
+    /// Its name in configuration, log and events.
+    pub fn word(self) -> &'static str {
+        match self {
+            Act::Talk => "talk",
+            Act::Stop => "stop",
+            Act::NewTalk => "new-talk",
+            Act::VolumeUp => "volume-up",
+            Act::VolumeDown => "volume-down",
+            Act::Status => "status",
+            Act::Doctor => "doctor",
+            Act::Shutdown => "shutdown",
+            Act::Consent => "consent",
+        }
+    }
+
+    fn repeats(self) -> bool {
+        matches!(self, Act::VolumeUp | Act::VolumeDown)
+    }
+}
+
+/// What is done to a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One press; held or short, as the mode of talking has it.
+    Press,
+    /// Two short presses, one after the other.
+    Double,
+    /// Held for so long.
+    Long(Duration),
+}
+
+/// A gesture on a line, and what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Which line, from 0: that of `[button]` itself, then those of `lines`.
+    pub line: usize,
+    /// What is done to it.
+    pub kind: Kind,
+    /// What follows.
+    pub act: Act,
+}
+
+/// What comes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gesture {
+    /// The person presses to talk.
+    Down,
+    /// And lets go.
+    Up,
+    /// The press before was not meant to talk: what it began leads to nothing. An act follows.
+    TakeBack,
+    /// This is to be done.
+    Act(Act),
+}
+
+/// A gesture, and when the edge was that made it.
+pub type Made = (Gesture, Instant);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum State {
+    #[default]
+    Up,
+    /// `spent`: it has led to something already. `passed`: to [`Gesture::Down`].
+    Down { since: Instant, spent: bool, passed: bool },
+    /// Let go after a short press; another one may follow.
+    Between { since: Instant, until: Instant },
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    press: Option<Act>,
+    double: Option<Act>,
+    /// By length.
+    long: Vec<(Duration, Act)>,
+    state: State,
+    /// When the act of a held button is due again.
+    repeat: Option<Instant>,
+    /// When a short press to talk ended that a second may follow.
+    short: Option<Instant>,
+}
+
+/// The grammar of all lines.
+#[derive(Debug)]
+pub struct Grammar {
+    lines: Vec<Line>,
+    /// Between two presses of a double one, and longest first press.
+    double: Duration,
+    /// A press to talk is told at once whatever may follow.
+    at_once: bool,
+    asked: bool,
+    made: VecDeque<Made>,
+}
+
+impl Grammar {
+    /// `double`: how long after a short press another one makes it a double one; `at_once`: presses to talk wait for
+    /// nothing (hold mode).
+    pub fn new(bindings: &[Binding], double: Duration, at_once: bool) -> Self {
+        let count = bindings.iter().map(|binding| binding.line + 1).max().unwrap_or(1);
+        let mut lines: Vec<Line> = (0..count).map(|_| Line::default()).collect();
+        for Binding { line, kind, act } in bindings {
+            let line = &mut lines[*line];
+            match kind {
+                Kind::Press => line.press = Some(*act),
+                Kind::Double => line.double = Some(*act),
+                Kind::Long(length) => line.long.push((*length, *act)),
+            }
+        }
+        for line in &mut lines {
+            line.long.sort_by_key(|(length, _)| *length);
+        }
+        Grammar { lines, double, at_once, asked: false, made: VecDeque::new() }
+    }
+
+    /// From now on the device asks for consent, or asks no more: only meanwhile a gesture of consent is one, and a press
+    /// to talk on the same line waits until it is none.
+    pub fn ask(&mut self, asked: bool) {
+        self.asked = asked;
+    }
+
+    /// Takes an edge. Edges of one line come in the order of their times; the same level twice is one.
+    pub fn edge(&mut self, line: usize, pressed: bool, at: Instant) {
+        if line >= self.lines.len() {
+            return;
+        }
+        self.advance(line, at);
+        if pressed { self.press(line, at) } else { self.release(line, at) }
+    }
+
+    /// The line is gone: what it was about to say is not said, and a talk it holds is let go.
+    pub fn lost(&mut self, line: usize, at: Instant) {
+        let Some(lost) = self.lines.get_mut(line) else { return };
+        (lost.repeat, lost.short) = (None, None);
+        if let State::Down { passed: true, .. } = std::mem::take(&mut lost.state) {
+            self.made.push_back((Gesture::Up, at));
+        }
+    }
+
+    /// Time has come so far.
+    pub fn tick(&mut self, now: Instant) {
+        for line in 0..self.lines.len() {
+            self.advance(line, now);
+        }
+    }
+
+    /// When [`Grammar::tick`] is due; `None` while nothing is decided by time.
+    pub fn due(&self) -> Option<Instant> {
+        (0..self.lines.len()).filter_map(|line| self.line_due(line)).min()
+    }
+
+    /// The next gesture, in order.
+    pub fn poll(&mut self) -> Option<Made> {
+        self.made.pop_front()
+    }
+
+    fn double_of(&self, line: usize) -> Option<Act> {
+        self.lines[line].double.filter(|act| self.counts(*act))
+    }
+
+    fn counts(&self, act: Act) -> bool {
+        act != Act::Consent || self.asked
+    }
+
+    /// The act of the longest press that `held` reaches.
+    fn long_of(&self, line: usize, held: Duration) -> Option<Act> {
+        let long = self.lines[line].long.iter().rev();
+        long.filter(|(_, act)| self.counts(*act)).find(|(length, _)| *length <= held).map(|(_, act)| *act)
+    }
+
+    /// When no longer press can follow, and so the longest one is told while the button is still down.
+    fn longest(&self, line: usize) -> Option<Duration> {
+        let long = self.lines[line].long.iter().rev();
+        long.filter(|(_, act)| self.counts(*act)).map(|(length, _)| *length).next()
+    }
+
+    fn line_due(&self, line: usize) -> Option<Instant> {
+        match self.lines[line].state {
+            State::Up => None,
+            State::Between { until, .. } => Some(until),
+            State::Down { spent: true, .. } => self.lines[line].repeat,
+            State::Down { passed: true, .. } => None,
+            State::Down { since, .. } => match self.longest(line) {
+                Some(longest) => Some(since + longest),
+                None => Some(since + self.double), // too long for the first of a double press
+            },
+        }
+    }
+
+    /// What time alone decides up to `now`.
+    fn advance(&mut self, line: usize, now: Instant) {
+        let Some(due) = self.line_due(line).filter(|due| *due <= now) else { return };
+        match self.lines[line].state {
+            State::Up => {}
+            State::Between { since, .. } => {
+                self.lines[line].state = State::Up;
+                self.single(line, since, due, false);
+            }
+            State::Down { spent: true, .. } => {
+                if let Some(act) = self.lines[line].press {
+                    self.made.push_back((Gesture::Act(act), due));
+                }
+                // A loop that was away does not make up for it all at once.
+                self.lines[line].repeat = Some(due.max(now) + REPEAT);
+            }
+            State::Down { since, .. } => {
+                let act = self.longest(line).and_then(|longest| self.long_of(line, longest));
+                self.lines[line].state = State::Down { since, spent: true, passed: false };
+                match act {
+                    Some(act) => self.made.push_back((Gesture::Act(act), due)),
+                    None => self.single(line, since, due, true),
+                }
+            }
+        }
+    }
+
+    /// It was one press and no more; `held`: and it still is one.
+    fn single(&mut self, line: usize, since: Instant, at: Instant, held: bool) {
+        match self.lines[line].press {
+            Some(Act::Talk) => {
+                self.made.push_back((Gesture::Down, since));
+                if held {
+                    self.lines[line].state = State::Down { since, spent: true, passed: true };
+                } else {
+                    self.made.push_back((Gesture::Up, at));
+                }
+            }
+            Some(act) => self.made.push_back((Gesture::Act(act), since)),
+            None => {}
+        }
+    }
+
+    fn press(&mut self, line: usize, at: Instant) {
+        let (double, longest) = (self.double_of(line), self.longest(line));
+        let consent = [double, longest.and_then(|longest| self.long_of(line, longest))];
+        let consent = consent.contains(&Some(Act::Consent));
+        let Line { press, state, short, repeat, .. } = &mut self.lines[line];
+        let second = short.take().is_some_and(|short| at <= short + self.double);
+        match (*state, double) {
+            (State::Down { .. }, _) => {}
+            (State::Between { .. }, Some(act)) => {
+                *state = State::Down { since: at, spent: true, passed: false };
+                self.made.push_back((Gesture::Act(act), at));
+            }
+            (_, Some(act)) if second => {
+                *state = State::Down { since: at, spent: true, passed: false };
+                self.made.push_back((Gesture::TakeBack, at));
+                self.made.push_back((Gesture::Act(act), at));
+            }
+            (_, double) => {
+                let alone = double.is_none() && longest.is_none();
+                let told = match press {
+                    Some(Act::Talk) if alone || self.at_once && !consent => Some(Gesture::Down),
+                    Some(act) if alone => Some(Gesture::Act(*act)),
+                    _ => None,
+                };
+                let passed = told == Some(Gesture::Down);
+                let undecided = told.is_none() && !alone;
+                *state = State::Down { since: at, spent: !undecided && !passed, passed };
+                *repeat = press.filter(|act| alone && act.repeats()).map(|_| at + REPEAT_AFTER);
+                self.made.extend(told.map(|gesture| (gesture, at)));
+            }
+        }
+    }
+
+    fn release(&mut self, line: usize, at: Instant) {
+        let State::Down { since, spent, passed } = std::mem::take(&mut self.lines[line].state) else {
+            return;
+        };
+        self.lines[line].repeat = None;
+        let held = at.saturating_duration_since(since);
+        let double = self.double_of(line).is_some();
+        if passed {
+            self.made.push_back((Gesture::Up, at));
+            if !spent && double && held <= self.double {
+                self.lines[line].short = Some(at);
+            }
+        } else if spent {
+            // Told already.
+        } else if let Some(act) = self.long_of(line, held) {
+            self.made.push_back((Gesture::Act(act), at));
+        } else if double && held <= self.double {
+            self.lines[line].state = State::Between { since, until: at + self.double };
+        } else {
+            self.single(line, since, at, false);
+        }
+    }
+}
