@@ -7,6 +7,8 @@ use crate::Edge;
 
 /// While pressed, the level is read this often: an edge the kernel lost must not hold a talk open.
 const CHECK_PRESSED: Duration = Duration::from_millis(100);
+/// And a switch's whatever it says: an edge the kernel lost must not leave it in the wrong position.
+const CHECK_SWITCH: Duration = Duration::from_millis(250);
 
 /// Strictly alternating edges out of whatever comes in.
 #[derive(Debug)]
@@ -21,12 +23,19 @@ pub(crate) struct Clean {
     /// The button was down when it was opened: that is no press, and its end no release.
     held_at_open: bool,
     checked: Instant,
+    /// It stays where it is put: where it stands at open is told.
+    switch: bool,
 }
 
 impl Clean {
     /// Starts with the level read at open.
     pub(crate) fn new(settle: Duration, level: bool, now: Instant) -> Self {
-        Clean { settle, level, since: now, pressed: level, held_at_open: level, checked: now }
+        Clean { settle, level, since: now, pressed: level, held_at_open: level, checked: now, switch: false }
+    }
+
+    /// The same for a switch: its first edge is where it stands.
+    pub(crate) fn switch(settle: Duration, level: bool, now: Instant) -> Self {
+        Clean { pressed: !level, held_at_open: false, switch: true, ..Clean::new(settle, level, now) }
     }
 
     /// Whether it has been down since it was opened.
@@ -65,6 +74,9 @@ impl Clean {
     pub(crate) fn due(&self) -> Option<Instant> {
         if self.level != self.pressed {
             return Some(self.since + self.settle);
+        }
+        if self.switch {
+            return Some(self.checked.max(self.since) + CHECK_SWITCH);
         }
         self.owes_release().then(|| self.checked.max(self.since) + CHECK_PRESSED)
     }
@@ -168,6 +180,23 @@ mod tests {
     #[test]
     fn held_at_open_with_its_release_lost_still_presses() {
         check(0, true, &[('e', 300, true), ('e', 400, false)], &[(300, true), (400, false)]);
+    }
+
+    #[test]
+    fn a_switch_tells_where_it_stands_and_is_looked_at_for_ever() {
+        let start = Instant::now();
+        let ms = Duration::from_millis;
+        for level in [true, false] {
+            let mut clean = Clean::switch(ms(10), level, start);
+            assert_eq!(clean.due(), Some(start + ms(10)));
+            let edge = clean.look(level, start + ms(10)).unwrap();
+            assert_eq!(edge.pressed, level);
+            assert_eq!(clean.due(), Some(start + ms(260)), "and then it is looked at again");
+            // The edge to the other position was lost.
+            assert_eq!(clean.look(!level, start + ms(260)), None, "not before it has settled");
+            assert_eq!(clean.look(!level, start + ms(270)).map(|edge| edge.pressed), Some(!level));
+            assert_eq!(clean.let_go(start + ms(300)).is_some(), !level, "gone is released");
+        }
     }
 
     #[test]

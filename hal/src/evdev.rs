@@ -42,6 +42,8 @@ pub struct KeySettings {
     pub device: String,
     /// Name of the key code, `KEY_SPACE`, or its number.
     pub key: String,
+    /// It stays where it is put, as for a line.
+    pub switch: bool,
 }
 
 /// One input device.
@@ -110,7 +112,7 @@ pub fn open_button(settings: &KeySettings) -> Result<EvdevButton, Error> {
     let name = device.name().unwrap_or("a device without a name").trim().to_owned();
     let description = format!("{:?} of \"{name}\" ({})", KeyCode(key), path.display());
     let monotonic = use_monotonic_clock(&device);
-    EvdevButton::new(Box::new(Source { device, key, monotonic, path }), key, description)
+    EvdevButton::new(Box::new(Source { device, key, monotonic, path }), key, settings.switch, description)
 }
 
 fn find(wanted: &str, key: u16) -> Result<(PathBuf, RawDevice), Error> {
@@ -253,7 +255,9 @@ mod tests {
     fn a_file_that_is_no_input_device_is_refused_by_name() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let open = |device: &str| {
-            open_button(&KeySettings { device: device.into(), key: "KEY_SPACE".into() }).err().unwrap()
+            open_button(&KeySettings { device: device.into(), key: "KEY_SPACE".into(), switch: false })
+                .err()
+                .unwrap()
         };
         let error = open(&file.path().display().to_string());
         assert_eq!(error.kind, ErrorKind::Unsupported);

@@ -94,6 +94,10 @@ impl Indicator for SysfsLed {
         })
     }
 
+    fn dims(&self) -> bool {
+        self.max > 1
+    }
+
     fn describe(&self) -> String {
         format!("{} (LED, {} steps)", self.folder.display(), self.max)
     }

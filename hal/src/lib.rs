@@ -14,8 +14,11 @@ pub mod evdev;
 pub mod gpio;
 pub mod keyboard;
 pub mod led;
+pub mod pwm;
 pub mod realtime;
 pub mod sim;
+pub mod strip;
+pub mod trio;
 pub mod wav;
 
 #[cfg(any(feature = "evdev", feature = "gpio"))]
@@ -135,10 +138,41 @@ pub trait Button: Send {
     fn describe(&self) -> String;
 }
 
-/// A light that can be on or off, some in between.
+/// A colour: what share of the brightest each part has, 0.0 to 1.0.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rgb {
+    /// Red.
+    pub r: f32,
+    /// Green.
+    pub g: f32,
+    /// Blue.
+    pub b: f32,
+}
+
+impl Rgb {
+    /// The same colour at this share of its brightness.
+    pub fn dimmed(self, by: f32) -> Self {
+        Rgb { r: self.r * by, g: self.g * by, b: self.b * by }
+    }
+}
+
+/// A light that can be on or off; some have a brightness, some colours, some are many.
 pub trait Indicator: Send {
-    /// Sets the brightness, 0.0 (off) to 1.0; a plain light is on above 0.0. Takes well under a millisecond.
+    /// Sets the brightness, 0.0 (off) to 1.0; a plain light is on above 0.0. Takes well under a millisecond; a long strip 2.
     fn set(&mut self, brightness: f32) -> Result<(), Error>;
+    /// Whether it knows anything between off and on.
+    fn dims(&self) -> bool {
+        true
+    }
+    /// How many lights of their own it has.
+    fn pixels(&self) -> usize {
+        1
+    }
+    /// Shows a colour on each pixel; a light of one colour is as bright as the brightest part of the first.
+    fn show(&mut self, pixels: &[Rgb]) -> Result<(), Error> {
+        let Rgb { r, g, b } = pixels.first().copied().unwrap_or_default();
+        self.set(r.max(g).max(b))
+    }
     /// What it is, for log and doctor.
     fn describe(&self) -> String;
 }

@@ -40,14 +40,31 @@ pub struct EvdevButton {
     /// The kernel's queue ran over: what comes up to the next report is worth nothing.
     dropping: bool,
     failure: Option<Error>,
+    switch: bool,
     description: String,
 }
 
 impl EvdevButton {
-    pub(super) fn new(mut source: Box<dyn KeySource>, key: u16, description: String) -> Result<Self, Error> {
-        let clean = Clean::new(Duration::ZERO, source.is_down()?, Instant::now());
+    pub(super) fn new(
+        mut source: Box<dyn KeySource>,
+        key: u16,
+        switch: bool,
+        description: String,
+    ) -> Result<Self, Error> {
+        let clean = if switch { Clean::switch } else { Clean::new };
+        let clean = clean(Duration::ZERO, source.is_down()?, Instant::now());
         let events = Vec::new();
-        Ok(EvdevButton { source, key, clean, events, taken: 0, dropping: false, failure: None, description })
+        Ok(EvdevButton {
+            source,
+            key,
+            clean,
+            events,
+            taken: 0,
+            dropping: false,
+            failure: None,
+            switch,
+            description,
+        })
     }
 
     /// Whether the key has been down since it was opened.
@@ -89,9 +106,18 @@ impl EvdevButton {
             if let Some(edge) = self.next_of_batch()? {
                 return Ok(Some(edge));
             }
-            let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+            let look = self.clean.due().filter(|_| self.switch);
+            let until = [deadline, look].into_iter().flatten().min();
+            let left = until.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
             match self.source.wait(wake, left)? {
                 Wait::Ready => self.source.read(&mut self.events)?,
+                Wait::TimedOut if look.is_some_and(|at| deadline.is_none_or(|deadline| at <= deadline)) => {
+                    let down = self.source.is_down()?;
+                    let edge = self.clean.look(down, Instant::now());
+                    if edge.is_some() {
+                        return Ok(edge);
+                    }
+                }
                 Wait::Woken | Wait::TimedOut => return Ok(None),
             }
         }
@@ -152,7 +178,8 @@ mod tests {
 
     fn open(batches: &[&[(u16, u16, i32)]], down: bool) -> EvdevButton {
         let batches = batches.iter().map(|batch| batch.to_vec()).collect();
-        EvdevButton::new(Box::new(Fake { batches, start: Instant::now(), down }), KEY, "fake".into()).unwrap()
+        EvdevButton::new(Box::new(Fake { batches, start: Instant::now(), down }), KEY, false, "fake".into())
+            .unwrap()
     }
 
     const DOWN: (u16, u16, i32) = (EV_KEY, KEY, 1);
@@ -211,7 +238,8 @@ mod tests {
         let start = Instant::now();
         let batches = vec![vec![REPEAT, REPORT, UP, REPORT, DOWN, REPORT]];
         let mut button =
-            EvdevButton::new(Box::new(Fake { batches, start, down: true }), KEY, "fake".into()).unwrap();
+            EvdevButton::new(Box::new(Fake { batches, start, down: true }), KEY, false, "fake".into())
+                .unwrap();
         assert!(button.is_held_since_open());
         let edge = button.next(&Wake::new(), Duration::from_secs(1)).unwrap().unwrap();
         assert!(edge.pressed && !button.is_held_since_open());
@@ -232,7 +260,8 @@ mod tests {
         let start = Instant::now();
         let batches = vec![vec![REPORT, DOWN, REPORT, UP, REPORT]];
         let mut button =
-            EvdevButton::new(Box::new(Fake { batches, start, down: false }), KEY, "fake".into()).unwrap();
+            EvdevButton::new(Box::new(Fake { batches, start, down: false }), KEY, false, "fake".into())
+                .unwrap();
         let wake = Wake::new();
         let mut at = || (button.next(&wake, Duration::MAX).unwrap().unwrap().at - start).as_millis();
         assert_eq!((at(), at()), (1, 3));

@@ -53,10 +53,11 @@ impl LineButton {
     pub(crate) fn new(
         mut line: Box<dyn InputLine>,
         settle: Duration,
+        switch: bool,
         description: String,
     ) -> Result<Self, Error> {
         let now = line.now();
-        let clean = Clean::new(settle, line.level()?, now);
+        let clean = if switch { Clean::switch } else { Clean::new }(settle, line.level()?, now);
         let edges = [RawEdge { active: false, at: now, count: 0 }; BATCH];
         let button = LineButton {
             line,
@@ -244,7 +245,7 @@ mod tests {
             waits: waits.clone(),
         };
         let button =
-            LineButton::new(Box::new(fake), Duration::from_millis(settle_ms), "fake".into()).unwrap();
+            LineButton::new(Box::new(fake), Duration::from_millis(settle_ms), false, "fake".into()).unwrap();
         Bench { button, now, waits, start }
     }
 

@@ -59,7 +59,7 @@ pub fn open_button(settings: &ButtonSettings) -> Result<LineButton, Error> {
     let (request, settle) = debounced(settings.debounce, request)?;
     let description = found.describe();
     let buffer = vec![0; BATCH * request.edge_event_u64_size()];
-    LineButton::new(Box::new(Input { request, offset, buffer, what }), settle, description)
+    LineButton::new(Box::new(Input { request, offset, buffer, what }), settle, settings.switch, description)
 }
 
 /// Opens a light, off.

@@ -26,6 +26,10 @@ impl Indicator for LineLight {
         self.line.drive(brightness > 0.0)
     }
 
+    fn dims(&self) -> bool {
+        false
+    }
+
     fn describe(&self) -> String {
         self.description.clone()
     }

@@ -42,6 +42,8 @@ pub struct ButtonSettings {
     pub bias: Bias,
     /// How long a level has to last to count; zero for a button that is clean already.
     pub debounce: Duration,
+    /// It stays where it is put: its first edge is where it stands, and it is looked at four times a second.
+    pub switch: bool,
 }
 
 /// A light on a line.

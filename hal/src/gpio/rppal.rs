@@ -60,7 +60,8 @@ pub fn open_button(settings: &ButtonSettings) -> Result<LineButton, Error> {
         return Err(why_ended(&mut pin, &what));
     }
     let description = format!("GPIO{} (rppal)", watched.number);
-    LineButton::new(Box::new(Input { pin, edges, active_low, what }), settings.debounce, description)
+    let input = Input { pin, edges, active_low, what };
+    LineButton::new(Box::new(input), settings.debounce, settings.switch, description)
 }
 
 /// Opens a light, off; `line` is a BCM number, `GPIO27` or `27`.

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_cha
 use std::time::{Duration, Instant};
 
 use crate::os::{kind_of, wait_readable};
-use crate::{Button, Edge, Error, Wait, Wake};
+use crate::{Button, Edge, Error, ErrorKind, Wait, Wake};
 
 /// Edges that may wait. Beyond it the newest is refused; the button then goes by the last level it was told.
 const QUEUE: usize = 64;
@@ -19,6 +19,7 @@ pub fn button() -> (ButtonSender, QueueButton) {
         ready: Wake::new(),
         senders: AtomicUsize::new(1),
         refused: AtomicBool::new(false),
+        torn_off: AtomicBool::new(false),
         level: AtomicBool::new(false),
     });
     (ButtonSender { edges: send, shared: shared.clone() }, QueueButton { edges, shared, pressed: false })
@@ -29,6 +30,7 @@ struct Shared {
     senders: AtomicUsize,
     /// An edge did not fit.
     refused: AtomicBool,
+    torn_off: AtomicBool,
     /// What was sent last, whether it fitted or not.
     level: AtomicBool,
 }
@@ -54,6 +56,12 @@ impl ButtonSender {
         };
         self.shared.ready.signal();
         sent
+    }
+
+    /// Tears the button off: it fails from now on.
+    pub fn tear_off(&self) {
+        self.shared.torn_off.store(true, Ordering::Release);
+        self.shared.ready.signal();
     }
 
     /// Presses or releases now.
@@ -111,6 +119,9 @@ impl Button for QueueButton {
         let deadline = Instant::now().checked_add(timeout);
         loop {
             self.shared.ready.take();
+            if self.shared.torn_off.load(Ordering::Acquire) {
+                return Err(Error::new(ErrorKind::Lost, "read button: torn off, as told"));
+            }
             if let Some(edge) = self.pending() {
                 self.pressed = edge.pressed;
                 self.shared.ready.signal(); // perhaps more
@@ -192,6 +203,17 @@ mod tests {
         let start = Instant::now();
         assert_eq!(button.next(&wake, SOON).unwrap(), None);
         assert!(start.elapsed() >= SOON, "it does not spin");
+    }
+
+    #[test]
+    fn torn_off_it_fails_at_once_and_for_ever() {
+        let (sender, mut button) = button();
+        let thread = std::thread::spawn(move || sender.tear_off());
+        let wake = Wake::new();
+        for _ in 0..2 {
+            assert_eq!(button.next(&wake, Duration::from_secs(5)).unwrap_err().kind, ErrorKind::Lost);
+        }
+        thread.join().unwrap();
     }
 
     #[test]
