@@ -1,5 +1,8 @@
-//! The button's thread: waits for edges, passes them on, decides nothing. A button that is missing, or goes away,
-//! is looked for once a second.
+//! The threads of button and mute switch: each waits for edges of one line, passes them on, decides nothing. A line that
+//! is missing, or goes away, is looked for once a second.
+//!
+//! The switch is the exception: its thread turns the microphone off by itself, whatever the loop is doing, and whenever it
+//! does not surely know that it is on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +12,9 @@ use std::time::Duration;
 use pressel_hal::{Button, Edge, Error, Wake};
 use tokio::sync::mpsc;
 
-/// Opens the button, again after each loss.
+use crate::sound::Facts;
+
+/// Opens a button, again after each loss.
 pub type OpenButton = Box<dyn FnMut() -> Result<Box<dyn Button>, Error> + Send>;
 
 /// Edges wait here for the loop; a person cannot press this fast.
@@ -18,7 +23,16 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Nothing happens this often; it only bounds how long a hung driver goes unnoticed.
 const LOOK_UP: Duration = Duration::from_secs(3600);
 
-/// What the thread reports.
+/// Which line has news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A line of the button, from 0.
+    Line(usize),
+    /// The mute switch: down is on.
+    Mute,
+}
+
+/// What a thread reports.
 #[derive(Debug)]
 pub enum ButtonNews {
     /// It is there: what it is.
@@ -29,57 +43,85 @@ pub enum ButtonNews {
     Missing(Error),
 }
 
-/// The thread and its queue.
-pub struct ButtonThread {
-    news: mpsc::Receiver<ButtonNews>,
-    wake: Wake,
+/// The threads and their queue.
+pub struct ButtonThreads {
+    news: mpsc::Receiver<(Source, ButtonNews)>,
+    /// Kept, so that `next` waits instead of ending where there is no thread.
+    _tell: mpsc::Sender<(Source, ButtonNews)>,
+    wakes: Vec<Wake>,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
-impl ButtonThread {
-    /// Starts waiting. Without an opener there is no thread and never any news.
+impl ButtonThreads {
+    /// Starts waiting, for each line and for the switch. Where there is a switch the microphone is off from now on, until
+    /// it says that it is on.
     ///
     /// # Errors
     /// When the system grants no thread.
-    pub fn start(open: Option<OpenButton>) -> std::io::Result<Self> {
+    pub fn start(
+        lines: Vec<OpenButton>,
+        mute: Option<OpenButton>,
+        facts: &Arc<Facts>,
+    ) -> std::io::Result<Self> {
         let (tell, news) = mpsc::channel(EDGES_MAX);
-        let (wake, stop) = (Wake::new(), Arc::new(AtomicBool::new(false)));
-        let thread = match open {
-            None => {
-                // Kept alive for ever, so that `next` waits instead of ending.
-                std::mem::forget(tell);
-                None
-            }
-            Some(open) => {
-                let (wake, stop) = (wake.clone(), stop.clone());
-                let body = move || listen(open, &tell, &wake, &stop);
-                Some(std::thread::Builder::new().name("button".into()).stack_size(128 << 10).spawn(body)?)
-            }
-        };
-        Ok(ButtonThread { news, wake, stop, thread })
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut threads = ButtonThreads { news, _tell: tell.clone(), wakes: vec![], stop, threads: vec![] };
+        facts.capture.muted.store(mute.is_some(), Ordering::SeqCst);
+        for (index, open) in lines.into_iter().enumerate() {
+            let tell = tell.clone();
+            // Blocking would be right too, but a loop this far behind is being killed by the watchdog.
+            let told = move |news| drop(tell.try_send((Source::Line(index), news)));
+            threads.spawn(open, told)?;
+        }
+        if let Some(open) = mute {
+            let facts = facts.clone();
+            let told = move |news| {
+                let on = matches!(news, ButtonNews::Edge(Edge { pressed: true, .. }));
+                if !matches!(news, ButtonNews::Found(_)) {
+                    facts.capture.muted.store(!on, Ordering::SeqCst);
+                }
+                // Where there is no room the loop has news to look at, and looks at the fact itself.
+                let _ = tell.try_send((Source::Mute, news));
+            };
+            threads.spawn(open, told)?;
+        }
+        Ok(threads)
+    }
+
+    fn spawn(
+        &mut self,
+        open: OpenButton,
+        tell: impl FnMut(ButtonNews) + Send + 'static,
+    ) -> std::io::Result<()> {
+        let (wake, stop) = (Wake::new(), self.stop.clone());
+        self.wakes.push(wake.clone());
+        let body = move || listen(open, tell, &wake, &stop);
+        self.threads
+            .push(std::thread::Builder::new().name("button".into()).stack_size(128 << 10).spawn(body)?);
+        Ok(())
     }
 
     /// The next news. Cancel safe.
-    pub async fn next(&mut self) -> ButtonNews {
+    pub async fn next(&mut self) -> (Source, ButtonNews) {
         match self.news.recv().await {
             Some(news) => news,
-            None => std::future::pending().await, // the thread has ended: we are stopping
+            None => std::future::pending().await, // cannot be: a sender is kept here
         }
     }
 
-    /// Ends the thread.
+    /// Ends the threads.
     pub fn stop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.wake.signal();
-        if let Some(thread) = self.thread.take() {
+        self.wakes.iter().for_each(Wake::signal);
+        for thread in self.threads.drain(..) {
             // A panic in it has been printed; there is nothing to add at the end of the program.
             let _ = thread.join();
         }
     }
 }
 
-fn listen(mut open: OpenButton, tell: &mpsc::Sender<ButtonNews>, wake: &Wake, stop: &AtomicBool) {
+fn listen(mut open: OpenButton, mut tell: impl FnMut(ButtonNews), wake: &Wake, stop: &AtomicBool) {
     let stopped = || stop.load(Ordering::Relaxed);
     let mut missing = false;
     while !stopped() {
@@ -88,13 +130,13 @@ fn listen(mut open: OpenButton, tell: &mpsc::Sender<ButtonNews>, wake: &Wake, st
             Err(error) => {
                 if !missing {
                     missing = true;
-                    let _ = tell.try_send(ButtonNews::Missing(error));
+                    tell(ButtonNews::Missing(error));
                 }
                 wake.wait(RETRY);
                 continue;
             }
         };
-        let _ = tell.try_send(ButtonNews::Found(button.describe()));
+        tell(ButtonNews::Found(button.describe()));
         let mut pressed = false;
         let lost = loop {
             if stopped() {
@@ -104,19 +146,17 @@ fn listen(mut open: OpenButton, tell: &mpsc::Sender<ButtonNews>, wake: &Wake, st
                 Ok(None) => {}
                 Ok(Some(edge)) => {
                     pressed = edge.pressed;
-                    // Blocking would be right too, but a loop this far behind is being killed by the watchdog.
-                    let _ = tell.try_send(ButtonNews::Edge(edge));
+                    tell(ButtonNews::Edge(edge));
                 }
                 Err(error) => break error,
             }
         };
         if pressed {
             // A press is always followed by its release, also when the button is torn off.
-            let edge = Edge { pressed: false, at: std::time::Instant::now() };
-            let _ = tell.try_send(ButtonNews::Edge(edge));
+            tell(ButtonNews::Edge(Edge { pressed: false, at: std::time::Instant::now() }));
         }
         missing = true;
-        let _ = tell.try_send(ButtonNews::Missing(lost));
+        tell(ButtonNews::Missing(lost));
         wake.wait(RETRY);
     }
 }
@@ -155,16 +195,68 @@ mod tests {
                 _ => Ok(Box::new(Frail(0))),
             }
         });
-        let mut button = ButtonThread::start(Some(open)).unwrap();
+        let mut button = ButtonThreads::start(vec![open], None, &Arc::default()).unwrap();
         let mut seen = Vec::new();
         for _ in 0..6 {
             seen.push(match button.next().await {
-                ButtonNews::Found(what) => what,
-                ButtonNews::Edge(edge) => if edge.pressed { "down" } else { "up" }.into(),
-                ButtonNews::Missing(error) => error.to_string(),
+                (Source::Line(0), ButtonNews::Found(what)) => what,
+                (Source::Line(0), ButtonNews::Edge(edge)) => if edge.pressed { "down" } else { "up" }.into(),
+                (Source::Line(0), ButtonNews::Missing(error)) => error.to_string(),
+                other => panic!("{other:?}"),
             });
         }
         assert_eq!(seen, ["not yet", "frail", "down", "up", "torn off", "frail"]);
         button.stop();
+    }
+
+    /// A switch that says what it is told to.
+    struct Scripted(std::sync::mpsc::Receiver<Result<bool, Error>>);
+
+    impl Button for Scripted {
+        fn next(&mut self, _: &Wake, _: Duration) -> Result<Option<Edge>, Error> {
+            match self.0.recv() {
+                Ok(Ok(pressed)) => Ok(Some(Edge { pressed, at: Instant::now() })),
+                Ok(Err(error)) => Err(error),
+                Err(_) => Ok(None), // the test is over
+            }
+        }
+        fn describe(&self) -> String {
+            "switch".into()
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn the_microphone_is_off_whenever_the_switch_does_not_say_that_it_is_on() {
+        let (say, said) = std::sync::mpsc::channel();
+        let mut said = Some(said);
+        let mut opened = 0;
+        let open: OpenButton = Box::new(move || {
+            opened += 1;
+            match opened {
+                2 => Ok(Box::new(Scripted(said.take().expect("opened once")))),
+                _ => Err(Error::new(ErrorKind::NotFound, "no chip")),
+            }
+        });
+        let facts: Arc<Facts> = Arc::default();
+        assert!(!facts.capture.muted.load(Ordering::SeqCst), "without a switch it is on");
+        let mut threads = ButtonThreads::start(vec![], Some(open), &facts).unwrap();
+        let muted = || facts.capture.muted.load(Ordering::SeqCst);
+        assert!(muted(), "nobody has looked yet");
+        let mut after = async |expected: &str, off: bool| {
+            let (source, news) = threads.next().await;
+            assert_eq!(source, Source::Mute);
+            assert!(format!("{news:?}").starts_with(expected), "{news:?}");
+            assert_eq!(muted(), off, "{expected}");
+        };
+        after("Missing", true).await;
+        after("Found", true).await;
+        for on in [true, false, true] {
+            say.send(Ok(on)).unwrap();
+            after("Edge", !on).await;
+        }
+        say.send(Err(Error::new(ErrorKind::Lost, "chip gone"))).unwrap();
+        after("Edge", true).await;
+        after("Missing", true).await;
+        threads.stop();
     }
 }

@@ -25,6 +25,7 @@ use pressel::reload::Reload;
 use pressel::secret::{self, NoKey};
 use pressel::status::Status;
 use pressel::usage::{self, report::UsageReport};
+use pressel::volume::VolumeStatus;
 use pressel_hal::wav::Wav;
 use serde_json::{Value, json};
 
@@ -102,9 +103,22 @@ enum Command {
     #[command(subcommand)]
     Tools(tools::ToolsCommand),
     /// Press the running daemon's button
-    Press,
+    Press(Line),
     /// Release the running daemon's button
-    Release,
+    Release(Line),
+    /// Have the running daemon do what a gesture would: talk, stop, new-talk, volume-up, volume-down, status, doctor
+    Act {
+        /// What
+        act: String,
+    },
+    /// Show or change the running daemon's volume
+    Volume {
+        /// up, down, or 0 to 100; without it the volume is shown
+        to: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -124,6 +138,12 @@ struct Format {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Args)]
+struct Line {
+    /// Another line than the button's own, by its name in [button] lines
+    line: Option<String>,
 }
 
 #[derive(Args)]
@@ -214,8 +234,10 @@ pub fn main() -> Result<(), Failure> {
         Command::Ask(arguments) => ask::ask(file, arguments),
         Command::Reload => reload(file),
         Command::Tools(command) => tools::tools(file, command),
-        Command::Press => gesture(file, "press"),
-        Command::Release => gesture(file, "release"),
+        Command::Press(Line { line }) => gesture(file, "press", line),
+        Command::Release(Line { line }) => gesture(file, "release", line),
+        Command::Act { act } => ask_daemon(file, &json!({ "op": "act", "act": act })).map(|_| ()),
+        Command::Volume { to, json } => volume(file, to.as_deref(), json),
     }
 }
 
@@ -331,8 +353,24 @@ fn usage(file: Option<&Path>, json: bool) -> Result<(), Failure> {
     print(&if json { format!("{:#}\n", json!(report)) } else { report.to_string() })
 }
 
-fn gesture(file: Option<&Path>, gesture: &str) -> Result<(), Failure> {
-    ask_daemon(file, &json!({ "op": "button", "gesture": gesture })).map(|_| ())
+fn gesture(file: Option<&Path>, gesture: &str, line: Option<String>) -> Result<(), Failure> {
+    ask_daemon(file, &json!({ "op": "button", "gesture": gesture, "line": line })).map(|_| ())
+}
+
+fn volume(file: Option<&Path>, to: Option<&str>, json: bool) -> Result<(), Failure> {
+    let request = match to {
+        None => json!({ "op": "volume" }),
+        // A number is one; anything else is for the daemon to judge.
+        Some(to) => {
+            json!({ "op": "volume", "to": to.parse::<u32>().map_or_else(|_| json!(to), |to| json!(to)) })
+        }
+    };
+    let answer = ask_daemon(file, &request)?;
+    if json {
+        return print(&format!("{answer:#}\n"));
+    }
+    let status: VolumeStatus = serde_json::from_value(answer).map_err(Failure::failed)?;
+    print(&format!("{status}\n"))
 }
 
 fn reload(file: Option<&Path>) -> Result<(), Failure> {

@@ -56,7 +56,7 @@ impl Earcons {
     }
 }
 
-const PHASES: [Phase; 12] = [
+pub(crate) const PHASES: [Phase; 12] = [
     Phase::Muted,
     Phase::NeedsSetup,
     Phase::Fault,
@@ -71,7 +71,8 @@ const PHASES: [Phase; 12] = [
     Phase::Speaking,
 ];
 
-fn file_word(phase: Phase) -> String {
+/// The name of a phase in file names and configuration.
+pub(crate) fn file_word(phase: Phase) -> String {
     phase_word(phase).replace("set-up", "setup").replace(' ', "-")
 }
 

@@ -1,25 +1,30 @@
-//! The one loop: drain what the conversation wants, wait for one thing to happen, hand it in.
+//! The one loop: drain what the conversation wants, wait for one thing to happen, hand it in. What gestures do beyond
+//! talking is in `acts`.
+
+mod acts;
 
 mod reload;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use pressel_hal::Edge;
 use pressel_live::Conversation;
 use pressel_live::event::{Action, ButtonInput, Input, Note, Phase};
 use pressel_live::profile::Profile;
 use pressel_live::settings::Settings;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::time::{Instant as Clock, sleep_until, timeout};
 use tracing::{debug, error, info, warn};
 
-use crate::button::{ButtonNews, ButtonThread};
-use crate::config::Config;
-use crate::control::{Control, Event, Op};
+use crate::button::ButtonThreads;
+use crate::config::{Config, Mode};
+use crate::control::{Control, ControlRequest, Event, Op};
 use crate::credential::Credential;
+use crate::doctor::Verdict;
 use crate::earcons::Earcons;
+use crate::gesture::{self, Grammar};
 use crate::levels::Levels;
 use crate::net::watch::{Change, Watch as NetWatch};
 use crate::notify::{Notify, Watch};
@@ -27,16 +32,17 @@ use crate::panel::Panel;
 use crate::phrases::Phrases;
 use crate::reload::Reload;
 use crate::report::Report;
-use crate::sound::{DeviceNews, Sound, SoundEvent};
+use crate::sound::{DeviceNews, Side, Sound, SoundEvent};
 use crate::state::StateFile;
 use crate::stats::{Latency, Stats};
 use crate::tools::Tools;
 use crate::usage::Usage;
+use crate::volume::Volume;
 use crate::warm::Warm;
 use crate::wire::{News, Wire};
 
 /// How long the server may take to answer our close at the end.
-const GOODBYE: std::time::Duration = std::time::Duration::from_millis(500);
+const GOODBYE: Duration = Duration::from_millis(500);
 
 /// The edges of the conversation, already open.
 pub struct Edges {
@@ -46,8 +52,10 @@ pub struct Edges {
     pub wire: Wire,
     /// News of network and clock.
     pub net: NetWatch,
-    /// Button.
-    pub button: ButtonThread,
+    /// Button and mute switch.
+    pub button: ButtonThreads,
+    /// How loud.
+    pub volume: Volume,
     /// Light.
     pub panel: Panel,
     /// Control socket.
@@ -76,6 +84,10 @@ pub struct Engine {
     warm: Warm,
     /// Where a restart finds the talk.
     state: Option<StateFile>,
+    grammar: Grammar,
+    /// What the doctor's thread will tell, if it was sent for.
+    verdict: Option<oneshot::Receiver<Verdict>>,
+    poweroff: Option<acts::Poweroff>,
     ready: bool,
     /// When the message in hand was read.
     message_at: Instant,
@@ -111,6 +123,9 @@ impl Engine {
             watch,
             warm: Warm::new(&config.link.warm, now),
             state,
+            grammar: grammar(config),
+            verdict: None,
+            poweroff: None,
             ready: false,
             message_at: now,
             terminate: signal(SignalKind::terminate())?,
@@ -134,7 +149,9 @@ impl Engine {
             let blink = self.edges.panel.next_change();
             let money = self.edges.usage.next_look();
             let words = self.edges.phrases.due();
-            let due = [timer, blink, feed_at, money, words, self.warm.next()].into_iter().flatten().min();
+            let (gesture, power) = (self.grammar.due(), self.power_due());
+            let due = [timer, blink, feed_at, money, words, gesture, power, self.warm.next()];
+            let due = due.into_iter().flatten().min();
             tokio::select! {
                 biased;
                 _ = self.terminate.recv() => break,
@@ -150,22 +167,15 @@ impl Engine {
                 result = self.edges.tools.next() => {
                     self.conversation.handle_input(Instant::now(), Input::ToolResult(result));
                 }
-                request = self.edges.control.next() => match request.op {
-                    Op::Status => request.reply.answer(&self.status()),
-                    Op::Usage => request.reply.answer(&self.edges.usage.report()),
-                    Op::Reload => match self.reload() {
-                        Ok(()) => request.reply.done(),
-                        Err(mistakes) => request.reply.error(&mistakes),
-                    },
-                    Op::Levels => request.reply.answer(&Levels::of(&self.edges.sound.facts())),
-                    Op::Button(gesture) => {
-                        request.reply.done();
-                        self.press_or_release(gesture, Instant::now());
-                    }
-                },
+                verdict = told(&mut self.verdict) => self.on_verdict(verdict),
+                request = self.edges.control.next() => self.on_request(request),
                 () = until(due) => {}
             }
             let now = Instant::now();
+            self.look_at_mute();
+            self.grammar.tick(now);
+            self.gestures();
+            self.power(now);
             self.edges.panel.tick(now);
             if let Some(warm) = self.warm.look(now) {
                 self.conversation.handle_input(now, Input::Warm(warm));
@@ -265,7 +275,7 @@ impl Engine {
                 info!(line = line.word(), "told");
                 self.edges.control.publish(&Event::Line { line: line.word() }, now);
                 self.stats.told(line);
-                self.edges.phrases.tell(line, now);
+                self.edges.phrases.tell(line.word(), now);
             }
             Action::CallTool { id, name, args } => self.edges.tools.call(now, id, &name, args),
             Action::CancelTools { ids } => self.edges.tools.cancel(&ids),
@@ -334,23 +344,6 @@ impl Engine {
         }
     }
 
-    fn on_button(&mut self, news: ButtonNews) {
-        match news {
-            ButtonNews::Edge(Edge { pressed, at }) => {
-                let gesture = if pressed { ButtonInput::Press } else { ButtonInput::Release };
-                self.press_or_release(gesture, at);
-            }
-            ButtonNews::Found(what) => {
-                info!(button = what, "button found");
-                self.report.button = Some(what);
-            }
-            ButtonNews::Missing(error) => {
-                warn!(%error, "no button");
-                self.report.button = None;
-            }
-        }
-    }
-
     fn press_or_release(&mut self, gesture: ButtonInput, at: Instant) {
         if gesture == ButtonInput::Press {
             self.stats.counters.presses += 1;
@@ -381,6 +374,9 @@ impl Engine {
         let told = self.report.device(news);
         self.edges.control.publish(&Event::Told { text: &told }, now);
         self.tell_status();
+        if matches!(news, DeviceNews::Opened { side: Side::Speaker, .. }) {
+            self.edges.volume.set_mixer(); // a card that was plugged in remembers nothing
+        }
         if !self.ready && self.report.both_cards_looked_for() {
             self.ready = true;
             self.stats.measured(Latency::StartToReady, now - self.stats.started());
@@ -406,6 +402,7 @@ impl Engine {
         debug!(?change, "network or clock");
         match change {
             Change::Network(there) => {
+                self.report.network = there;
                 self.edges.wire.network_changed();
                 self.conversation.handle_input(now, Input::Network(there));
             }
@@ -417,11 +414,50 @@ impl Engine {
         }
     }
 
+    fn on_request(&mut self, ControlRequest { op, reply }: ControlRequest) {
+        let now = Instant::now();
+        match op {
+            Op::Status => reply.answer(&self.status()),
+            Op::Usage => reply.answer(&self.edges.usage.report()),
+            Op::Levels => reply.answer(&Levels::of(&self.edges.sound.facts())),
+            Op::Reload => match self.reload() {
+                Ok(()) => reply.done(),
+                Err(mistakes) => reply.error(&mistakes),
+            },
+            Op::Button { line, gesture } => match self.line_of(line.as_deref()) {
+                Ok(line) => {
+                    reply.done();
+                    self.on_edge(line, gesture == ButtonInput::Press, now);
+                }
+                Err(why) => reply.error(&why),
+            },
+            Op::Act(act) => {
+                reply.done();
+                self.act(act);
+            }
+            Op::Volume(change) => {
+                if let Some(change) = change {
+                    self.volume(change);
+                }
+                reply.answer(&self.edges.volume.status());
+            }
+        }
+    }
+
+    /// A line by the name that `[button] lines` gives it.
+    fn line_of(&self, name: Option<&str>) -> Result<usize, String> {
+        let Some(name) = name else { return Ok(0) };
+        let lines = gesture::lines(&self.reload.config.button.lines).unwrap_or_default();
+        let found = lines.iter().position(|line| line.name == name);
+        found.map(|index| index + 1).ok_or_else(|| format!("[button] lines has none called \"{name}\""))
+    }
+
     fn status(&self) -> crate::status::Status {
         let mut status =
             self.report.status(&self.conversation, &self.stats, self.edges.wire.traffic(), &self.edges.sound);
         status.counters.watchers_dropped = self.edges.control.watchers_dropped();
         status.light = self.edges.panel.describe();
+        status.volume = Some(self.edges.volume.status());
         status.link.connection = self.edges.wire.transport().map(Into::into);
         status.link.proxy = self.edges.wire.proxy();
         status.usage = Some(self.edges.usage.report());
@@ -440,6 +476,26 @@ fn settings(config: &Config, credential: Option<&Credential>, tools: &Tools) -> 
         warn!(setting, model = settings.model, "this model does not take it: left out");
     }
     settings
+}
+
+fn grammar(config: &Config) -> Grammar {
+    let button = &config.button;
+    let lines = gesture::lines(&button.lines).unwrap_or_default(); // checked when they were read
+    let bindings = gesture::bindings(&button.gestures, &lines).unwrap_or_default();
+    let double = Duration::from_millis(button.double_ms.into());
+    Grammar::new(&bindings, double, config.talk.mode == Mode::Hold)
+}
+
+/// What the doctor tells, once; waits for ever where nobody sent for it.
+async fn told(verdict: &mut Option<oneshot::Receiver<Verdict>>) -> Option<Verdict> {
+    match verdict {
+        Some(coming) => {
+            let told = coming.await.ok();
+            *verdict = None;
+            told
+        }
+        None => std::future::pending().await,
+    }
 }
 
 async fn until(at: Option<Instant>) {

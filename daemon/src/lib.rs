@@ -14,6 +14,8 @@ pub mod devices;
 pub mod doctor;
 pub mod earcons;
 pub mod engine;
+pub mod gesture;
+pub mod keep;
 pub mod levels;
 pub mod log;
 pub mod net;
@@ -32,6 +34,7 @@ pub mod status;
 pub mod tls;
 pub mod tools;
 pub mod usage;
+pub mod volume;
 pub mod warm;
 pub mod wire;
 pub mod world;
@@ -42,7 +45,7 @@ use std::time::Instant;
 
 use tracing::warn;
 
-use crate::button::ButtonThread;
+use crate::button::ButtonThreads;
 use crate::config::Config;
 use crate::control::Control;
 use crate::credential::Credential;
@@ -55,6 +58,7 @@ use crate::reload::Reload;
 use crate::sound::Sound;
 use crate::tools::Tools;
 use crate::usage::Usage;
+use crate::volume::Volume;
 use crate::wire::{Way, Wire};
 use crate::world::World;
 
@@ -65,6 +69,20 @@ use crate::world::World;
 /// What the configuration names and cannot be used from the start (a certificate file, the control socket's place);
 /// missing cards, buttons and networks are waited for instead.
 pub fn run(reload: Reload, credential: Option<Credential>, started: Instant) -> Result<(), String> {
+    let world = World::real(&reload.config, &reload.config.sound());
+    run_in(world, reload, credential, started)
+}
+
+/// As [`run`], in another world.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_in(
+    world: World,
+    reload: Reload,
+    credential: Option<Credential>,
+    started: Instant,
+) -> Result<(), String> {
     let config = reload.config.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -78,8 +96,6 @@ pub fn run(reload: Reload, credential: Option<Credential>, started: Instant) -> 
         tracing::debug!(nice, "event loop");
     }
     runtime.block_on(async {
-        let sound = config.sound();
-        let world = World::real(&config, &sound);
         let edges = open(&config, credential, world)?;
         let engine = Engine::new(reload, edges, started).map_err(|error| format!("signals: {error}"))?;
         engine.run().await;
@@ -91,10 +107,6 @@ fn open(config: &Config, credential: Option<Credential>, world: World) -> Result
     let failed = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
     let way = Way::new(config, credential)?;
     let credential = way.credential.clone();
-    let light = world.light.unwrap_or_else(|error| {
-        warn!(%error, "no light");
-        None
-    });
     let (earcons, problems) = Earcons::load(&config.sounds.folder);
     for problem in problems {
         warn!(problem, "a sound of the device's own cannot be used");
@@ -108,13 +120,20 @@ fn open(config: &Config, credential: Option<Credential>, world: World) -> Result
         warn!(%error, "no control socket: status and press commands will not work");
         Control::bind(Path::new("")).expect("an empty path opens nothing")
     });
+    let mut volume = Volume::open(config);
+    volume.set_mixer();
+    let mut sound =
+        Sound::start(config.sound(), world.microphone, world.speaker).map_err(failed("sound threads"))?;
+    sound.set_volume(volume.software_percent());
+    let button =
+        ButtonThreads::start(world.buttons, world.mute, &sound.facts()).map_err(failed("button thread"))?;
     Ok(Edges {
-        sound: Sound::start(config.sound(), world.microphone, world.speaker)
-            .map_err(failed("sound threads"))?,
+        sound,
         net: net::watch::Watch::new(!net::is_loopback(&way.endpoint.host)),
         wire: Wire::new(way),
-        button: ButtonThread::start(world.button).map_err(failed("button thread"))?,
-        panel: Panel::new(light),
+        button,
+        volume,
+        panel: Panel::new(world.light, &config.light),
         control,
         earcons,
         phrases,

@@ -1,7 +1,8 @@
 //! What the device says to the person by itself, without a server: a spoken line where its WAV is there, else a tone.
 //!
-//! `FOLDER/LANGUAGE/no-network.wav` and so on, one per [`Line`]; docs/phrases.md has the words. They are loaded once. A
-//! line waits until nobody speaks and no answer is due, and is forgotten when that takes too long.
+//! `FOLDER/LANGUAGE/no-network.wav` and so on, one per [`Line`] of the conversation and one per line that somebody may ask
+//! for ([`ASKED`]); docs/phrases.md has the words. They are loaded once. A line waits until nobody speaks and no answer is
+//! due, and is forgotten when that takes too long.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::f32::consts::TAU;
@@ -12,6 +13,20 @@ use pressel_live::event::Line;
 
 use crate::config;
 use crate::earcons::{Sound, mono};
+
+/// Lines that are said because somebody asked: how the device is, what it does.
+pub const ASKED: [&str; 10] = [
+    "all-is-well",
+    "muted",
+    "microphone-trouble",
+    "speaker-trouble",
+    "device-trouble",
+    "checking",
+    "drawback",
+    "new-talk",
+    "goodbye",
+    "not-allowed",
+];
 
 /// Where the installer puts them.
 const FOLDER: &str = "/usr/share/pressel/phrases";
@@ -27,12 +42,17 @@ const NOTE_S: f32 = 0.16;
 /// 14 dB below full scale: as loud as quiet speech.
 const NOTE_PEAK: f32 = 0.2;
 
+/// Every line by its name.
+fn words() -> impl Iterator<Item = &'static str> {
+    Line::ALL.into_iter().map(Line::word).chain(ASKED)
+}
+
 /// The lines as sounds, and those that wait to be said.
 #[derive(Debug, Default)]
 pub struct Phrases {
-    sounds: BTreeMap<Line, Sound>,
+    sounds: BTreeMap<&'static str, Sound>,
     spoken: usize,
-    waiting: VecDeque<(Line, Instant)>,
+    waiting: VecDeque<(&'static str, Instant)>,
     /// Until when the last one is being heard.
     busy_until: Option<Instant>,
     /// A line came that nobody has looked at yet.
@@ -54,8 +74,8 @@ impl Phrases {
         };
         let folder = folder.map(|folder| folder.join(&settings.language));
         let mut sounds = BTreeMap::new();
-        for line in Line::ALL {
-            let path = folder.as_ref().map(|folder| folder.join(format!("{}.wav", line.word())));
+        for line in words() {
+            let path = folder.as_ref().map(|folder| folder.join(format!("{line}.wav")));
             if let Some(path) = path.filter(|path| path.exists()) {
                 match mono(&path) {
                     Ok(sound) => drop(sounds.insert(line, sound)),
@@ -64,7 +84,7 @@ impl Phrases {
             }
         }
         let spoken = sounds.len();
-        for line in Line::ALL {
+        for line in words() {
             sounds.entry(line).or_insert_with(|| (tone(line), TONE_RATE_HZ));
         }
         if let Some(folder) = folder.filter(|folder| settings.folder != "auto" && !folder.is_dir()) {
@@ -78,9 +98,14 @@ impl Phrases {
         self.spoken
     }
 
-    /// The person is to be told this as soon as nobody speaks.
-    pub fn tell(&mut self, line: Line, now: Instant) {
-        if !self.sounds.contains_key(&line) {
+    /// How many lines there are.
+    pub fn count() -> usize {
+        words().count()
+    }
+
+    /// The person is to be told this as soon as nobody speaks. `line`: of a [`Line`] or one of [`ASKED`].
+    pub fn tell(&mut self, line: &'static str, now: Instant) {
+        if !self.sounds.contains_key(line) {
             return; // switched off
         }
         let waits = self.waiting.iter().any(|(waiting, _)| *waiting == line);
@@ -106,7 +131,7 @@ impl Phrases {
             return None;
         }
         let (line, _) = self.waiting.pop_front()?;
-        let (samples, rate_hz) = self.sounds.get(&line)?;
+        let (samples, rate_hz) = self.sounds.get(line)?;
         let length = Duration::from_secs_f64(samples.len() as f64 / f64::from((*rate_hz).max(1)));
         self.busy_until = Some(now + length + PAUSE);
         Some((samples, *rate_hz))
@@ -118,25 +143,44 @@ fn missing(folder: &Path) -> String {
 }
 
 /// A motif of its own for each line: falling where something is gone, rising where somebody must do something.
-fn notes(line: Line) -> &'static [f32] {
+fn notes(line: &str) -> &'static [f32] {
     match line {
-        Line::NoNetwork => &[659.3, 523.3, 392.0],
-        Line::SignIn => &[392.0, 523.3, 392.0, 523.3],
-        Line::ClockNotSet => &[523.3, 523.3, 523.3, 392.0],
-        Line::KeyRefused => &[392.0, 659.3, 392.0],
-        Line::Refused => &[392.0, 392.0, 659.3],
-        Line::Busy => &[523.3, 0.0, 523.3],
-        Line::ServerDown => &[523.3, 440.0, 349.2],
-        Line::SpeechLost => &[784.0, 392.0],
-        Line::BudgetLow => &[659.3, 587.3],
-        Line::BudgetSpent => &[659.3, 587.3, 523.3, 392.0],
-        Line::NeedsSetup => &[392.0, 523.3, 659.3],
+        "no-network" => &[659.3, 523.3, 392.0],
+        "sign-in" => &[392.0, 523.3, 392.0, 523.3],
+        "clock-not-set" => &[523.3, 523.3, 523.3, 392.0],
+        "key-refused" => &[392.0, 659.3, 392.0],
+        "refused" => &[392.0, 392.0, 659.3],
+        "busy" => &[523.3, 0.0, 523.3],
+        "server-down" => &[523.3, 440.0, 349.2],
+        "speech-lost" => &[784.0, 392.0],
+        "budget-low" => &[659.3, 587.3],
+        "budget-spent" => &[659.3, 587.3, 523.3, 392.0],
+        "needs-setup" => &[392.0, 523.3, 659.3],
+        "all-is-well" => &[523.3, 659.3, 784.0],
+        "muted" => &[784.0, 523.3, 523.3],
+        "microphone-trouble" => &[349.2, 523.3, 349.2],
+        "speaker-trouble" => &[349.2, 349.2, 523.3],
+        "checking" => &[523.3, 587.3],
+        "device-trouble" => &[440.0, 440.0, 349.2],
+        "drawback" => &[659.3, 523.3, 659.3],
+        "new-talk" => &[523.3, 784.0],
+        "goodbye" => &[784.0, 659.3, 523.3, 392.0],
+        "not-allowed" => &[349.2, 0.0, 349.2],
         // What a later version tells.
         _ => &[523.3, 392.0],
     }
 }
 
-fn tone(line: Line) -> Vec<i16> {
+/// A short sound: a step of the volume, or that there is none left.
+pub(crate) fn tick(louder_possible: bool) -> (Vec<i16>, u32) {
+    (motif(if louder_possible { &[587.3] } else { &[587.3, 293.7] }), TONE_RATE_HZ)
+}
+
+fn tone(line: &str) -> Vec<i16> {
+    motif(notes(line))
+}
+
+fn motif(notes: &[f32]) -> Vec<i16> {
     let rate = TONE_RATE_HZ as f32;
     let length = (NOTE_S * rate) as usize;
     let note = |hz: &f32| {
@@ -148,7 +192,7 @@ fn tone(line: Line) -> Vec<i16> {
             pressel_dsp::to_i16(NOTE_PEAK * shape * (TAU * hz * n as f32 / rate).sin())
         })
     };
-    notes(line).iter().flat_map(note).collect()
+    notes.iter().flat_map(note).collect()
 }
 
 #[cfg(test)]
@@ -169,7 +213,7 @@ mod tests {
         let settings = config::Phrases { on: false, folder: "auto".to_owned(), language: "en".to_owned() };
         let (mut phrases, problems) = Phrases::load(&settings);
         let now = Instant::now();
-        phrases.tell(Line::Busy, now);
+        phrases.tell("busy", now);
         assert_eq!((phrases.due(), phrases.next(now, true), problems.len()), (None, None, 0));
     }
 
@@ -177,12 +221,13 @@ mod tests {
     fn every_line_sounds_and_none_like_another() {
         let (phrases, problems) = load(Path::new(""), "en");
         assert_eq!((phrases.spoken(), problems), (0, Vec::new()));
-        for (index, line) in Line::ALL.into_iter().enumerate() {
-            let (samples, rate_hz) = &phrases.sounds[&line];
+        let all: Vec<&str> = words().collect();
+        for (index, line) in all.iter().enumerate() {
+            let (samples, rate_hz) = &phrases.sounds[line];
             assert!(*rate_hz == TONE_RATE_HZ && samples.iter().any(|s| s.abs() > 3000), "{line:?}");
             assert!(samples.len() < 16_000 && samples.iter().all(|s| s.abs() < 8000), "{line:?}");
-            for other in &Line::ALL[index + 1..] {
-                assert_ne!(notes(line), notes(*other), "{line:?} and {other:?}");
+            for other in &all[index + 1..] {
+                assert_ne!(notes(line), notes(other), "{line:?} and {other:?}");
             }
         }
     }
@@ -192,7 +237,7 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("phrases");
         for language in ["en", "de"] {
             let (phrases, problems) = load(&folder, language);
-            assert_eq!((phrases.spoken(), problems), (Line::ALL.len(), Vec::new()), "{language}");
+            assert_eq!((phrases.spoken(), problems), (Phrases::count(), Vec::new()), "{language}");
             for (line, (samples, rate_hz)) in &phrases.sounds {
                 let seconds = samples.len() as f32 / *rate_hz as f32;
                 assert!(*rate_hz == 16_000 && (0.4..6.0).contains(&seconds), "{line:?}: {seconds} s");
@@ -205,10 +250,10 @@ mod tests {
     fn the_words_are_in_the_docs() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let docs = std::fs::read_to_string(root.join("docs/phrases.md")).unwrap();
-        let words = std::fs::read_to_string(root.join("daemon/phrases/words.txt")).unwrap();
-        let lines: Vec<Vec<&str>> = words.lines().map(|line| line.split('\t').collect()).collect();
-        for line in Line::ALL {
-            let of: Vec<_> = lines.iter().filter(|row| row[1] == line.word()).collect();
+        let rows = std::fs::read_to_string(root.join("daemon/phrases/words.txt")).unwrap();
+        let lines: Vec<Vec<&str>> = rows.lines().map(|line| line.split('\t').collect()).collect();
+        for line in words() {
+            let of: Vec<_> = lines.iter().filter(|row| row[1] == line).collect();
             assert_eq!(of.len(), 2, "{line:?} in two languages");
             for row in of {
                 assert!(docs.contains(row[2]), "docs/phrases.md lacks \"{}\"", row[2]);
@@ -227,8 +272,8 @@ mod tests {
         let (phrases, problems) = load(folder.path(), "xx");
         assert_eq!((phrases.spoken(), problems.len()), (1, 1));
         assert!(problems[0].contains("refused.wav"), "{problems:?}");
-        assert_eq!(phrases.sounds[&Line::Busy].1, 24_000);
-        assert_eq!(phrases.sounds[&Line::Refused].0, tone(Line::Refused));
+        assert_eq!(phrases.sounds["busy"].1, 24_000);
+        assert_eq!(phrases.sounds["refused"].0, tone("refused"));
         assert!(load(folder.path(), "yy").1[0].contains("/yy"));
     }
 
@@ -237,20 +282,20 @@ mod tests {
         let (mut phrases, _) = load(Path::new(""), "en");
         let t = Instant::now();
         let ms = |n| t + Duration::from_millis(n);
-        phrases.tell(Line::Busy, t);
-        phrases.tell(Line::Busy, t);
-        phrases.tell(Line::BudgetLow, t);
+        phrases.tell("busy", t);
+        phrases.tell("busy", t);
+        phrases.tell("budget-low", t);
         assert_eq!(phrases.due(), Some(t));
         assert_eq!(phrases.next(t, false), None);
         assert_eq!(phrases.due(), None, "somebody speaks: their silence is news enough");
-        assert_eq!(phrases.next(ms(10), true).map(|(samples, _)| samples.to_vec()), Some(tone(Line::Busy)));
+        assert_eq!(phrases.next(ms(10), true).map(|(samples, _)| samples.to_vec()), Some(tone("busy")));
         let until = phrases.due().unwrap();
         assert_eq!(phrases.next(ms(11), true), None, "one after the other");
         assert!(phrases.next(until, true).is_some());
         assert_eq!(phrases.next(until + STALE, true), None, "said once");
-        phrases.tell(Line::Busy, until);
+        phrases.tell("busy", until);
         assert_eq!(phrases.next(until + STALE, true), None, "nobody remembers what it was about");
-        for line in Line::ALL {
+        for line in words() {
             phrases.tell(line, until);
         }
         assert_eq!(phrases.waiting.len(), WAITING_MAX);

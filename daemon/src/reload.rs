@@ -25,12 +25,12 @@ pub enum When {
 pub fn when(table: &str, key: &str) -> When {
     match (table, key) {
         ("live", "state_file") | ("log", "to") | ("playback", "queue_max_s") => When::Start,
-        ("log" | "sounds" | "phrases" | "price" | "budget", _) => When::Now,
+        ("log" | "sounds" | "phrases" | "price" | "budget" | "volume", _) => When::Now,
         ("link", "warm") | ("playback", "volume_percent") => When::Now,
         ("playback", "jitter_max_ms") => When::Pause,
         ("capture" | "playback" | "array" | "echo" | "noise" | "gain" | "barge_in" | "gate", _) => When::Card,
         ("live" | "token" | "vertex" | "network" | "talk" | "hold" | "tap" | "open", _) => When::Pause,
-        ("button" | "light", _) => When::Pause,
+        ("button" | "mute" | "light", _) => When::Pause,
         ("tools", _) => When::Pause,
         // control, usage, realtime: what was opened or begun once.
         _ => When::Start,
@@ -59,7 +59,7 @@ pub struct Reload {
 pub(crate) struct Due {
     /// Another way to the server, or another credential.
     pub(crate) way: Option<Way>,
-    /// The button or the light is another.
+    /// The button, the mute switch or the light is another.
     pub(crate) panel: bool,
 }
 

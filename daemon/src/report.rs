@@ -38,8 +38,14 @@ pub fn watch_sound(watch: &mut Watch, sound: &Sound, now: Instant) {
 
 /// Facts that change, as they are told.
 pub struct Report {
-    /// What the button is, while it is there.
-    pub button: Option<String>,
+    /// The microphone is switched off.
+    pub muted: bool,
+    /// There is a network, as far as is known.
+    pub network: bool,
+    /// What each line of the button is, while it is there.
+    buttons: Vec<Option<String>>,
+    /// What the mute switch is, or why it cannot be read.
+    mute: Option<Result<String, String>>,
     key: Option<String>,
     link: LinkStatus,
     link_since: Instant,
@@ -60,7 +66,10 @@ impl Report {
     /// Nothing has happened yet.
     pub fn new(config: &Config, credential: Option<&Credential>) -> Self {
         let mut report = Report {
-            button: None,
+            muted: false,
+            network: true,
+            buttons: Vec::new(),
+            mute: None,
             key: None,
             link: LinkStatus { state: "down".into(), ..LinkStatus::default() },
             link_since: Instant::now(),
@@ -107,6 +116,32 @@ impl Report {
     /// What is waited for or lacking, each a sentence.
     pub fn missing(&self) -> &[String] {
         &self.missing
+    }
+
+    /// A line of the button was found, or is missing.
+    pub fn button(&mut self, line: usize, what: Option<String>) {
+        if self.buttons.len() <= line {
+            self.buttons.resize(line + 1, None);
+        }
+        self.buttons[line] = what;
+    }
+
+    /// Button and switch are opened anew.
+    pub fn no_buttons(&mut self) {
+        self.buttons.clear();
+        self.mute = None;
+        self.find_missing();
+    }
+
+    /// The mute switch was found, or cannot be read.
+    pub fn mute(&mut self, what: Result<String, String>) {
+        self.mute = Some(what);
+        self.find_missing();
+    }
+
+    /// Whether it is the microphone that is waited for.
+    pub fn microphone_is_missing(&self) -> bool {
+        self.sides[Side::Microphone as usize].problem.is_some()
     }
 
     /// Both sound threads have opened their card, or said why not.
@@ -253,6 +288,12 @@ impl Report {
         told
     }
 
+    /// The lines of the button that are there.
+    fn buttons(&self) -> Option<String> {
+        let there: Vec<&str> = self.buttons.iter().flatten().map(String::as_str).collect();
+        (!there.is_empty()).then(|| there.join(", "))
+    }
+
     fn find_missing(&mut self) {
         self.missing.clear();
         if self.key.is_none() {
@@ -261,6 +302,9 @@ impl Report {
         self.missing.extend(self.refused.clone());
         let problems = self.sides.iter().filter_map(|side| side.problem.clone());
         self.missing.extend(problems);
+        if let Some(Err(why)) = &self.mute {
+            self.missing.push(format!("mute switch: {why}"));
+        }
     }
 
     /// The whole state.
@@ -275,7 +319,7 @@ impl Report {
         let [mut microphone, mut speaker] = self.sides.clone();
         microphone.xruns = facts.capture.xruns.load(Relaxed);
         speaker.xruns = facts.playback.xruns.load(Relaxed);
-        if facts.capture.running.load(Relaxed) {
+        if facts.capture.running.load(Relaxed) && !self.muted {
             microphone.level_dbfs = facts.capture.level_dbfs.value();
             microphone.floor_dbfs = facts.capture.floor_dbfs.value();
         }
@@ -300,7 +344,10 @@ impl Report {
             microphone,
             speaker,
             levels: Levels::of(&facts),
-            button: self.button.clone(),
+            button: self.buttons.iter().all(Option::is_some).then(|| self.buttons()).flatten(),
+            mute: self.mute.clone().map(|mute| mute.unwrap_or_else(|why| why)),
+            muted: self.muted,
+            volume: None,
             light: None,
             latencies: stats.latencies(),
             counters,

@@ -1,21 +1,18 @@
 //! The file in which a restarted daemon finds the talk. It holds secrets: written with mode 0600, whole or not at all.
 //!
-//! A thread of its own writes it, since fsync may take as long as an SD card likes. Bounded: the newest snapshot waits,
-//! older ones that were not written yet are dropped.
+//! A thread of its own writes it, see [`crate::keep`].
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pressel_live::Conversation;
 use pressel_live::session::{HANDLE_LIFE, Session, Unusable};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
+
+use crate::keep::{self, Keep};
 
 /// A file of ours is a tenth of this.
 const SIZE_MAX: u64 = 1 << 20;
@@ -94,29 +91,11 @@ fn write(path: &Path, session: Option<&Session>, now: SystemTime) -> io::Result<
     };
     let written_s = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let text = serde_json::to_string(&Stored { written_s, session: session.to_json() })?;
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    // Left over from a power cut, perhaps of another owner's mode.
-    let _ = fs::remove_file(&beside);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    // The rename itself is on the card only when its folder is.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    keep::replace(path, text.as_bytes())
 }
-
-/// What is to be written; `None` inside: the file goes.
-type Newest = Arc<Mutex<Option<Option<Session>>>>;
 
 /// Writes snapshots, one after the other, away from the loop.
-pub struct StateFile {
-    newest: Newest,
-    wake: Option<SyncSender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
+pub struct StateFile(Keep<Option<Session>>);
 
 impl StateFile {
     /// Begins to write there.
@@ -124,45 +103,14 @@ impl StateFile {
     /// # Errors
     /// When no thread can be made.
     pub fn begin(path: PathBuf) -> io::Result<StateFile> {
-        let newest = Newest::default();
-        let (wake, woken) = sync_channel(1);
-        let theirs = Arc::clone(&newest);
-        let thread = std::thread::Builder::new()
-            .name("state".to_owned())
-            .spawn(move || run(&path, &theirs, &woken))?;
-        Ok(StateFile { newest, wake: Some(wake), thread: Some(thread) })
+        let write = |path: &Path, session: &Option<Session>| write(path, session.as_ref(), SystemTime::now());
+        Keep::begin(path, Duration::ZERO, write, "the talk is not kept for a restart: see [live] state_file")
+            .map(StateFile)
     }
 
     /// Writes this as soon as the card takes it.
     pub fn put(&self, session: Option<Session>) {
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
-        if let Some(wake) = &self.wake {
-            let _ = wake.try_send(()); // full: it is woken anyway, and finds this one
-        }
-    }
-}
-
-impl Drop for StateFile {
-    /// Waits for what is still to be written.
-    fn drop(&mut self) {
-        drop(self.wake.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn run(path: &Path, newest: &Newest, woken: &Receiver<()>) {
-    let mut told = false;
-    while woken.recv().is_ok() {
-        let Some(session) = newest.lock().unwrap_or_else(PoisonError::into_inner).take() else { continue };
-        match write(path, session.as_ref(), SystemTime::now()) {
-            Ok(()) => told = false,
-            Err(error) if !std::mem::replace(&mut told, true) => {
-                warn!(file = %path.display(), %error, "the talk is not kept for a restart: see [live] state_file");
-            }
-            Err(_) => {}
-        }
+        self.0.put(session);
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::levels::Levels;
 use crate::stats::{Counters, LatencySummary};
 use crate::usage::report::UsageReport;
+use crate::volume::VolumeStatus;
 use crate::wire::Transport;
 
 /// The whole state. Members that an older or newer daemon does not send keep their default.
@@ -39,6 +40,12 @@ pub struct Status {
     pub levels: Levels,
     /// What the button is, when there is one.
     pub button: Option<String>,
+    /// What the mute switch is, or why it cannot be read, when there is one.
+    pub mute: Option<String>,
+    /// Whether the microphone is switched off.
+    pub muted: bool,
+    /// How loud.
+    pub volume: Option<VolumeStatus>,
     /// What the light is, when there is one.
     pub light: Option<String>,
     /// Latencies by name.
@@ -180,6 +187,16 @@ impl fmt::Display for Status {
             line(f, "sound", &more)?;
         }
         line(f, "button", self.button.as_deref().unwrap_or("none"))?;
+        if let Some(mute) = &self.mute {
+            line(
+                f,
+                "mute",
+                &format!("{}, {mute}", if self.muted { "microphone off" } else { "microphone on" }),
+            )?;
+        }
+        if let Some(volume) = &self.volume {
+            line(f, "volume", &volume.to_string())?;
+        }
         line(f, "light", self.light.as_deref().unwrap_or("none"))?;
         for (name, latency) in &self.latencies {
             let text = format!(

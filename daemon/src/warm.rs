@@ -45,7 +45,8 @@ impl Hours {
         Ok(Hours(hours))
     }
 
-    fn holds(self, hour: u32) -> bool {
+    /// Whether this hour, 0 to 23, is one of them.
+    pub fn holds(self, hour: u32) -> bool {
         self.0 >> hour & 1 == 1
     }
 }
@@ -84,7 +85,7 @@ impl Warm {
 }
 
 /// The hour of the day by the local clock, and how much of it is left.
-fn local_hour() -> (u32, Duration) {
+pub(crate) fn local_hour() -> (u32, Duration) {
     // SAFETY: a zeroed tm is a valid value, both pointers are to locals that outlive the calls, and localtime_r keeps
     // neither of them.
     let local = unsafe {

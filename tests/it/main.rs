@@ -16,6 +16,7 @@ mod image;
 mod network;
 mod nspawn;
 mod open;
+mod panel;
 mod privacy;
 mod refusals;
 mod reload;

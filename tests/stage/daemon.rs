@@ -1,15 +1,17 @@
 //! The program itself, as a process.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// A running `pressel run`. Dropping it kills it.
 pub struct Daemon {
     child: Child,
+    /// Works its lines, where they are simulated.
+    lines: Option<ChildStdin>,
     log: PathBuf,
     /// When it was started.
     pub started: Instant,
@@ -52,7 +54,7 @@ impl Daemon {
         Self::start_as(&program("pressel")?, config, log, env, key)
     }
 
-    /// The same with another build of it.
+    /// The same with another build of it, or the one with simulated lines.
     ///
     /// # Errors
     /// As [`Daemon::start`].
@@ -83,9 +85,22 @@ impl Daemon {
             command.env("GEMINI_API_KEY", key);
         }
         let file = File::create(log)?;
-        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let wired = program.ends_with("pressel-wired"); // see tests/wired
+        let stdin = if wired { Stdio::piped() } else { Stdio::null() };
+        command.stdin(stdin).stdout(file.try_clone()?).stderr(file);
         let started = Instant::now();
-        Ok(Daemon { child: command.spawn()?, log: log.to_owned(), started })
+        let mut child = command.spawn()?;
+        Ok(Daemon { lines: child.stdin.take(), child, log: log.to_owned(), started })
+    }
+
+    /// Works a simulated line: `0 down`, `mute lost`.
+    ///
+    /// # Errors
+    /// When it has no simulated lines, or has ended.
+    pub fn line(&self, command: &str) -> io::Result<()> {
+        let mut lines = self.lines.as_ref().ok_or_else(|| io::Error::other("no simulated lines"))?;
+        writeln!(lines, "{command}")?;
+        lines.flush()
     }
 
     /// Its process number.

@@ -83,6 +83,8 @@ pub struct Setting {
     pub prepare: fn(&Card),
     /// Another build of the daemon than the one beside this program; absent = that one.
     pub build: Option<Build>,
+    /// The button's lines and the mute switch are simulated, see [`Daemon::line`].
+    pub wired: bool,
     /// The kernel's loopback card carries the sound; absent = the virtual card's plugin.
     pub loopback: Option<Loopback>,
 }
@@ -105,6 +107,7 @@ impl Default for Setting {
             endpoint: None,
             prepare: |_| {},
             build: None,
+            wired: false,
             loopback: None,
         }
     }
@@ -188,6 +191,7 @@ impl Stage {
         let env: Vec<_> = setting.env.into_iter().chain(plugin).collect();
         let program = match setting.build {
             Some(build) => build.program,
+            None if setting.wired => program("pressel-wired")?,
             None => program("pressel")?,
         };
         let key = setting.key;

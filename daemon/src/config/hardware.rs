@@ -122,6 +122,74 @@ table! {
         device: String = "", TEXT;
         /// Key code name.
         key: String = "KEY_SPACE", checked(super::across::key_name);
+        /// More lines or keys, each with a name.
+        lines: String = "", Rule::Text { empty: true, check: Some(super::across::button_lines) };
+        /// What is done to a line, and what follows.
+        gestures: String = "press talk", TEXT;
+        /// From a short press to a second one that makes it a double press.
+        double_ms: u32 = 300u32, whole(100, 1000);
+    }
+}
+
+table! {
+    /// `[mute]`: a switch that turns the microphone off whatever else happens. Whenever it cannot be read, it is off.
+    Mute {
+        /// Where it is.
+        kind: MuteKind = MuteKind::None, Rule::Words(MuteKind::WORDS);
+        /// GPIO line.
+        line: String = "GPIO23", TEXT;
+        /// The microphone is on while the line is at ground.
+        active_low: bool = true, SWITCH;
+        /// Resistor of the line.
+        bias: Bias = Bias::PullUp, Rule::Words(Bias::WORDS);
+        /// Contact bounce.
+        debounce_ms: u32 = 10u32, whole(0, 200);
+        /// Input device.
+        device: String = "", TEXT;
+        /// Code of the key that is down while the microphone is on.
+        key: String = "KEY_MICMUTE", checked(super::across::key_name);
+    }
+}
+
+table! {
+    /// `[volume]`: how loud, beyond where it starts ([playback] volume_percent).
+    Volume {
+        /// What turns it.
+        by: VolumeBy = VolumeBy::Software, Rule::Words(VolumeBy::WORDS);
+        /// Simple element of the playback card's mixer.
+        element: String = "", TEXT;
+        /// One press.
+        step_percent: u32 = 10u32, whole(1, 50);
+        /// Never softer by a press or command.
+        min_percent: u32 = 10u32, whole(0, 100);
+        /// Never louder.
+        max_percent: u32 = 100u32, whole(1, 100);
+        /// Folder; `auto` = where the service's state is; empty = nowhere.
+        keep_folder: String = "auto", TEXT;
+    }
+}
+
+words! {
+    /// Where the mute switch is.
+    MuteKind {
+        /// None.
+        None = "none",
+        /// A GPIO line through the character device.
+        Gpio = "gpio",
+        /// A GPIO line through the Pi's registers.
+        Rppal = "rppal",
+        /// A key of an input device that stays down.
+        Evdev = "evdev",
+    }
+}
+
+words! {
+    /// What turns the volume.
+    VolumeBy {
+        /// The daemon, sample by sample.
+        Software = "software",
+        /// The card's mixer.
+        Mixer = "mixer",
     }
 }
 
@@ -158,12 +226,24 @@ table! {
     Light {
         /// Where it is.
         kind: LightKind = LightKind::None, Rule::Words(LightKind::WORDS);
-        /// GPIO line.
+        /// GPIO line, or three for red, green and blue.
         line: String = "GPIO27", TEXT;
         /// On pulls the line to ground.
         active_low: bool = false, SWITCH;
-        /// Name below /sys/class/leds, or a folder's path.
+        /// Name of an LED or PWM channel, or three for red, green and blue.
         name: String = "", TEXT;
+        /// SPI device of a ring or strip.
+        device: String = "/dev/spidev0.0", NAME;
+        /// Lights on it.
+        pixels: u32 = 12u32, whole(1, 60);
+        /// By day.
+        brightness_percent: u32 = 100u32, whole(1, 100);
+        /// Hours of the day in which it is dimmed.
+        night: String = "never", checked(super::across::night);
+        /// By night.
+        night_percent: u32 = 20u32, whole(0, 100);
+        /// What phases look like, where it is to be something else than usual.
+        patterns: String = "", Rule::Text { empty: true, check: Some(super::across::patterns) };
     }
 }
 
@@ -178,6 +258,12 @@ words! {
         Rppal = "rppal",
         /// An LED the kernel drives.
         Sysfs = "sysfs",
+        /// A PWM channel of the kernel.
+        Pwm = "pwm",
+        /// A ring or strip of APA102 on SPI.
+        Apa102 = "apa102",
+        /// A ring or strip of WS281x on SPI.
+        Ws281x = "ws281x",
     }
 }
 

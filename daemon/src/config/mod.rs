@@ -107,6 +107,8 @@ config! {
     barge_in: BargeIn,
     gate: Gate,
     button: Button,
+    mute: Mute,
+    volume: Volume,
     light: Light,
     sounds: Sounds,
     phrases: Phrases,

@@ -14,6 +14,8 @@ use tracing::debug;
 use super::OPS;
 use super::server::{ControlRequest, Op, Reply, Shared};
 use crate::config::nearest;
+use crate::gesture::Act;
+use crate::volume::VolumeChange;
 
 /// Longest request.
 const LINE_MAX: usize = 64 << 10;
@@ -27,6 +29,10 @@ pub(super) struct Client {
     stream: UnixStream,
     buffer: Vec<u8>,
 }
+
+/// What a program may have done. Switching off and consent need a person at the device.
+const REMOTE: [Act; 7] =
+    [Act::Talk, Act::Stop, Act::NewTalk, Act::VolumeUp, Act::VolumeDown, Act::Status, Act::Doctor];
 
 enum Wanted {
     Engine(Op),
@@ -135,12 +141,33 @@ fn understand(text: &str) -> Result<Wanted, String> {
         "levels" => Ok(Wanted::Engine(Op::Levels)),
         "reload" => Ok(Wanted::Engine(Op::Reload)),
         "watch" => Ok(Wanted::Watch),
-        "button" => match member("gesture") {
-            Some("press") => Ok(Wanted::Engine(Op::Button(ButtonInput::Press))),
-            Some("release") => Ok(Wanted::Engine(Op::Button(ButtonInput::Release))),
-            Some(other) => Err(unknown("gesture", other, &["press", "release"])),
-            None => Err("\"button\" needs a \"gesture\": press or release".to_owned()),
-        },
+        "button" => {
+            let gesture = match member("gesture") {
+                Some("press") => ButtonInput::Press,
+                Some("release") => ButtonInput::Release,
+                Some(other) => return Err(unknown("gesture", other, &["press", "release"])),
+                None => return Err("\"button\" needs a \"gesture\": press or release".to_owned()),
+            };
+            Ok(Wanted::Engine(Op::Button { line: member("line").map(str::to_owned), gesture }))
+        }
+        "act" => {
+            let acts = REMOTE.map(Act::word);
+            let wanted =
+                member("act").ok_or_else(|| format!("\"act\" needs an \"act\": {}", acts.join(", ")))?;
+            let act = REMOTE.into_iter().find(|act| act.word() == wanted);
+            act.map(|act| Wanted::Engine(Op::Act(act))).ok_or_else(|| unknown("act", wanted, &acts))
+        }
+        "volume" => Ok(Wanted::Engine(Op::Volume(match request.get("to") {
+            None => None,
+            Some(Value::String(word)) if word == "up" => Some(VolumeChange::Up),
+            Some(Value::String(word)) if word == "down" => Some(VolumeChange::Down),
+            Some(to) => {
+                let percent = to.as_u64().filter(|percent| *percent <= 100);
+                let percent =
+                    percent.ok_or_else(|| format!("no volume {to}; there are up, down and 0 to 100"))?;
+                Some(VolumeChange::To(percent as u32))
+            }
+        }))),
         other => Err(unknown("op", other, &OPS)),
     }
 }

@@ -60,6 +60,16 @@ pub enum Event<'a> {
         /// The operator's word for it, see docs/protocol.md.
         trouble: &'a str,
     },
+    /// A gesture, or somebody in its place, had this done.
+    Act {
+        /// As in `[button] gestures`.
+        act: &'a str,
+    },
+    /// How loud it is from now on.
+    Volume {
+        /// Of the loudest.
+        percent: u32,
+    },
     /// The person was told this.
     Line {
         /// Its name, as of its sound file.
@@ -206,6 +216,8 @@ mod tests {
             Event::Latency { name: "", ms: 0.5 },
             Event::LinkUp { resumed: true },
             Event::LinkDown { code: 1006, reason: "", retry: true, trouble: "cut" },
+            Event::Act { act: "stop" },
+            Event::Volume { percent: 80 },
             Event::Line { line: "no-network" },
             Event::FirstSound { turn: 1 },
             Event::UtteranceEnded,
@@ -222,6 +234,7 @@ mod tests {
             Event::Phase { .. } | Event::Listen { .. } | Event::Duck { .. } | Event::BargeIn => {}
             Event::Heard { .. } | Event::Hearing { .. } | Event::Said { .. } => {}
             Event::Latency { .. } | Event::LinkUp { .. } | Event::LinkDown { .. } | Event::Line { .. } => {}
+            Event::Act { .. } | Event::Volume { .. } => {}
             Event::FirstSound { .. } | Event::UtteranceEnded | Event::Interrupted | Event::TurnComplete => {}
             Event::Usage { .. } | Event::Unread { .. } | Event::Dropped { .. } | Event::Told { .. } => {}
         }

@@ -6,7 +6,9 @@
 //! {"op":"status"}                          the state of the daemon, see `status::Status`
 //! {"op":"usage"}                           what was used, see `usage::report::UsageReport`
 //! {"op":"levels"}                          what the sound path measures, see `levels::Levels`
-//! {"op":"button","gesture":"press"}        as if the button went down; "release": up
+//! {"op":"button","gesture":"press"}        as if the button went down; "release": up; "line":"up": another line
+//! {"op":"act","act":"stop"}                what a gesture would do; none that needs a person at the device
+//! {"op":"volume","to":"up"}                "down", or 0 to 100; without: only tells it, see `volume::VolumeStatus`
 //! {"op":"watch"}                           from then on one line per event, see `Event`
 //! ```
 //! The event loop never waits for a client: lines, clients and queues are bounded, and a slow watcher is let go.
@@ -22,7 +24,7 @@ pub use event::{Event, monotonic_ns};
 pub use server::{BindError, Control, ControlRequest, Op, Reply};
 
 /// Requests a client may make, for "did you mean".
-const OPS: [&str; 6] = ["status", "usage", "levels", "reload", "button", "watch"];
+const OPS: [&str; 8] = ["status", "usage", "levels", "reload", "button", "act", "volume", "watch"];
 
 #[cfg(test)]
 mod tests;

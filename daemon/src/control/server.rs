@@ -16,6 +16,8 @@ use tracing::warn;
 
 use super::connection::Client;
 use super::{Event, place};
+use crate::gesture::Act;
+use crate::volume::VolumeChange;
 
 /// Clients at a time.
 const CLIENTS_MAX: usize = 16;
@@ -46,7 +48,7 @@ impl std::error::Error for BindError {
 }
 
 /// What a client wants of the engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
     /// The state, as [`crate::status::Status`].
     Status,
@@ -56,8 +58,17 @@ pub enum Op {
     Levels,
     /// The configuration read again.
     Reload,
-    /// A press or a release.
-    Button(ButtonInput),
+    /// An edge of the button.
+    Button {
+        /// Name of the line; `None`: the button's own.
+        line: Option<String>,
+        /// Down or up.
+        gesture: ButtonInput,
+    },
+    /// What a gesture would do.
+    Act(Act),
+    /// Changes the volume, if there is something to change, and tells it, as [`crate::volume::VolumeStatus`].
+    Volume(Option<VolumeChange>),
 }
 
 /// A request with the way to answer it.

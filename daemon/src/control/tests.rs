@@ -63,7 +63,7 @@ fn a_request_is_answered_by_the_engine() {
 
         let answer = asked(&place.path, json!({"op": "button", "gesture": "press"})).await;
         let request = control.next().await;
-        assert_eq!(request.op, Op::Button(ButtonInput::Press));
+        assert_eq!(request.op, Op::Button { line: None, gesture: ButtonInput::Press });
         request.reply.error("no");
         assert!(matches!(answer.await.unwrap(), Err(AskError::Refused(text)) if text == "no"));
 
@@ -87,11 +87,20 @@ fn what_is_not_understood_is_said() {
         check(r#"{"op":"statsu"}"#, r#"no such op \"statsu\"; did you mean \"status\"?"#).await;
         check(
             r#"{"op":"reboot"}"#,
-            r#"no such op \"reboot\"; there are status, usage, levels, button, watch"#,
+            r#"no such op \"reboot\"; there are status, usage, levels, button, act, volume, watch"#,
         )
         .await;
         check(r#"{"op":"button","gesture":"pres"}"#, r#"did you mean \"press\"?"#).await;
         check(r#"{"op":"button"}"#, "needs a").await;
+        check(r#"{"op":"act","act":"stpo"}"#, r#"did you mean \"stop\"?"#).await;
+        check(r#"{"op":"act"}"#, "needs an").await;
+        // These take a person at the device.
+        for act in ["shutdown", "consent"] {
+            check(&format!(r#"{{"op":"act","act":"{act}"}}"#), "no such act").await;
+        }
+        for to in ["101", "-1", "\"loud\"", "true"] {
+            check(&format!(r#"{{"op":"volume","to":{to}}}"#), "up, down and 0 to 100").await;
+        }
         check(r#"{"op":7}"#, "has no").await;
         check("status", "is not JSON").await;
         let answer = raw(&place.path, vec![0xff, b'\n'], 1).await;

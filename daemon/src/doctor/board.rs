@@ -50,10 +50,13 @@ pub(super) fn button(ground: &Ground) -> Finding {
         };
     }
     let group = if config.button.kind == ButtonKind::Evdev { "input" } else { "gpio" };
-    match World::real(config, &config.sound()).button.map(|mut open| open()) {
-        Some(Ok(button)) => Finding::ok(button.describe()),
-        Some(Err(error)) => Finding::fail(error.to_string(), device_hint(&error, group)),
-        None => Finding::ok("none"),
+    let lines = World::real(config, &config.sound()).buttons;
+    match lines.into_iter().map(|mut open| open()).collect::<Result<Vec<_>, _>>() {
+        Ok(lines) => {
+            let lines: Vec<String> = lines.iter().map(|line| line.describe()).collect();
+            Finding::ok(lines.join(", "))
+        }
+        Err(error) => Finding::fail(error.to_string(), device_hint(&error, group)),
     }
 }
 
@@ -71,10 +74,10 @@ pub(super) fn light(ground: &Ground) -> Finding {
             ),
         };
     }
-    match World::real(config, &config.sound()).light {
-        Ok(Some(light)) => Finding::ok(light.describe()),
-        Ok(None) => Finding::ok("none"),
-        Err(error) => Finding::fail(error.to_string(), device_hint(&error, "gpio")),
+    match World::real(config, &config.sound()).light.map(|mut open| open()) {
+        Some(Ok(light)) => Finding::ok(light.describe()),
+        None => Finding::ok("none"),
+        Some(Err(error)) => Finding::fail(error.to_string(), device_hint(&error, "gpio")),
     }
 }
 

@@ -1,7 +1,5 @@
 //! What talking costs, and what the device says by itself.
 
-use pressel_live::event::Line;
-
 use super::{Finding, Ground};
 use crate::phrases::Phrases;
 use crate::usage::{self, report::UsageReport};
@@ -43,7 +41,7 @@ pub(super) fn phrases(ground: &Ground) -> Finding {
         return Finding::ok("switched off; the light tells of troubles");
     }
     let (phrases, problems) = Phrases::load(&config.phrases);
-    let (spoken, all) = (phrases.spoken(), Line::ALL.len());
+    let (spoken, all) = (phrases.spoken(), Phrases::count());
     match problems.first() {
         Some(problem) => Finding::warn(problem.clone(), "the files and their names are in docs/phrases.md"),
         None if spoken == 0 => Finding::ok("tones"),

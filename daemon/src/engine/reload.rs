@@ -6,13 +6,14 @@ use pressel_live::event::Input;
 use tracing::{error, info, warn};
 
 use super::Engine;
-use crate::button::ButtonThread;
+use crate::button::ButtonThreads;
 use crate::config::Config;
 use crate::earcons::Earcons;
 use crate::net;
 use crate::panel::Panel;
 use crate::phrases::Phrases;
 use crate::reload::{Due, Fresh, When};
+use crate::volume::Volume;
 use crate::warm::Warm;
 use crate::world::{World, cards};
 
@@ -62,7 +63,8 @@ impl Engine {
         let before = std::mem::replace(&mut self.reload.config, config);
         let config = self.reload.config.clone();
         self.at_once(&before, &config, now);
-        let panel = (&before.button, &before.light) != (&config.button, &config.light);
+        let panel = |c: &Config| (c.button.clone(), c.mute.clone(), c.light.clone());
+        let panel = panel(&before) != panel(&config);
         let former = self.reload.due.take();
         let tools = self.edges.tools.is_other(&crate::tools::shelf(&config.tools));
         if way.is_none() && former.is_none() && later.is_empty() && !tools {
@@ -76,8 +78,11 @@ impl Engine {
         if before.log.level != config.log.level {
             crate::log::set_level(config.log.level);
         }
-        if before.playback.volume_percent != config.playback.volume_percent {
-            self.edges.sound.set_volume(config.playback.volume_percent as f32);
+        let louder = before.playback.volume_percent != config.playback.volume_percent;
+        if louder || (&before.volume, &before.playback.device) != (&config.volume, &config.playback.device) {
+            self.edges.volume = Volume::open(config);
+            self.edges.volume.set_mixer();
+            self.edges.sound.set_volume(self.edges.volume.software_percent());
         }
         if before.sounds != config.sounds {
             let (earcons, problems) = Earcons::load(&config.sounds.folder);
@@ -120,6 +125,7 @@ impl Engine {
         self.conversation.handle_input(now, Input::Settings { settings: Box::new(settings), relink });
         self.conversation.handle_input(now, Input::Key(self.edges.credential.is_some()));
         let sound = config.sound();
+        self.grammar = super::grammar(&config);
         let (microphone, speaker) = cards(&sound);
         self.edges.sound.renew(sound.clone(), microphone, speaker);
         if panel {
@@ -130,20 +136,16 @@ impl Engine {
         self.tell_status();
     }
 
-    /// Another button, another light.
+    /// Another button, another switch, another light. Where there is a switch the microphone is off until it says on.
     fn open_panel(&mut self, config: &Config, sound: &crate::sound::SoundSettings, now: Instant) {
         // First let go: it may be the same line.
         self.edges.button.stop();
-        self.edges.panel = Panel::new(None);
+        self.edges.panel = Panel::new(None, &config.light);
         let world = World::real(config, sound);
-        let light = world.light.unwrap_or_else(|error| {
-            warn!(%error, "no light");
-            None
-        });
-        self.edges.panel = Panel::new(light);
+        self.edges.panel = Panel::new(world.light, &config.light);
         self.edges.panel.show(self.conversation.phase(), now);
-        self.report.button = None;
-        match ButtonThread::start(world.button) {
+        self.report.no_buttons();
+        match ButtonThreads::start(world.buttons, world.mute, &self.edges.sound.facts()) {
             Ok(button) => self.edges.button = button,
             Err(error) => error!(%error, "no thread for the button"),
         }

@@ -1,48 +1,80 @@
-//! The light: phase in, blink pattern out. What each phase looks like is one table.
+//! The light: phase in, pattern out, as bright as the hour allows.
 
+mod pattern;
+
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use pressel_hal::Indicator;
+use pressel_hal::{Error, Indicator, Rgb};
 use pressel_live::event::Phase;
-use tracing::warn;
+use tracing::{info, warn};
 
-/// Brightness and how long it is held, repeated; a single step is held for ever.
-type Pattern = &'static [(f32, u64)];
+use crate::config;
+use crate::warm::{Hours, local_hour};
+use pattern::Pattern;
 
-/// What a person sees. A steady light means "I hear you"; the more urgent, the faster the blinking.
-fn pattern(phase: Phase) -> Pattern {
-    match phase {
-        Phase::Idle => &[(0.0, 0)],
-        Phase::Listening => &[(1.0, 0)],
-        Phase::Connecting => &[(1.0, 100), (0.0, 100)],
-        Phase::Thinking => &[(1.0, 250), (0.0, 250)],
-        Phase::Speaking => &[(1.0, 900), (0.0, 100)],
-        Phase::Offline => &[(1.0, 80), (0.0, 160), (1.0, 80), (0.0, 1680)],
-        Phase::NoDevice => &[(1.0, 80), (0.0, 160), (1.0, 80), (0.0, 160), (1.0, 80), (0.0, 1440)],
-        Phase::ClockNotSet => {
-            &[(1.0, 80), (0.0, 160), (1.0, 80), (0.0, 160), (1.0, 80), (0.0, 160), (1.0, 80), (0.0, 1200)]
-        }
-        Phase::Muted => &[(1.0, 1400), (0.0, 120), (1.0, 120), (0.0, 120)],
-        Phase::Spent => &[(1.0, 80), (0.0, 3920)],
-        Phase::NeedsSetup => &[(1.0, 1000), (0.0, 1000)],
-        Phase::Fault => &[(1.0, 60), (0.0, 60)],
-    }
+pub use pattern::patterns;
+
+/// Opens the light, again after each loss.
+pub type OpenLight = Box<dyn FnMut() -> Result<Box<dyn Indicator>, Error>>;
+
+/// A light that is missing is looked for this often.
+const RETRY: Duration = Duration::from_secs(1);
+/// The clock may be set at any time: the hour is looked at again this often.
+const LOOK: Duration = Duration::from_secs(600);
+
+/// Shows phases on a light, and keeps it moving.
+pub struct Panel {
+    open: Option<OpenLight>,
+    light: Option<Box<dyn Indicator>>,
+    /// It was said that there is none.
+    missed: bool,
+    retry: Option<Instant>,
+    own: HashMap<Phase, Pattern>,
+    phase: Phase,
+    pattern: Pattern,
+    since: Instant,
+    /// What is shown now is over then, and the phase is shown again.
+    until: Option<Instant>,
+    next: Option<Instant>,
+    shown: Vec<Rgb>,
+    brightness: f32,
+    night: Night,
 }
 
-/// Shows phases on a light, and keeps it blinking.
-pub struct Panel {
-    light: Option<Box<dyn Indicator>>,
-    pattern: Pattern,
-    step: usize,
-    until: Option<Instant>,
-    failed: bool,
+/// The hours in which the light is dimmed.
+struct Night {
+    hours: Option<Hours>,
+    brightness: f32,
+    is: bool,
+    look: Option<Instant>,
 }
 
 impl Panel {
-    /// Starts with the light off.
-    pub fn new(light: Option<Box<dyn Indicator>>) -> Self {
-        let mut panel = Panel { light, pattern: pattern(Phase::Idle), step: 0, until: None, failed: false };
-        panel.set();
+    /// Starts with the light off. A light that cannot be opened is looked for once a second.
+    pub fn new(open: Option<OpenLight>, settings: &config::Light) -> Self {
+        let now = Instant::now();
+        let share = |percent: u32| percent as f32 / 100.0;
+        // Texts that are not read have been refused before.
+        let hours = Hours::parse(&settings.night).ok().filter(|_| settings.night != "never");
+        let night =
+            Night { hours, brightness: share(settings.night_percent), is: false, look: hours.map(|_| now) };
+        let mut panel = Panel {
+            retry: open.is_some().then_some(now),
+            open,
+            light: None,
+            missed: false,
+            own: patterns(&settings.patterns).unwrap_or_default(),
+            phase: Phase::Idle,
+            pattern: pattern::default(Phase::Idle),
+            since: now,
+            until: None,
+            next: None,
+            shown: Vec::new(),
+            brightness: share(settings.brightness_percent),
+            night,
+        };
+        panel.tick(now);
         panel
     }
 
@@ -53,113 +85,99 @@ impl Panel {
 
     /// Starts the pattern of a phase at once.
     pub fn show(&mut self, phase: Phase, now: Instant) {
-        self.pattern = pattern(phase);
-        self.step = 0;
-        self.until = None;
-        self.set();
-        self.schedule(now);
+        self.phase = phase;
+        self.begin(self.pattern_of(phase), now);
     }
 
-    /// When [`Panel::tick`] wants to be called; `None` while the light is steady or absent.
+    /// Flashes so many times, then goes on with the phase; a phase that begins meanwhile is shown at once.
+    pub fn flash(&mut self, times: u32, now: Instant) {
+        let (pattern, length) = Pattern::flashes(times);
+        self.begin(pattern, now);
+        self.until = Some(now + length);
+    }
+
+    fn pattern_of(&self, phase: Phase) -> Pattern {
+        self.own.get(&phase).cloned().unwrap_or_else(|| pattern::default(phase))
+    }
+
+    fn begin(&mut self, pattern: Pattern, now: Instant) {
+        (self.pattern, self.since, self.until) = (pattern, now, None);
+        self.draw(now);
+    }
+
+    /// When [`Panel::tick`] wants to be called; `None` while nothing changes.
     pub fn next_change(&self) -> Option<Instant> {
-        self.until
+        [self.next, self.until, self.retry, self.night.look].into_iter().flatten().min()
     }
 
-    /// Takes the steps of the pattern that are due.
+    /// Draws what is due.
     pub fn tick(&mut self, now: Instant) {
-        while let Some(until) = self.until {
-            if until > now {
-                break;
-            }
-            self.step = (self.step + 1) % self.pattern.len();
-            self.set();
-            // A loop that was away for long starts the step now instead of catching up on blinks.
-            self.schedule(if now > until + Duration::from_secs(1) { now } else { until });
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if due(self.night.look) {
+            let (hour, left) = local_hour();
+            self.night.look = Some(now + left.min(LOOK));
+            self.see_hour(hour, now);
+        }
+        if due(self.retry) {
+            self.look_for_light(now);
+        }
+        if due(self.until) {
+            self.begin(self.pattern_of(self.phase), now);
+        }
+        if due(self.next) {
+            self.draw(now);
         }
     }
 
-    fn schedule(&mut self, from: Instant) {
-        let steady = self.light.is_none() || self.pattern.len() == 1;
-        self.until = (!steady).then(|| from + Duration::from_millis(self.pattern[self.step].1));
+    fn see_hour(&mut self, hour: u32, now: Instant) {
+        let is = self.night.hours.is_some_and(|hours| hours.holds(hour));
+        if std::mem::replace(&mut self.night.is, is) != is {
+            self.draw(now);
+        }
     }
 
-    fn set(&mut self) {
-        let Some(light) = &mut self.light else { return };
-        let result = light.set(self.pattern[self.step].0);
-        match result {
-            Ok(()) => self.failed = false,
-            Err(error) if !self.failed => {
-                self.failed = true; // said once until it works again
-                warn!(%error, "light does not answer");
+    fn look_for_light(&mut self, now: Instant) {
+        let Some(open) = &mut self.open else { return };
+        match open() {
+            Ok(light) => {
+                info!(light = light.describe(), "light found");
+                (self.light, self.retry, self.missed) = (Some(light), None, false);
+                self.shown.clear();
+                self.draw(now);
             }
-            Err(_) => {}
+            Err(error) => {
+                if !std::mem::replace(&mut self.missed, true) {
+                    warn!(%error, "no light"); // said once until there is one
+                }
+                self.retry = Some(now + RETRY);
+            }
+        }
+    }
+
+    fn draw(&mut self, now: Instant) {
+        self.next = None;
+        let Some(light) = &mut self.light else { return };
+        let since = now.saturating_duration_since(self.since);
+        let (levels, next) = self.pattern.frame(since, light.pixels(), light.dims());
+        self.next = next.map(|next| self.since + next);
+        let scale = if self.night.is { self.night.brightness } else { self.brightness };
+        // The eye sees equal steps where light grows with the square.
+        let curve = |level: f32| if light.dims() { (level * scale).powi(2) } else { level * scale.ceil() };
+        let frame: Vec<Rgb> =
+            levels.iter().map(|level| self.pattern.colour().dimmed(curve(*level))).collect();
+        if frame == self.shown {
+            return;
+        }
+        match light.show(&frame) {
+            Ok(()) => self.shown = frame,
+            Err(error) => {
+                warn!(%error, "light lost, looking for it");
+                (self.light, self.missed) = (None, true);
+                self.retry = Some(now + RETRY);
+            }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use super::*;
-
-    struct Probe(Arc<Mutex<Vec<f32>>>);
-
-    impl Indicator for Probe {
-        fn set(&mut self, brightness: f32) -> Result<(), pressel_hal::Error> {
-            self.0.lock().unwrap().push(brightness);
-            Ok(())
-        }
-        fn describe(&self) -> String {
-            "probe".into()
-        }
-    }
-
-    #[test]
-    fn a_steady_phase_asks_for_no_wake_ups_and_a_blinking_one_keeps_its_rhythm() {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let mut panel = Panel::new(Some(Box::new(Probe(seen.clone()))));
-        let start = Instant::now();
-        panel.show(Phase::Listening, start);
-        assert_eq!(panel.next_change(), None);
-        panel.show(Phase::Thinking, start);
-        for _ in 0..3 {
-            let due = panel.next_change().unwrap();
-            panel.tick(due);
-        }
-        assert_eq!(panel.next_change(), Some(start + Duration::from_secs(1)));
-        assert_eq!(*seen.lock().unwrap(), [0.0, 1.0, 1.0, 0.0, 1.0, 0.0]);
-    }
-
-    #[test]
-    fn after_a_long_absence_it_does_not_replay_missed_blinks() {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let mut panel = Panel::new(Some(Box::new(Probe(seen.clone()))));
-        let start = Instant::now();
-        panel.show(Phase::Fault, start);
-        panel.tick(start + Duration::from_secs(3600));
-        assert_eq!(seen.lock().unwrap().len(), 3);
-    }
-
-    #[test]
-    fn no_two_phases_look_alike() {
-        let all = [
-            Phase::NeedsSetup,
-            Phase::Fault,
-            Phase::ClockNotSet,
-            Phase::Spent,
-            Phase::NoDevice,
-            Phase::Offline,
-            Phase::Idle,
-            Phase::Connecting,
-            Phase::Listening,
-            Phase::Thinking,
-            Phase::Speaking,
-        ];
-        for (i, a) in all.iter().enumerate() {
-            for b in &all[i + 1..] {
-                assert_ne!(pattern(*a), pattern(*b), "{a:?} and {b:?}");
-            }
-        }
-    }
-}
+mod tests;

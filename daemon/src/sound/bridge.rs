@@ -306,6 +306,11 @@ impl Sound {
         done
     }
 
+    /// The microphone was switched off: what is there of a chunk does not become one.
+    pub fn forget_chunk(&mut self) {
+        self.chunk = Chunk::default();
+    }
+
     /// Sets the volume, 0 to 100 percent; it moves there without a click.
     pub fn set_volume(&mut self, percent: f32) {
         self.orders.volume.store(percent.to_bits(), Ordering::Release);

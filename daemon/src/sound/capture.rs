@@ -5,7 +5,7 @@
 //! card.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
 use heapless::spsc::{Consumer, Producer};
@@ -162,10 +162,17 @@ impl Capture {
         let wrong = self.wrong();
         while let Some((stamp, reading)) = stream.next_block(&mut block, &self.facts, &mut self.reference)? {
             blocks += 1;
-            tell |= self.take(&block, stamp, reading);
+            // Asked for each block: nothing comes out that was captured before and not yet handed over, either.
+            match self.facts.capture.muted.load(SeqCst) {
+                true => self.forget_heard(),
+                false => tell |= self.take(&block, stamp, reading),
+            }
             if blocks == AT_ONCE {
                 break;
             }
+        }
+        if self.facts.capture.muted.load(SeqCst) {
+            self.forget_heard(); // a press is not given what lay in the ring
         }
         // Only now: what the card held belongs to the listening that ends, or into the ring that a new one begins
         // with.
@@ -198,14 +205,19 @@ impl Capture {
     pub(super) fn lose_card(&mut self) -> bool {
         let news = !std::mem::replace(&mut self.away, true);
         if news {
-            self.ring.clear();
-            self.gate_open = false;
-            self.passing = false;
-            self.suspicion.forget();
-            self.in_chunk = 0;
+            self.forget_heard();
             self.outlet.mark(Captured::Lost);
         }
         news
+    }
+
+    /// Nothing of what was heard so far is handed over any more.
+    fn forget_heard(&mut self) {
+        self.ring.clear();
+        self.gate_open = false;
+        self.passing = false;
+        self.suspicion.forget();
+        self.in_chunk = 0;
     }
 
     /// Takes the newest command and begins what it asks for. True if there is something for the main loop.

@@ -227,7 +227,7 @@ pub fn runners(settings: &config::Tools) -> Runners {
 
 /// Where the log of calls is; `reads`: for somebody who only looks.
 pub fn log_folder(settings: &config::Tools, reads: bool) -> Option<PathBuf> {
-    crate::usage::folder(&settings.log_folder, std::env::var_os("STATE_DIRECTORY"), reads)
+    crate::keep::folder(&settings.log_folder, std::env::var_os("STATE_DIRECTORY"), reads)
 }
 
 fn clock_s() -> u64 {

@@ -20,6 +20,7 @@ use pressel_live::wire::client::audio_samples;
 use tracing::{info, warn};
 
 use crate::config::{self, Config};
+use crate::keep;
 use crate::net::Clock;
 use book::Book;
 use day::Day;
@@ -34,8 +35,6 @@ const LOOK: Duration = Duration::from_secs(20);
 const SAME_TALK_S: u64 = 600;
 /// Longer messages without sound hold text that the model reads: questions, notes, results of tools.
 const MARK_MAX: usize = 64;
-/// Where systemd puts the state of the service.
-const STATE: &str = "/var/lib/pressel";
 
 /// Counts, keeps and limits.
 #[derive(Debug)]
@@ -57,7 +56,7 @@ pub struct Usage {
 impl Usage {
     /// Opens the ledger that the configuration names. A ledger that cannot be used is said once and done without.
     pub fn open(config: &Config) -> Self {
-        let folder = folder(&config.usage.ledger_folder, std::env::var_os("STATE_DIRECTORY"), false);
+        let folder = keep::folder(&config.usage.ledger_folder, std::env::var_os("STATE_DIRECTORY"), false);
         let (mut ledger, mut totals, mut found) = (None, Totals::default(), None);
         if let Some(folder) = &folder {
             match Ledger::open(folder) {
@@ -210,7 +209,7 @@ impl Usage {
 
 /// Where the ledger lies, if one is kept.
 pub fn folder_of(config: &Config) -> Option<PathBuf> {
-    folder(&config.usage.ledger_folder, std::env::var_os("STATE_DIRECTORY"), true)
+    keep::folder(&config.usage.ledger_folder, std::env::var_os("STATE_DIRECTORY"), true)
 }
 
 /// What the ledger says while no daemon runs.
@@ -256,19 +255,6 @@ pub fn budget_word(budget: Budget) -> &'static str {
         Budget::Fine => "fine",
         Budget::Low => "low",
         Budget::Spent | Budget::Over => "spent",
-    }
-}
-
-/// Where something is kept. `auto`: where systemd says, and for a reader the usual place.
-pub(crate) fn folder(setting: &str, state: Option<std::ffi::OsString>, reads: bool) -> Option<PathBuf> {
-    match setting {
-        "" => None,
-        "auto" => {
-            // systemd joins several with colons.
-            let state = state.filter(|state| !state.is_empty()).map(PathBuf::from);
-            state.or_else(|| reads.then(|| PathBuf::from(STATE)))
-        }
-        folder => Some(folder.into()),
     }
 }
 

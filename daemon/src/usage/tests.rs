@@ -90,11 +90,7 @@ fn without_a_place_it_counts_in_memory_and_says_so() {
 }
 
 #[test]
-fn the_folder_is_systemd_s_and_prices_are_the_owner_s() {
-    let state = Some("/var/lib/other".into());
-    assert_eq!(folder("auto", state.clone(), false), Some("/var/lib/other".into()));
-    assert_eq!((folder("auto", None, false), folder("auto", None, true)), (None, Some(STATE.into())));
-    assert_eq!(folder("", state, true), None);
+fn prices_are_the_owner_s() {
     let mut config = Config::default();
     assert_eq!(prices(&config), Prices::listed("gemini-3.8-live"));
     config.price.audio_out = 0.33;
