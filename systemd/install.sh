@@ -84,7 +84,7 @@ if [ -z "$root" ]; then
     systemd-sysusers pressel.conf
     systemd-tmpfiles --create pressel.conf
     if udevadm control --reload 2> /dev/null; then # not in a container
-        udevadm trigger --subsystem-match=gpio --subsystem-match=leds
+        udevadm trigger --subsystem-match=gpio --subsystem-match=leds --subsystem-match=pwm --subsystem-match=spidev
     fi
     systemctl daemon-reload
 fi

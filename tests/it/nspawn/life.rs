@@ -58,6 +58,21 @@ fn settings_are_reloaded_without_a_restart_and_a_mistake_fails_the_reload_alone(
     assert_eq!(installed.property("MainPID"), process, "it was started again");
 }
 
+/// The rules, and the line that they tell the owner of two equal cards to write.
+#[test]
+fn the_device_rules_are_understood_and_so_is_the_line_that_pins_a_card() {
+    let Some(installed) = machine() else { return };
+    installed.install(true);
+    let rules = "/usr/lib/udev/rules.d/60-pressel.rules";
+    installed.run(&format!(
+        "sed -n 's/^# *\\(SUBSYSTEM==\"sound\".*\\)/\\1/p' {rules} > /etc/udev/rules.d/61-my-cards.rules; \
+         test -s /etc/udev/rules.d/61-my-cards.rules; udevadm verify {rules} /etc/udev/rules.d/61-my-cards.rules"
+    ));
+    for group in ["audio", "gpio", "input", "spi"] {
+        assert!(installed.run("id -nG pressel").split(' ').any(|found| found == group), "{group}");
+    }
+}
+
 #[test]
 fn a_full_disk_is_named_and_the_talk_goes_on() {
     let Some(installed) = machine() else { return };
