@@ -9,7 +9,7 @@ use crate::os::kind_of;
 use crate::{Error, ErrorKind};
 
 /// What a file may hold.
-const ALLOWED: &str = "allowed are WAV files of 8, 16, 24 or 32-bit integers or 32-bit float";
+const ALLOWED: &str = "allowed are WAV files of 8, 16, 24 or 32-bit integers or 32 or 64-bit float";
 
 /// Sound in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +43,7 @@ impl Wav {
         frames.map(|frame| frame.iter().sum::<f32>() * share).collect()
     }
 
-    /// Reads a file: PCM of 8, 16, 24 or 32 bits or 32-bit float. One that was cut off gives what is there.
+    /// Reads a file: PCM of 8, 16, 24 or 32 bits or float of 32 or 64. One that was cut off gives what is there.
     ///
     /// # Errors
     /// `NotFound` and the like from the system; `Unsupported` with what is wrong in it.
@@ -146,14 +146,16 @@ impl Layout {
         let rate_hz = u32::from(high) << 16 | u32::from(low);
         let float = match (tag, bits) {
             (1, 8 | 16 | 24 | 32) => false,
-            (3, 32) => true,
+            (3, 32 | 64) => true,
             (1, _) => return Err(format!("{bits}-bit integers; {ALLOWED}")),
             (3, _) => return Err(format!("{bits}-bit float; {ALLOWED}")),
             _ => return Err(format!("WAV format {tag:#x} of {bits} bits; {ALLOWED}")),
         };
         if !RATES.contains(&rate_hz) || !(1..=CHANNELS_MAX).contains(&u32::from(channels)) {
             return Err(format!(
-                "{channels} channels at {rate_hz} Hz; 1 to {CHANNELS_MAX} channels are allowed"
+                "{channels} channels at {rate_hz} Hz; 1 to {CHANNELS_MAX} channels at {} to {} Hz are allowed",
+                RATES.start(),
+                RATES.end()
             ));
         }
         Ok(Layout { rate_hz, channels: channels.into(), bits, float })
@@ -166,6 +168,7 @@ impl Layout {
             (1, _) => (f32::from(b[0]) - 128.0) / 128.0,
             (2, _) => f32::from(i16::from_le_bytes([b[0], b[1]])) / 32768.0,
             (3, _) => (i32::from_le_bytes([0, b[0], b[1], b[2]]) >> 8) as f32 / 8_388_608.0,
+            (8, _) => f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32,
             (_, true) => f32::from_le_bytes([b[0], b[1], b[2], b[3]]),
             (_, false) => i32::from_le_bytes([b[0], b[1], b[2], b[3]]) as f32 / 2_147_483_648.0,
         };
@@ -203,6 +206,7 @@ mod tests {
         check(1, 24, &[0, 0, 0x40, 0, 0, 0x80, 0xff, 0xff, 0xff], &[0.5, -1.0, -1.0 / 8_388_608.0]);
         check(1, 32, &[0, 0, 0, 0x40, 0, 0, 0, 0x80], &[0.5, -1.0]);
         check(3, 32, &0.25f32.to_le_bytes(), &[0.25]);
+        check(3, 64, &(-0.125f64).to_le_bytes(), &[-0.125]);
     }
 
     #[test]
