@@ -49,6 +49,8 @@ pub(crate) struct Watch {
     second_thought: Option<Instant>,
     held: VecDeque<Held>,
     held_samples: usize,
+    /// Samples of what is held that went since somebody was suspected: lost if it was a person.
+    lost: u64,
     /// Sound is being held back or dropped.
     withholding: bool,
     /// Silence was sent in the place of sound, and that the stream pauses was not.
@@ -70,8 +72,8 @@ impl std::fmt::Debug for Watch {
 }
 
 impl Watch {
-    /// Holds a chunk; returns how many samples of speech were lost to the bound.
-    fn hold(&mut self, samples: Vec<i16>, speech: bool, at: Instant) -> u64 {
+    /// Holds a chunk, to a bound.
+    fn hold(&mut self, samples: Vec<i16>, speech: bool, at: Instant) {
         self.held_samples += samples.len();
         self.held.push_back(Held { samples, speech, at });
         let thought_over = self.second_thought.is_none_or(|until| until <= at);
@@ -79,12 +81,10 @@ impl Watch {
             self.second_thought = None;
             self.keep_pre_roll();
         }
-        let mut lost = 0;
         while self.held_samples > HELD_MAX && self.held.len() > 1 {
             let samples = self.drop_oldest() as u64;
-            lost += if self.suspicion.is_some() { samples } else { 0 };
+            self.lost += if self.suspicion.is_some() { samples } else { 0 };
         }
-        lost
     }
 
     /// Of what is held only the last moments are kept.
@@ -104,14 +104,17 @@ impl Watch {
     fn drop_held(&mut self) {
         self.held.clear();
         self.held_samples = 0;
+        self.lost = 0;
         self.second_thought = None;
     }
 
-    /// Hands over what is held: all of it if somebody was suspected to the last.
+    /// Hands over what is held, all of it if somebody was suspected to the last; returns how many samples of what they
+    /// said were lost to a bound.
     fn release(&mut self, suspected: bool, utterance: &mut Utterance) -> u64 {
-        let mut lost = 0;
+        let mut lost = std::mem::take(&mut self.lost);
         if !suspected {
             self.keep_pre_roll();
+            lost = 0;
         }
         self.second_thought = None;
         for Held { samples, speech, at } in self.held.drain(..) {
@@ -178,10 +181,7 @@ impl Conversation {
         if self.barge_in() == Some(BargeIn::Off) {
             return;
         }
-        let lost = self.watch.hold(samples, speech, at);
-        if lost > 0 {
-            self.note(Note::SpeechDropped { samples: lost });
-        }
+        self.watch.hold(samples, speech, at);
     }
 
     pub(crate) fn on_suspected(&mut self, now: Instant) {
@@ -223,9 +223,7 @@ impl Conversation {
         self.listen(Listen::All { number: self.listen_number, since });
         let suspected = self.watch.suspicion.take().is_some();
         let lost = self.utterance.as_mut().map_or(0, |utterance| self.watch.release(suspected, utterance));
-        if lost > 0 {
-            self.note(Note::SpeechDropped { samples: lost });
-        }
+        self.speech_lost(lost);
     }
 
     /// The gate has closed, or the card is gone: nobody spoke.
@@ -271,9 +269,7 @@ impl Conversation {
             self.begin_segment(now); // nobody speaks any more but them
             let lost =
                 self.utterance.as_mut().map_or(0, |utterance| self.watch.release(suspected, utterance));
-            if lost > 0 {
-                self.note(Note::SpeechDropped { samples: lost });
-            }
+            self.speech_lost(lost);
         } else {
             self.watch.drop_held();
         }
@@ -296,5 +292,30 @@ impl Conversation {
         if std::mem::replace(&mut self.watch.ducked, ducked) != ducked {
             self.act(Action::Duck { ducked });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Holds `seconds` of speech in chunks of 100 ms, suspected after the first, and says what of it is lost.
+    fn lost(seconds: usize, suspected: bool) -> (usize, u64) {
+        let (mut watch, start) = (Watch::default(), Instant::now());
+        for n in 0..10 * seconds {
+            let at = start + Duration::from_millis(100 * n as u64);
+            watch.hold(vec![1; 1_600], true, at);
+            watch.suspicion.get_or_insert((at, at + SUSPICION_MAX));
+        }
+        let mut utterance = Utterance::new(start, 60 * 16_000);
+        let held = watch.held_samples;
+        (held, watch.release(suspected, &mut utterance))
+    }
+
+    #[test]
+    fn what_a_person_said_over_the_bound_is_lost_and_what_nobody_said_is_not() {
+        assert_eq!(lost(3, true), (3 * 16_000, 0));
+        assert_eq!(lost(6, true), (HELD_MAX, 2 * 16_000));
+        assert_eq!(lost(6, false), (HELD_MAX, 0), "a cough that was dismissed");
     }
 }
