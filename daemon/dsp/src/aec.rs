@@ -7,6 +7,8 @@
 // Loops over bins go through several rows at once; an index says that more plainly than a chain of zips.
 #![allow(clippy::needless_range_loop)]
 
+#[cfg(feature = "aec3")]
+mod aec3;
 mod filter;
 mod fitting;
 mod heard;
@@ -20,6 +22,8 @@ mod shaper;
 mod spectrum;
 mod suppressor;
 
+#[cfg(feature = "aec3")]
+pub use aec3::Aec3;
 pub use kalman::Kalman;
 pub use off::Off;
 
@@ -84,6 +88,9 @@ pub enum EchoEngine {
     /// Partitioned-block frequency-domain Kalman filter and residual suppressor.
     #[default]
     Kalman,
+    /// WebRTC's canceller, to compare with.
+    #[cfg(feature = "aec3")]
+    Aec3,
     /// None: for arrays that cancel in hardware, and for headsets.
     Off,
 }
@@ -99,23 +106,29 @@ pub struct EchoSettings {
     pub steer: bool,
     /// Suppress what the linear filter leaves.
     pub suppress: bool,
+    /// What that may add, in ms: 0, as a minimum-phase filter, or 10, by overlap-add. The latter keeps a little more of
+    /// who speaks over the echo.
+    pub suppress_delay_ms: u32,
 }
 
 impl Default for EchoSettings {
     fn default() -> Self {
-        Self { engine: EchoEngine::Kalman, tail_ms: 250, steer: true, suppress: true }
+        Self { engine: EchoEngine::Kalman, tail_ms: 250, steer: true, suppress: true, suppress_delay_ms: 0 }
     }
 }
 
 impl EchoSettings {
     /// No canceller.
-    pub const OFF: Self = Self { engine: EchoEngine::Off, tail_ms: 250, steer: false, suppress: false };
+    pub const OFF: Self =
+        Self { engine: EchoEngine::Off, tail_ms: 250, steer: false, suppress: false, suppress_delay_ms: 0 };
 }
 
 /// The engine that was chosen.
 #[derive(Clone, Debug)]
 pub(crate) enum Engine {
     Kalman(Box<Kalman>),
+    #[cfg(feature = "aec3")]
+    Aec3(Box<Aec3>),
     Off(Off),
 }
 
@@ -123,6 +136,8 @@ impl Engine {
     pub(crate) fn new(settings: EchoSettings) -> Self {
         match settings.engine {
             EchoEngine::Kalman => Self::Kalman(Box::new(Kalman::new(settings))),
+            #[cfg(feature = "aec3")]
+            EchoEngine::Aec3 => Self::Aec3(Box::new(Aec3::new(settings))),
             EchoEngine::Off => Self::Off(Off),
         }
     }
@@ -130,6 +145,8 @@ impl Engine {
     fn engine(&self) -> &dyn EchoCanceller {
         match self {
             Self::Kalman(kalman) => kalman.as_ref(),
+            #[cfg(feature = "aec3")]
+            Self::Aec3(aec3) => aec3.as_ref(),
             Self::Off(off) => off,
         }
     }
@@ -137,6 +154,8 @@ impl Engine {
     fn engine_mut(&mut self) -> &mut dyn EchoCanceller {
         match self {
             Self::Kalman(kalman) => kalman.as_mut(),
+            #[cfg(feature = "aec3")]
+            Self::Aec3(aec3) => aec3.as_mut(),
             Self::Off(off) => off,
         }
     }

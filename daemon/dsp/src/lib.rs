@@ -51,6 +51,8 @@ mod volume;
 #[cfg(test)]
 mod synth;
 
+#[cfg(feature = "aec3")]
+pub use aec::Aec3;
 pub use aec::{EchoCanceller, EchoEngine, EchoReading, EchoSettings, Kalman, Off};
 pub use array::{
     ArrayReading, ArraySettings, Fault, Geometry, Health, Layout, MICROPHONES_MAX, PlaybackLoop, Scout,

@@ -1,6 +1,8 @@
 //! Checks that a range cannot express: the shape of one text, and rules that span keys.
 
-use super::{ArrayGeometry, Backend, ButtonKind, Config, Eager, LightKind, Mode, MuteKind, Rewind, VolumeBy};
+use super::{
+    ArrayGeometry, Backend, ButtonKind, Config, Eager, EchoEngine, LightKind, Mode, MuteKind, Rewind, VolumeBy,
+};
 use crate::gesture::{self, Act, Kind};
 use crate::net::http::Url;
 use crate::wire::Endpoint;
@@ -66,6 +68,15 @@ pub const RULES: &[Across] = &[
                 (false, true) => Some("has an effect with geometry = \"custom\" only".to_owned()),
                 _ => None,
             }
+        },
+    },
+    Across {
+        keys: &[("echo", "engine")],
+        wrong: |c| {
+            (c.echo.engine == EchoEngine::Aec3 && cfg!(not(feature = "aec3"))).then(|| {
+                "is not built into this program; use \"kalman\" or \"off\", or build it with --features aec3"
+                    .to_owned()
+            })
         },
     },
     Across {
@@ -444,6 +455,12 @@ mod tests {
             },
             "backend needs one of url, command and file in [token]; more than one",
         );
+        if cfg!(not(feature = "aec3")) {
+            check(
+                &|c| c.echo.engine = EchoEngine::Aec3,
+                "engine is not built into this program; use \"kalman\"",
+            );
+        }
         check(&|c| c.token.bearer_file = "/etc/pressel/bearer".into(), "url is empty");
         check(
             &|c| {

@@ -52,11 +52,17 @@ impl Config {
             echo: EchoSettings {
                 engine: match self.echo.engine {
                     EchoEngine::Kalman => pressel_dsp::EchoEngine::Kalman,
+                    #[cfg(feature = "aec3")]
+                    EchoEngine::Aec3 => pressel_dsp::EchoEngine::Aec3,
+                    // Refused when the configuration is read, where it is not built in.
+                    #[cfg(not(feature = "aec3"))]
+                    EchoEngine::Aec3 => pressel_dsp::EchoEngine::Kalman,
                     EchoEngine::Off => pressel_dsp::EchoEngine::Off,
                 },
                 tail_ms: self.echo.tail_ms,
                 steer: self.echo.steer,
                 suppress: self.echo.suppress,
+                suppress_delay_ms: self.echo.suppress_delay_ms,
             },
             noise: NoiseSettings { max_attenuation_db: self.noise.max_attenuation_db },
             gain: GainSettings {

@@ -2,7 +2,7 @@
 
 use pressel_dsp::PlaybackLoop;
 
-use super::rule::{Rule, SWITCH, checked, real, whole};
+use super::rule::{Rule, SWITCH, checked, real, steps, whole};
 use super::table::table;
 use super::words::words;
 
@@ -73,6 +73,8 @@ table! {
         steer: bool = true, SWITCH;
         /// Suppress what the linear filter leaves?
         suppress: bool = true, SWITCH;
+        /// What that may add in delay.
+        suppress_delay_ms: u32 = 0u32, steps(0, 10, 10);
     }
 }
 
@@ -81,6 +83,8 @@ words! {
     EchoEngine {
         /// A Kalman filter in the frequency domain.
         Kalman = "kalman",
+        /// WebRTC's canceller, to compare with; where it is built in.
+        Aec3 = "aec3",
         /// Nothing: the array does it itself, or there is a headset.
         Off = "off",
     }

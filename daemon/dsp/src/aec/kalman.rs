@@ -5,12 +5,12 @@ use super::fitting::Fitting;
 use super::path::Pace;
 use super::presence::Presence;
 use super::rival::{Rival, Verdict};
-use super::shaper::Shaper;
+use super::shaper::{OverlapAdd, Shaper};
 use super::spectrum::Fourier;
 use super::suppressor::Suppressor;
 use super::{EchoCanceller, EchoReading, EchoSettings};
 use crate::level::{mean_square, power_dbfs, sane};
-use crate::{Block, blocks_of_ms};
+use crate::{BLOCK_MS, Block, blocks_of_ms};
 
 /// Below this a block of the far end is silence: -90 dBFS.
 const FAR_SILENCE: f32 = 1e-9;
@@ -43,6 +43,8 @@ pub struct Kalman {
     fitting: Fitting,
     suppressor: Option<Suppressor>,
     shaper: Shaper,
+    /// In its place where a block of delay is allowed.
+    overlap: Option<OverlapAdd>,
     pace: Pace,
     /// Blocks of far end for which it still learns eagerly.
     eager: usize,
@@ -76,6 +78,7 @@ impl Kalman {
             references,
             suppressor: settings.suppress.then(Suppressor::new),
             shaper: Shaper::new(),
+            overlap: (settings.suppress && settings.suppress_delay_ms > 0).then(OverlapAdd::new),
             pace: Pace { persistence: STEADY, trust: SETTLED },
             eager: EAGER_BLOCKS,
             unsettled: 0,
@@ -131,13 +134,17 @@ impl EchoCanceller for Kalman {
             *out = mic.map(sane);
             if let Some(suppressor) = &mut self.suppressor {
                 suppressor.rest(out);
+                if let Some(overlap) = &mut self.overlap {
+                    overlap.microphone(out);
+                    overlap.rest(&suppressor.window, out);
+                }
             }
             self.shaper.rest(out);
             self.scale = 1.0;
             return EchoReading { erle_db: self.erle_db(), ..EchoReading::REST };
         }
         self.awake -= 1;
-        let (far, mic) = (far.map(sane), mic.map(sane));
+        let (far, mut mic) = (far.map(sane), mic.map(sane));
         self.references.hear(&far, &mut self.fourier);
         self.filter.predict(&self.references.sounds(), &mic, out, &mut self.fourier);
         self.watch(&mic, out);
@@ -171,7 +178,13 @@ impl EchoCanceller for Kalman {
         let mut residual_dbfs = crate::SILENCE_DBFS;
         if let Some(suppressor) = &mut self.suppressor {
             suppressor.process(out, &self.filter.echo, &self.filter.doubt, &mut self.fourier);
-            self.shaper.process(&suppressor.gains, &mut self.fourier, out);
+            match &mut self.overlap {
+                None => self.shaper.process(&suppressor.gains, &mut self.fourier, out),
+                Some(overlap) => {
+                    overlap.process(&suppressor.error, &suppressor.gains, &mut self.fourier, out);
+                    mic = overlap.microphone(&mic);
+                }
+            }
             near_end = suppressor.near_end;
             residual_dbfs = power_dbfs(suppressor.residual_power);
         }
@@ -199,7 +212,7 @@ impl EchoCanceller for Kalman {
     }
 
     fn delay_ms(&self) -> f32 {
-        0.0
+        if self.overlap.is_some() { BLOCK_MS as f32 } else { 0.0 }
     }
 
     fn realign(&mut self) {
@@ -224,6 +237,7 @@ impl EchoCanceller for Kalman {
             *suppressor = Suppressor::new();
         }
         self.shaper = Shaper::new();
+        self.overlap = self.overlap.as_ref().map(|_| OverlapAdd::new());
         self.pace.persistence = STEADY;
         self.eager = EAGER_BLOCKS;
         self.awake = 0;

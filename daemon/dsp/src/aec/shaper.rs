@@ -58,6 +58,58 @@ impl Shaper {
     }
 }
 
+/// Applies gains by overlap-add: a block later, and exactly as they were meant.
+#[derive(Clone, Debug)]
+pub(super) struct OverlapAdd {
+    /// The end of the last frame, which the next one is added to.
+    tail: Block,
+    /// The newest block in, of the sound and of the microphone.
+    before: Block,
+    mic: Block,
+}
+
+impl OverlapAdd {
+    pub(super) fn new() -> Self {
+        Self { tail: [0.0; BLOCK], before: [0.0; BLOCK], mic: [0.0; BLOCK] }
+    }
+
+    /// The block before. `sound` is the spectrum of the newest two under a Hann window, `block` the newest.
+    pub(super) fn process(
+        &mut self,
+        sound: &Spectrum,
+        gains: &Bins,
+        fourier: &mut Fourier,
+        block: &mut Block,
+    ) {
+        let mut product = Spectrum::ZERO;
+        for k in 0..BINS {
+            product.re[k] = sound.re[k] * gains[k];
+            product.im[k] = sound.im[k] * gains[k];
+        }
+        let mut frame = [0.0; FRAME];
+        fourier.inverse(&product, &mut frame);
+        self.before = *block;
+        for ((out, tail), sample) in block.iter_mut().zip(&self.tail).zip(&frame) {
+            *out = tail + sample / FRAME as f32;
+        }
+        for (tail, sample) in self.tail.iter_mut().zip(&frame[BLOCK..]) {
+            *tail = sample / FRAME as f32;
+        }
+    }
+
+    /// The block before, untouched.
+    pub(super) fn rest(&mut self, window: &[f32; FRAME], block: &mut Block) {
+        std::mem::swap(&mut self.before, block);
+        self.tail = self.before;
+        self.tail.iter_mut().zip(&window[BLOCK..]).for_each(|(sample, window)| *sample *= window);
+    }
+
+    /// The microphone, as late.
+    pub(super) fn microphone(&mut self, mic: &Block) -> Block {
+        std::mem::replace(&mut self.mic, *mic)
+    }
+}
+
 /// The newest block of `sound` through `filter`.
 fn filter(sound: &Spectrum, filter: &Spectrum, fourier: &mut Fourier, out: &mut Block) {
     let mut product = Spectrum::ZERO;

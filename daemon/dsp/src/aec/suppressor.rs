@@ -32,10 +32,11 @@ const VOICE: std::ops::Range<usize> = 4..100;
 /// Soft residual suppressor: Wiener gains against filter doubt and leak, not below the room's own noise.
 #[derive(Clone, Debug)]
 pub(super) struct Suppressor {
-    window: [f32; FRAME],
+    pub(super) window: [f32; FRAME],
     error_before: Block,
     echo_before: Block,
-    error: Spectrum,
+    /// Of the newest two blocks under the window.
+    pub(super) error: Spectrum,
     echo: Spectrum,
     /// Amplitude gains of the newest block.
     pub(super) gains: Bins,

@@ -207,3 +207,66 @@ fn reset_it_forgets_the_room() {
     let (again, _) = run(&mut kalman, &far[..SECOND], &mic[..SECOND]);
     assert_eq!(first[..SECOND], again);
 }
+
+#[test]
+fn with_a_block_of_delay_the_same_is_taken_off_and_what_rests_is_passed_on_a_block_later() {
+    let settings = EchoSettings { suppress_delay_ms: 10, ..EchoSettings::default() };
+    let mut engine = Kalman::new(settings);
+    assert_eq!((engine.delay_ms(), kalman().delay_ms()), (10.0, 0.0));
+    let mut far = at_level(speech(1, 10 * SECOND), -22.0);
+    far[8 * SECOND..].fill(0.0);
+    let near = at_level(speech(2, far.len()), -26.0);
+    let mut mic = add(&[&room(1, 320, &far), &at_level(pink(2, far.len()), -65.0)]);
+    mic[9 * SECOND..].copy_from_slice(&near[9 * SECOND..]);
+    let (out, _) = run(&mut engine, &far, &mic);
+    assert!(less_db(&mic, &out, 5, 8) > 28.0, "{}", less_db(&mic, &out, 5, 8));
+    assert_eq!(out[9 * SECOND + BLOCK..], mic[9 * SECOND..10 * SECOND - BLOCK], "no far end");
+    // From rest to work no sample is lost, doubled or faded.
+    let (quiet, _) = run(&mut Kalman::new(settings), &at_level(speech(5, SECOND), -85.0), &near[..SECOND]);
+    let off = quiet[BLOCK..].iter().zip(&near).map(|(out, near)| (out - near).abs()).fold(0.0, f32::max);
+    assert!(off < 0.01, "{off}");
+}
+
+#[cfg(feature = "aec3")]
+mod aec3 {
+    use super::*;
+
+    #[test]
+    fn it_takes_an_echo_off_and_is_as_late_as_it_says() {
+        let mut far = at_level(speech(1, 10 * SECOND), -22.0);
+        far[6 * SECOND..].fill(0.0);
+        let mut near = at_level(speech(2, far.len()), -26.0);
+        near[..7 * SECOND].fill(0.0);
+        let mic = add(&[&room(1, 320, &far), &near, &at_level(pink(2, far.len()), -65.0)]);
+        for suppress in [true, false] {
+            let mut engine = Aec3::new(EchoSettings { suppress, ..EchoSettings::default() });
+            let late = (engine.delay_ms() * 16.0) as usize;
+            let (out, readings) = run(&mut engine, &far, &mic);
+            let least = if suppress { 25.0 } else { 10.0 };
+            assert!(less_db(&mic, &out, 3, 6) > least, "{suppress}: {}", less_db(&mic, &out, 3, 6));
+            let last = readings[599];
+            assert!(last.active && last.erle_db > least as f32 - 3.0, "{last:?}");
+            let fit = |lag: usize| -> f32 {
+                let part = 8 * SECOND..9 * SECOND;
+                out[part.start + lag..part.end + lag].iter().zip(&near[part]).map(|(a, b)| a * b).sum()
+            };
+            let best = (0..400).max_by(|&a, &b| fit(a).total_cmp(&fit(b))).unwrap();
+            assert_eq!(best, late, "{suppress}");
+            assert!(readings[990..].iter().all(|reading| !reading.active));
+        }
+    }
+
+    #[test]
+    fn what_is_no_sound_does_not_come_out_and_nothing_is_louder_than_the_microphone() {
+        let mut engine = Aec3::new(EchoSettings::default());
+        let (mut far, mut mic) = (white(1, 4 * SECOND), white(2, 4 * SECOND));
+        for n in 0..SECOND {
+            far[SECOND + n] = [f32::NAN, f32::INFINITY, -1e30, 0.0][n % 4];
+            mic[2 * SECOND + n] = [f32::NAN, 1e30, f32::NEG_INFINITY, -0.0][n % 4];
+        }
+        let (out, _) = run(&mut engine, &far, &mic);
+        assert!(out.iter().all(|sample| sample.is_finite()));
+        let loudest = mean_square(&out[..SECOND]).max(mean_square(&out[3 * SECOND + 3_200..]));
+        assert!(loudest <= 1.05 * mean_square(&mic[..SECOND]), "{loudest}");
+    }
+}
