@@ -27,7 +27,7 @@ cargo xtask <chore>
   test --image                 the disk image, booted in an emulated board: set up, pressed, answered (as root)
   test --aloop                 talks over the kernel's loopback card, see docs/aloop.md
   bench [SCENE…|micro]         latencies, CPU, memory, bytes; compared with the last recorded run
-  bench sound [--quick]        echo, barge-in, noise, array in simulated rooms; likewise
+  bench sound [--quick|--aec3] echo, barge-in, noise, array in simulated rooms; likewise
   faults [--quick|--long]      what networks, servers and devices may do, and what comes of it; likewise
   soak [5m|8h] [--seed N]      talk after talk with faults in between: does anything grow, or drift?
   lint                         format, clippy, docs, unit files

@@ -27,7 +27,11 @@ pub fn bench(args: &[String]) -> Result<(), String> {
         }
         Some("sound") => {
             apt::want(apt::YARDSTICK);
-            sh("cargo", &["build", "--profile", "quick", "-p", "pressel-rooms", "--bins"])?;
+            let mut build = vec!["build", "--profile", "quick", "-p", "pressel-rooms", "--bins"];
+            if args.iter().any(|argument| argument == "--aec3") {
+                build.extend(["--features", "aec3"]);
+            }
+            sh("cargo", &build)?;
             let rest: Vec<String> =
                 std::iter::once("bench".into()).chain(args[1..].iter().cloned()).collect();
             start("quick", "pressel-rooms", &rest)

@@ -4,11 +4,11 @@ mod bench;
 
 use std::process::ExitCode;
 
-use pressel_rooms::{Kind, Scene, Speex, judge, run};
+use pressel_rooms::Kind;
 
 const USAGE: &str = "\
 pressel-rooms [SCENE…] [--seed N]…
-pressel-rooms bench [--record] [--quick]
+pressel-rooms bench [--record] [--quick] [--aec3]
 
   SCENE     clean40 room40 room120 drift3 drift30 loud hard               (these by default)
             hard180 hard500 delay-jump path-change compressor babble volume xrun
@@ -42,12 +42,8 @@ fn main() -> ExitCode {
     }
     for kind in kinds {
         for &seed in &seeds {
-            let scene = Scene::new(kind, seed);
-            let name = kind.name();
-            println!("{name:8} {seed:4} raw    {}", judge(&scene, &scene.mic));
-            if let Some(mut speex) = Speex::new(400) {
-                let out = run(&scene, |far, mic, out| speex.process(far, mic, out));
-                println!("{name:8} {seed:4} speex  {}", judge(&scene, &out));
+            for (engine, row) in bench::rows(kind, seed) {
+                println!("{:10} {seed:4} {engine:20} {row}", kind.name());
             }
         }
     }

@@ -6,6 +6,12 @@ use pressel_world::table::{Bar, Table};
 use super::pass::mean;
 use super::worth::Worth;
 
+/// Engines beside the product: the canceller without its suppressor, the suppressor by overlap-add, and WebRTC's.
+pub const LINEAR: &str = "linear";
+pub const LATER: &str = "pressel, 10 ms later";
+pub const AEC3_LINEAR: &str = "aec3 linear";
+pub const AEC3: &str = "aec3";
+
 /// Everything that all passes found.
 #[derive(Debug, Default)]
 pub struct Measured {
@@ -28,6 +34,8 @@ pub struct Measured {
     /// Microseconds of each block.
     pub cost_us: Vec<f32>,
     pub path_delay_ms: f32,
+    /// The same for engines beside the product.
+    pub beside_cost: Vec<(&'static str, Vec<f32>, f32)>,
     /// Spatial gain in dB, ESTOI of one channel and of the beam.
     pub array: Vec<(f32, f32, f32)>,
     /// What single stages are good for.
@@ -48,6 +56,7 @@ impl Measured {
         self.ducks_in_vain += other.ducks_in_vain;
         self.cost_us.append(&mut other.cost_us);
         self.path_delay_ms = self.path_delay_ms.max(other.path_delay_ms);
+        self.beside_cost.append(&mut other.beside_cost);
         self.array.append(&mut other.array);
         self.worth.append(&mut other.worth);
     }
@@ -64,8 +73,11 @@ impl Measured {
              |---|---|---|---|---|---|---|---|---|\n",
         );
         for kind in Kind::all() {
-            for engine in ["raw", "linear", "speex", "pressel"] {
+            for engine in ["raw", LINEAR, "speex", AEC3_LINEAR, AEC3, LATER, "pressel"] {
                 let Some(row) = self.row(kind, engine) else {
+                    if [AEC3_LINEAR, AEC3].contains(&engine) {
+                        continue;
+                    }
                     text += &format!("| {} | {engine} | skipped | | | | | | |\n", kind.name());
                     continue;
                 };
@@ -254,9 +266,32 @@ impl Measured {
         let mean = us.iter().sum::<f32>() / us.len().max(1) as f32;
         table.put("capture path per block, mean", mean, "µs", Bar::AtMost(150.0));
         table.put("capture path per block, 99 %", percentile(&mut us, 0.99), "µs", Bar::AtMost(400.0));
-        let heard = self.row(Kind::Clean40, "pressel").map_or(f32::NAN, |row| row.delay_ms);
-        table.put("delay added, as heard", heard, "ms", Bar::AtMost(15.0));
+        let heard = |engine| self.row(Kind::Clean40, engine).map_or(f32::NAN, |row| row.delay_ms);
+        table.put("delay added, as heard", heard("pressel"), "ms", Bar::AtMost(15.0));
         table.put("delay added, as stated", self.path_delay_ms, "ms", Bar::AtMost(15.0));
+        for (engine, cost_us, delay_ms) in &self.beside_cost {
+            let mut us = cost_us.clone();
+            let mean = us.iter().sum::<f32>() / us.len().max(1) as f32;
+            table.put(format!("{engine}: capture path per block, mean"), mean, "µs", Bar::None);
+            table.put(format!("{engine}: per block, 99 %"), percentile(&mut us, 0.99), "µs", Bar::None);
+            table.put(format!("{engine}: delay added, as heard"), heard(engine), "ms", Bar::None);
+            table.put(format!("{engine}: delay added, as stated"), *delay_ms, "ms", Bar::None);
+            let gained = |of: fn(&Row) -> f32| {
+                let rows = Kind::KNOWN
+                    .into_iter()
+                    .filter_map(|kind| Some(of(&self.row(kind, engine)?) - of(&self.row(kind, "pressel")?)));
+                let rows: Vec<f32> = rows.collect();
+                rows.iter().sum::<f32>() / rows.len().max(1) as f32
+            };
+            let estoi = gained(|row| row.estoi_double);
+            table.put(format!("{engine}: ESTOI in double talk gained, known scenes"), estoi, "", Bar::None);
+            table.put(
+                format!("{engine}: ERLE gained, known scenes"),
+                gained(|row| row.erle_db),
+                "dB",
+                Bar::None,
+            );
+        }
     }
 }
 

@@ -12,15 +12,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use figures::Measured;
-use pressel_rooms::{Kind, REPORT, Script, TUNE};
+use pressel_rooms::{Kind, REPORT, Row, Script, TUNE};
 use pressel_world::table::{Machine, Table};
 use serde_json::json;
 
 const USAGE: &str = "\
-cargo xtask bench sound [--record] [--quick]
+cargo xtask bench sound [--record] [--quick] [--aec3]
 
   --record   with the seeds kept for it; the run to compare with from now on (docs/sound-benchmarks.*)
-  --quick    one seed of each scene, ten minutes of answers";
+  --quick    one seed of each scene, ten minutes of answers
+  --aec3     rows of WebRTC's canceller beside ours";
 
 /// Rooms in which people talk over answers, cough and slam doors.
 const LIVELY: [Kind; 6] = [Kind::Room40, Kind::Room120, Kind::Drift30, Kind::Loud, Kind::Hard, Kind::Babble];
@@ -35,11 +36,16 @@ enum Job {
 
 /// Measures everything; fails when a bar is missed.
 pub fn run(arguments: &[String]) -> ExitCode {
-    let (mut record, mut quick) = (false, false);
+    let (mut record, mut quick, mut aec3) = (false, false, false);
     for argument in arguments {
         match argument.as_str() {
             "--record" => record = true,
             "--quick" => quick = true,
+            "--aec3" if cfg!(feature = "aec3") => aec3 = true,
+            "--aec3" => {
+                eprintln!("pressel-rooms: --aec3 is not built in; cargo xtask bench sound --aec3 builds it");
+                return ExitCode::from(2);
+            }
             _ => {
                 eprintln!("{USAGE}");
                 return ExitCode::from(2);
@@ -49,6 +55,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     let begun = Instant::now();
     let seeds = if record { REPORT } else { TUNE };
     let jobs = jobs(if quick { &seeds[..1] } else { &seeds }, if quick { 10 } else { 60 });
+    let beside = pass::beside(aec3);
     let next = AtomicUsize::new(0);
     let measured = Mutex::new(Measured::default());
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
@@ -57,7 +64,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
             scope.spawn(|| {
                 while let Some(&job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let found = match job {
-                        Job::Scene(kind, script, seed) => pass::measure(kind, script, seed),
+                        Job::Scene(kind, script, seed) => pass::measure(kind, script, seed, &beside),
                         Job::Array(seed) => array::measure(seed),
                         Job::Worth(seed) => Measured { worth: worth::measure(seed), ..Measured::default() },
                     };
@@ -68,7 +75,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     });
     let mut measured = measured.into_inner().expect("no thread failed");
     // Alone on the machine, or as alone as it gets.
-    measured.add(pass::cost(seeds[0]));
+    measured.add(pass::cost(seeds[0], &beside));
     let mut table = Table::new(&recorded());
     measured.fill(&mut table);
     println!("{}\n{table}", measured.scenes());
@@ -81,6 +88,12 @@ pub fn run(arguments: &[String]) -> ExitCode {
         }
     }
     if table.missed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One scene, a row for each engine there is.
+pub fn rows(kind: Kind, seed: u64) -> impl Iterator<Item = (&'static str, Row)> {
+    let found = pass::measure(kind, Script::Talk, seed, &pass::beside(cfg!(feature = "aec3")));
+    found.rows.into_iter().map(|(_, engine, row)| (engine, row))
 }
 
 /// The longest first, so that no thread is left alone with one at the end.
@@ -107,7 +120,7 @@ fn page(rows: &str, seeds: &[u64], scenes: &str) -> String {
     format!(
         "# Benchmarks of the sound path\n\nPrinted by `cargo xtask bench sound --record`: the capture path as the daemon \
          runs it, in rooms made from seeds {seeds:?}\nthat nothing was tuned on, on {}. `linear` is the echo canceller \
-         without its suppressor, `speex` the yardstick\n(SpeexDSP with its preprocessor, 400 ms tail). Rows are means \
+         without its suppressor, `speex` the yardstick\n(SpeexDSP with its preprocessor, 400 ms tail),\n`10 ms later` the suppressor by overlap-add (`suppress_delay_ms = 10`). Rows are means \
          over the seeds.\n\n{rows}\n{scenes}",
         Machine::this()
     )

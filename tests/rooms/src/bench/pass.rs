@@ -6,7 +6,9 @@ use pressel_dsp::{BLOCK, BargeIn, Block, EchoSettings, FrontEnd, FrontEndSetting
 use pressel_rooms::level::{amplitude, rms};
 use pressel_rooms::{Kind, RATE, Row, Scene, Script, Speaking, Speex, erle_db, judge, run};
 
-use super::figures::Measured;
+#[cfg(feature = "aec3")]
+use super::figures::AEC3;
+use super::figures::{AEC3_LINEAR, LATER, LINEAR, Measured};
 
 /// A duck has reached 12 dB so long after it was asked for: 70 % of its 8 ms ramp.
 const DUCK_MS: f32 = 5.6;
@@ -64,13 +66,36 @@ impl Pass {
     }
 }
 
+/// Engines that stand beside the product, each a row of the scenes' table.
+pub type Beside = Vec<(&'static str, FrontEndSettings)>;
+
+/// The filter alone, the suppressor's other point, and WebRTC's canceller where it is wished for.
+pub fn beside(aec3: bool) -> Beside {
+    let alone = |echo| FrontEndSettings { high_pass_hz: 0.0, echo, ..FrontEndSettings::bare(16_000, 1) };
+    let whole = |echo| FrontEndSettings { echo, ..settings() };
+    let default = EchoSettings::default();
+    #[cfg(not(feature = "aec3"))]
+    assert!(!aec3, "refused with the arguments");
+    let ours = [
+        (LINEAR, alone(EchoSettings { suppress: false, ..default })),
+        (LATER, whole(EchoSettings { suppress_delay_ms: 10, ..default })),
+    ];
+    #[cfg(feature = "aec3")]
+    if aec3 {
+        let aec3 = EchoSettings { engine: pressel_dsp::EchoEngine::Aec3, ..default };
+        let theirs = [(AEC3_LINEAR, alone(EchoSettings { suppress: false, ..aec3 })), (AEC3, whole(aec3))];
+        return ours.into_iter().chain(theirs).collect();
+    }
+    ours.into()
+}
+
 /// Everything that one script tells of the capture path in one room.
-pub fn measure(kind: Kind, script: Script, seed: u64) -> Measured {
+pub fn measure(kind: Kind, script: Script, seed: u64, beside: &Beside) -> Measured {
     let scene = Scene::play(kind, script, seed);
     let pass = Pass::of(&scene, front_end(settings()));
     let mut found = Measured::default();
     match script {
-        Script::Talk => talk(kind, &scene, &pass, &mut found),
+        Script::Talk => talk(kind, &scene, &pass, beside, &mut found),
         Script::Monologue(seconds) => {
             found.answer_s += seconds as f32;
             let whole = 0..scene.mic.len();
@@ -104,15 +129,13 @@ pub fn measure(kind: Kind, script: Script, seed: u64) -> Measured {
     found
 }
 
-fn talk(kind: Kind, scene: &Scene, pass: &Pass, found: &mut Measured) {
+fn talk(kind: Kind, scene: &Scene, pass: &Pass, beside: &Beside, found: &mut Measured) {
     found.rows.push((kind, "pressel", judge(scene, &pass.out)));
     found.rows.push((kind, "raw", judge(scene, &scene.mic)));
-    let linear = FrontEndSettings {
-        high_pass_hz: 0.0,
-        echo: EchoSettings { suppress: false, ..EchoSettings::default() },
-        ..FrontEndSettings::bare(16_000, 1)
-    };
-    found.rows.push((kind, "linear", judge(scene, &Pass::of(scene, front_end(linear)).out)));
+    for (engine, settings) in beside {
+        let out = Pass::of(scene, front_end(settings.clone())).out;
+        found.rows.push((kind, engine, judge(scene, &out)));
+    }
     if let Some(mut speex) = Speex::new(400) {
         let out = run(scene, |far, mic, out| speex.process(far, mic, out));
         found.rows.push((kind, "speex", judge(scene, &out)));
@@ -137,16 +160,28 @@ fn recovery_s(scene: &Scene, out: &[f32], at: usize) -> f32 {
     windows.rfind(bad).map_or(0.0, |start| (start + HOP - at) as f32 / RATE as f32)
 }
 
-/// What a block costs while an answer is cancelled, everything on.
-pub fn cost(seed: u64) -> Measured {
+/// What a block costs while an answer is cancelled, everything on; with the suppressor's other point and with other
+/// engines, what they add to it.
+pub fn cost(seed: u64, beside: &Beside) -> Measured {
     let scene = Scene::new(Kind::Room40, seed);
-    let path = front_end(FrontEndSettings::new(16_000, 1));
-    let mut found = Measured { path_delay_ms: path.delay_ms(), ..Measured::default() };
-    // The same samples cost the same: what took longer in one of three passes was somebody else's work.
-    let passes: Vec<Pass> = (0..3).map(|_| Pass::of(&scene, path.clone())).collect();
-    let least = |n: usize| passes.iter().map(|pass| pass.cost_ns[n]).min().unwrap_or(0);
-    found.cost_us = (0..passes[0].cost_ns.len()).map(|n| least(n) as f32 / 1000.0).collect();
+    let mut found = Measured::default();
+    (found.cost_us, found.path_delay_ms) = cost_of(&scene, FrontEndSettings::new(16_000, 1));
+    for (engine, settings) in beside.iter().filter(|(engine, _)| ![LINEAR, AEC3_LINEAR].contains(engine)) {
+        let echo = settings.echo;
+        let (cost_us, delay_ms) =
+            cost_of(&scene, FrontEndSettings { echo, ..FrontEndSettings::new(16_000, 1) });
+        found.beside_cost.push((engine, cost_us, delay_ms));
+    }
     found
+}
+
+/// Microseconds of each block, and the delay that is stated.
+fn cost_of(scene: &Scene, settings: FrontEndSettings) -> (Vec<f32>, f32) {
+    let path = front_end(settings);
+    // The same samples cost the same: what took longer in one of three passes was somebody else's work.
+    let passes: Vec<Pass> = (0..3).map(|_| Pass::of(scene, path.clone())).collect();
+    let least = |n: usize| passes.iter().map(|pass| pass.cost_ns[n]).min().unwrap_or(0);
+    ((0..passes[0].cost_ns.len()).map(|n| least(n) as f32 / 1000.0).collect(), path.delay_ms())
 }
 
 /// The mean of several rows.

@@ -44,6 +44,9 @@ pub fn measure(seed: u64) -> Vec<Worth> {
     said.extend(speech(seed ^ 0x303, voice, LEN - SPEAKS));
     let mut all = noise(seed, &at(&said, NEAR_DBFS));
     all.extend(high_pass(seed, &at(&said, QUIET_DBFS + 8.0)));
+    let mut whispered = vec![0.0; SPEAKS];
+    whispered.extend(speech(seed ^ 0x303, Voice { whispers: true, ..voice }, LEN - SPEAKS));
+    all.push(whisper(&at(&whispered, QUIET_DBFS), seed));
     all.push(gain("gain, quiet speaker: off the target", &at(&said, QUIET_DBFS), seed));
     all.push(gain("gain, speaker at the microphone: off the target", &at(&said, -14.0), seed));
     all
@@ -94,6 +97,18 @@ fn high_pass(seed: u64, said: &[f32]) -> Vec<Worth> {
             with: open(&path()),
         },
     ]
+}
+
+/// What the gate hears of a whisper: with its second opinion, and with `voice = false`.
+fn whisper(said: &[f32], seed: u64) -> Worth {
+    let heard = add(said, &at(&pink(seed, LEN), -65.0));
+    let open = |voice| {
+        let mut settings = path();
+        settings.gate.voice = voice;
+        100.0 * run(settings, &heard).1
+    };
+    let name = "whisper, [gate] voice = false: the gate hears of it";
+    Worth { name, unit: "%", more: true, without: open(true), with: open(false) }
 }
 
 fn gain(name: &'static str, said: &[f32], seed: u64) -> Worth {

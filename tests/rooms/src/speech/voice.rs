@@ -16,13 +16,15 @@ pub struct Voice {
     pub throat: f32,
     /// Speed: 1.0 is slow, 1.15 about 5 syllables a second.
     pub rate: f32,
+    /// All breath, no voice.
+    pub whispers: bool,
 }
 
 impl Voice {
     /// A man's voice.
-    pub const MAN: Voice = Voice { pitch_hz: 105.0, throat: 1.0, rate: 1.15 };
+    pub const MAN: Voice = Voice { pitch_hz: 105.0, throat: 1.0, rate: 1.15, whispers: false };
     /// A woman's voice.
-    pub const WOMAN: Voice = Voice { pitch_hz: 195.0, throat: 1.16, rate: 1.2 };
+    pub const WOMAN: Voice = Voice { pitch_hz: 195.0, throat: 1.16, rate: 1.2, whispers: false };
 
     /// Some man or woman.
     pub fn random(random: &mut Random) -> Voice {
@@ -31,6 +33,7 @@ impl Voice {
             pitch_hz: like.pitch_hz * random.between(0.9, 1.15),
             throat: like.throat * random.between(0.97, 1.04),
             rate: like.rate * random.between(0.9, 1.1),
+            whispers: false,
         }
     }
 }
@@ -71,6 +74,7 @@ pub(super) struct Mouth {
     /// This period's deviation from the pitch (jitter) and strength (shimmer).
     wobble: (f32, f32),
     tilt: f32,
+    whispers: bool,
 }
 
 impl Mouth {
@@ -90,6 +94,7 @@ impl Mouth {
             phase: 0.0,
             wobble: (1.0, 1.0),
             tilt: 0.0,
+            whispers: voice.whispers,
         }
     }
 
@@ -108,6 +113,7 @@ impl Mouth {
                 }
                 self.hiss.tune(step.noise_hz.max(500.0), step.noise_width_hz.max(200.0));
                 let (voiced, breath) = (mix(step.voiced, next.voiced), mix(step.breath, next.breath));
+                let (voiced, breath) = if self.whispers { (0.0, voiced + breath) } else { (voiced, breath) };
                 let (noise, pitch_hz) = (mix(step.noise, next.noise), mix(step.pitch_hz, next.pitch_hz));
                 for _ in 0..STEP / 4 {
                     let sample = self.sample(voiced, breath, noise, pitch_hz, step.noise_width_hz);
