@@ -411,7 +411,14 @@ fn record(file: Option<&Path>, folder: &Path, far: Option<&Path>, seconds: u64) 
         print(&format!("{}\n", path.display()))
     };
     write("card", &heard)?;
-    for (name, samples) in offline::stages(&heard, far.as_ref(), &config).map_err(Failure::failed)? {
+    let stages = offline::stages(&heard, far.as_ref(), &config).map_err(Failure::failed)?;
+    if stages.iter().any(|(name, samples)| *name == "far" && samples.iter().all(|&sample| sample == 0.0)) {
+        eprintln!(
+            "pressel: far.wav is silence: no channel of {} carries what is played, and --far names no file",
+            config.capture.device
+        );
+    }
+    for (name, samples) in stages {
         write(name, &Wav { rate_hz: pressel_dsp::BLOCK_RATE, channels: 1, samples })?;
     }
     Ok(())

@@ -135,6 +135,7 @@ fn through(
     report.playback_loop = found.playback_loop.filter(|_| wants_loop);
     report.rate_hz = mic.rate_hz;
     report.duration_ms = mic.frames() as u64 * 1_000 / u64::from(mic.rate_hz);
+    report.end_at(report.duration_ms);
     let mut sound = resample(&sound, BLOCK_RATE, mic.rate_hz)?;
     sound.resize(mic.frames(), 0.0);
     Ok((sound, report, stages))

@@ -59,6 +59,18 @@ pub struct Duck {
     pub end_ms: u64,
 }
 
+impl Report {
+    /// What was seen in the block that the recording's end filled up with silence ends with the recording.
+    pub(super) fn end_at(&mut self, end_ms: u64) {
+        for Opening { open_ms, close_ms } in &mut self.gate {
+            (*open_ms, *close_ms) = ((*open_ms).min(end_ms), (*close_ms).min(end_ms));
+        }
+        for Duck { start_ms, end_ms: until_ms } in &mut self.duck {
+            (*start_ms, *until_ms) = ((*start_ms).min(end_ms), (*until_ms).min(end_ms));
+        }
+    }
+}
+
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let tenth = |value: f32| (f64::from(value) * 10.0).round() / 10.0;

@@ -72,6 +72,8 @@ fn a_recording_of_any_rate_comes_out_as_long_and_at_the_same_time() {
         }
         assert!(same / power > 0.9, "{rate_hz} Hz: {}", same / power);
         assert_eq!((report.channels, report.echo), (vec![0], None), "{rate_hz} Hz");
+        let ends = report.gate.iter().map(|opening| opening.close_ms).max();
+        assert!(ends.is_some_and(|ms| ms <= report.duration_ms), "{rate_hz} Hz: {:?}", report.gate);
     }
 }
 
