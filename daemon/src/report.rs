@@ -318,10 +318,14 @@ impl Report {
         let facts = sound.facts();
         let [mut microphone, mut speaker] = self.sides.clone();
         microphone.xruns = facts.capture.xruns.load(Relaxed);
+        microphone.lost_frames = facts.capture.lost_frames.load(Relaxed);
         speaker.xruns = facts.playback.xruns.load(Relaxed);
+        speaker.late = facts.playback.late.load(Relaxed);
         if facts.capture.running.load(Relaxed) && !self.muted {
             microphone.level_dbfs = facts.capture.level_dbfs.value();
             microphone.floor_dbfs = facts.capture.floor_dbfs.value();
+            let troubles = Trouble::of_bits(facts.capture.troubles.load(Relaxed));
+            microphone.troubles = troubles.map(|trouble| trouble.word().to_owned()).collect();
         }
         let mut counters = stats.counters.clone();
         counters.answer_gaps = facts.playback.starved.load(Relaxed);

@@ -7,6 +7,7 @@ use pressel_live::event::{Listen, Phase};
 use serde::{Deserialize, Serialize};
 
 use crate::levels::Levels;
+use crate::sound::Trouble;
 use crate::stats::{Counters, LatencySummary};
 use crate::usage::report::UsageReport;
 use crate::volume::VolumeStatus;
@@ -126,6 +127,12 @@ pub struct DeviceStatus {
     pub level_dbfs: Option<f32>,
     /// Noise floor in dBFS.
     pub floor_dbfs: Option<f32>,
+    /// Frames lost in overruns since the start.
+    pub lost_frames: u64,
+    /// Speaker: times since the start that a first sound or a cut came too late for the place meant for it.
+    pub late: u64,
+    /// Microphone: what is wrong with what it delivers, words of [`Trouble`].
+    pub troubles: Vec<String>,
     /// Microphone: what leaves it, see [`listen_word`].
     pub listens: Option<String>,
     /// Speaker: whether what is queued can be taken back.
@@ -261,7 +268,18 @@ impl fmt::Display for DeviceStatus {
         if let Some(scheduling) = &self.scheduling {
             write!(f, ", {scheduling}")?;
         }
-        write!(f, ", {} xruns", self.xruns)
+        write!(f, ", {} xruns", self.xruns)?;
+        if self.lost_frames > 0 {
+            write!(f, " ({} frames lost)", self.lost_frames)?;
+        }
+        if self.late > 0 {
+            write!(f, ", late {} times", self.late)?;
+        }
+        for trouble in &self.troubles {
+            let words = Trouble::ALL.iter().find(|known| known.word() == trouble).map(|known| known.words());
+            write!(f, "; {}", words.unwrap_or(trouble))?;
+        }
+        Ok(())
     }
 }
 
@@ -281,6 +299,13 @@ impl Counters {
         );
         line(f, "traffic", &traffic)?;
         line(f, "tokens", &format!("{} in, {} out", self.tokens_in, self.tokens_out))?;
+        if self.answer_gaps > 0 || self.jitter_ms > 0 {
+            let gaps = format!(
+                "{} gaps because the network was late, the next one waits for {} ms of sound",
+                self.answer_gaps, self.jitter_ms
+            );
+            line(f, "answers", &gaps)?;
+        }
         let mut dropped = String::new();
         for (what, samples, rate) in [
             ("speech", self.speech_dropped_samples, 16_000.0),
@@ -348,6 +373,8 @@ mod tests {
                 format: Some("16000 Hz, 6 ch".into()),
                 listens: Some("rest".into()),
                 level_dbfs: Some(-54.6),
+                lost_frames: 480,
+                troubles: vec!["zeros".into(), "of-a-newer-daemon".into()],
                 ..DeviceStatus::default()
             },
             speaker: DeviceStatus {
@@ -360,7 +387,12 @@ mod tests {
                 "press_to_light".to_owned(),
                 LatencySummary { count: 3, last_ms: 2.04, p50_ms: 2.0, p95_ms: 2.5, max_ms: 3.0 },
             )]),
-            counters: Counters { speech_dropped_samples: 24_000, ..Counters::default() },
+            counters: Counters {
+                speech_dropped_samples: 24_000,
+                answer_gaps: 2,
+                jitter_ms: 80,
+                ..Counters::default()
+            },
             ..Status::default()
         }
     }
@@ -377,10 +409,15 @@ mod tests {
         check("daemon", "0.1.0, pid 412, up 1 h 2 min");
         check("key", "none");
         check("link", "down for 0 s, gemini-3.8-live at wss://example.org; last ended: 1008 model not found");
-        check("microphone", "hw:CARD=Array, 16000 Hz, 6 ch, nothing is passed on, level -55 dBFS, 0 xruns");
+        check(
+            "microphone",
+            "hw:CARD=Array, 16000 Hz, 6 ch, nothing is passed on, level -55 dBFS, 0 xruns (480 frames lost); \
+             delivers nothing but zeros: is it muted?; of-a-newer-daemon",
+        );
         check("speaker", "default, busy (held by pid 7, aplay)");
         check("sound", "speech -31 dBFS, 30 dB of echo removed");
         check("press to light", "last 2.0 ms, half below 2.0, 95 % below 2.5, longest 3.0, of 3");
+        check("answers", "2 gaps because the network was late, the next one waits for 80 ms of sound");
         check("dropped", "1.5 s of speech");
     }
 

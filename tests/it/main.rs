@@ -4,6 +4,7 @@ mod answer;
 mod arm;
 mod ask;
 mod backends;
+mod bad_input;
 mod barge_in;
 mod calibrate;
 mod captures;

@@ -23,7 +23,7 @@ pub enum Trouble {
 
 impl Trouble {
     /// All of them; the place is the bit in the facts.
-    pub(super) const ALL: [Trouble; 6] = [
+    pub const ALL: [Trouble; 6] = [
         Trouble::Zeros,
         Trouble::Nonsense,
         Trouble::FullScale,
@@ -31,6 +31,26 @@ impl Trouble {
         Trouble::NoTimes,
         Trouble::Rate,
     ];
+
+    /// Its name in the status; it stays the same.
+    pub fn word(self) -> &'static str {
+        match self {
+            Trouble::Zeros => "zeros",
+            Trouble::Nonsense => "nonsense",
+            Trouble::FullScale => "full-scale",
+            Trouble::Times => "times",
+            Trouble::NoTimes => "no-times",
+            Trouble::Rate => "rate",
+        }
+    }
+
+    /// Those whose bit is set.
+    pub fn of_bits(bits: u32) -> impl Iterator<Item = Trouble> {
+        Trouble::ALL
+            .into_iter()
+            .enumerate()
+            .filter_map(move |(n, trouble)| (bits >> n & 1 == 1).then_some(trouble))
+    }
 
     /// What it is, after "the microphone".
     pub fn words(self) -> &'static str {
