@@ -9,8 +9,10 @@ const RATE: u64 = 16_000;
 
 /// Something goes wrong and ends: one line for each, the status has the word in between, and the daemon works on.
 #[track_caller]
-fn check(scene: Scene, word: &str, words: &str, ends: impl Fn(&Scene)) {
+fn check(word: &str, words: &str, begins: impl Fn(&Scene), ends: impl Fn(&Scene)) {
+    let scene = Scene::set(setting("hold", "", Script::default()));
     let mark = scene.remote.mark();
+    begins(&scene);
     let told = |text: &str| {
         let found =
             scene.remote.wait(mark, WAIT, |e| e.value["text"].as_str().is_some_and(|t| t.contains(text)));
@@ -27,10 +29,6 @@ fn check(scene: Scene, word: &str, words: &str, ends: impl Fn(&Scene)) {
     scene.end();
 }
 
-fn scene() -> Scene {
-    Scene::set(setting("hold", "", Script::default()))
-}
-
 /// Puts `seconds` of this before the microphone, from now on.
 fn hear(scene: &Scene, seconds: u64, sample: impl Fn(usize) -> i16) {
     let sound: Vec<i16> = (0..(seconds * RATE) as usize).map(sample).collect();
@@ -40,33 +38,30 @@ fn hear(scene: &Scene, seconds: u64, sample: impl Fn(usize) -> i16) {
 
 #[test]
 fn a_microphone_that_delivers_zeros_is_complained_of_once() {
-    let scene = scene();
-    hear(&scene, 7, |_| 0);
-    check(scene, "zeros", "delivers nothing but zeros", |_| {});
+    check("zeros", "delivers nothing but zeros", |scene| hear(scene, 7, |_| 0), |_| {});
 }
 
 #[test]
 fn a_square_wave_at_full_scale_is_complained_of_once() {
-    let scene = scene();
-    hear(&scene, 3, |n| if n / 40 % 2 == 0 { i16::MAX } else { i16::MIN });
-    check(scene, "full-scale", "stands at full scale", |_| {});
+    let square = |n: usize| if n / 40 % 2 == 0 { i16::MAX } else { i16::MIN };
+    check("full-scale", "stands at full scale", |scene| hear(scene, 3, square), |_| {});
 }
 
 #[test]
 fn frames_at_another_rate_than_agreed_are_complained_of_once() {
-    let scene = scene();
-    scene.card.set_drift(Direction::Capture, 50_000.0);
-    check(scene, "rate", "delivers at another rate", |scene| scene.card.set_drift(Direction::Capture, 0.0));
+    let drifts = |ppm| move |scene: &Scene| scene.card.set_drift(Direction::Capture, ppm);
+    check("rate", "delivers at another rate", drifts(50_000.0), drifts(0.0));
 }
 
 #[test]
 fn times_that_jump_are_complained_of_once() {
-    let scene = scene();
-    scene.card.stall(Direction::Capture);
-    // Half a second that no frame tells of; nothing happens meanwhile that could be awaited.
-    std::thread::sleep(std::time::Duration::from_millis(500));
-    scene.card.resume(Direction::Capture);
-    check(scene, "times", "tells times that jump", |_| {});
+    let pauses = |scene: &Scene| {
+        scene.card.stall(Direction::Capture);
+        // Half a second that no frame tells of; nothing happens meanwhile that could be awaited.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        scene.card.resume(Direction::Capture);
+    };
+    check("times", "tells times that jump", pauses, |_| {});
 }
 
 #[test]

@@ -72,14 +72,13 @@ fn a_recording_of_any_rate_comes_out_as_long_and_at_the_same_time() {
         }
         assert!(same / power > 0.9, "{rate_hz} Hz: {}", same / power);
         assert_eq!((report.channels, report.echo), (vec![0], None), "{rate_hz} Hz");
-        let ends = report.gate.iter().map(|opening| opening.close_ms).max();
-        assert!(ends.is_some_and(|ms| ms <= report.duration_ms), "{rate_hz} Hz: {:?}", report.gate);
     }
 }
 
 #[test]
 fn the_delay_is_measured_and_the_gate_told_in_time() {
-    let (far, mic) = room();
+    let (far, mut mic) = room();
+    mic.truncate(7 * 16_000 - 37); // in the middle of a word and of a block
     let (sound, report) = run(
         &wav(16_000, std::slice::from_ref(&mic)),
         Some(&wav(16_000, &[far])),
@@ -89,6 +88,7 @@ fn the_delay_is_measured_and_the_gate_told_in_time() {
     )
     .unwrap();
     assert_eq!(sound.len(), mic.len());
+    assert_eq!(report.gate.iter().map(|opening| opening.close_ms).max(), Some(report.duration_ms));
     let echo = report.echo.unwrap();
     assert!((echo.delay_ms - 40.0).abs() < 1.0, "{echo:?}");
     assert!(echo.drift_ppm.abs() < 3.0, "{echo:?}");
