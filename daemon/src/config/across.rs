@@ -1,7 +1,8 @@
 //! Checks that a range cannot express: the shape of one text, and rules that span keys.
 
 use super::{
-    ArrayGeometry, Backend, ButtonKind, Config, Eager, EchoEngine, LightKind, Mode, MuteKind, Rewind, VolumeBy,
+    ArrayGeometry, Backend, ButtonKind, Config, Eager, EchoEngine, LightKind, Mode, MuteKind, Rewind,
+    VolumeBy,
 };
 use crate::gesture::{self, Act, Kind};
 use crate::net::http::Url;
