@@ -56,7 +56,7 @@ use crate::panel::Panel;
 use crate::phrases::Phrases;
 use crate::reload::Reload;
 use crate::sound::Sound;
-use crate::tools::Tools;
+use crate::tools::{Tools, Ways};
 use crate::usage::Usage;
 use crate::volume::Volume;
 use crate::wire::{Way, Wire};
@@ -138,18 +138,22 @@ fn open(config: &Config, credential: Option<Credential>, world: World) -> Result
         earcons,
         phrases,
         usage: Usage::open(config),
-        tools: open_tools(&config.tools),
+        tools: open_tools(config)?,
         notify: Notify::from_environment(),
         credential,
     })
 }
 
 /// The tools of the folder; a bad file is told and left out.
-pub(crate) fn open_tools(settings: &config::Tools) -> Tools {
+///
+/// # Errors
+/// A file with authorities that cannot be used.
+pub(crate) fn open_tools(config: &Config) -> Result<Tools, String> {
+    let settings = &config.tools;
     let shelf = tools::shelf(settings);
     for mistake in &shelf.mistakes {
         warn!(%mistake, "a tool cannot be used");
     }
     let log = tools::log_folder(settings, false);
-    Tools::new(shelf.tools, &settings.role, tools::runners(settings), log.as_deref())
+    Ok(Tools::new(shelf.tools, &settings.role, Ways::new(config)?, log.as_deref()))
 }

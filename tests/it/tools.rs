@@ -1,6 +1,7 @@
 //! Tools through the whole daemon: a call of the server's, a program, its result, and what must not happen.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -220,6 +221,69 @@ fn a_program_reaches_no_socket_and_no_file_that_is_not_its_own() {
     assert!(bench.call("reads", &json!({})).unwrap_err().contains("Permission denied"));
     assert!(bench.call("spoils", &json!({})).unwrap_err().contains("Permission denied"));
     assert_eq!(fs::read_to_string(other).unwrap(), "secret");
+}
+
+/// A web service that answers each request with the same; what it was asked.
+fn service(answer: &'static str) -> (u16, std::sync::mpsc::Receiver<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (tell, asked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            let mut buffer = [0; 4096];
+            while !String::from_utf8_lossy(&request).contains("\r\n\r\n") {
+                let count = stream.read(&mut buffer).unwrap();
+                if count == 0 {
+                    break;
+                }
+                request.extend_from_slice(&buffer[..count]);
+            }
+            let length = answer.len();
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{answer}");
+            if tell.send(String::from_utf8_lossy(&request).into_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    (port, asked)
+}
+
+#[test]
+fn a_service_is_asked_with_its_secret_and_neighbours_are_left_alone() {
+    let bench = Bench::new();
+    let (port, asked) = service("{\"order\": {\"status\": \"sent\"}}");
+    let secret = bench.path("secret");
+    fs::write(&secret, "s3cret-token\n").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let tool = |name: &str, more: &str| {
+        let text = format!(
+            "name = \"{name}\"\ndescription = \"Order status.\"\n[http]\nurl = \"http://127.0.0.1:{port}/orders/{{number}}\"\n\
+             extract = \"/order\"\nsecret_file = \"{}\"\n{more}\n[parameters]\nrequired = [\"number\"]\n\
+             [parameters.properties.number]\ntype = \"string\"\n",
+            secret.display()
+        );
+        fs::write(bench.path("tools.d").join(format!("{name}.toml")), text).unwrap();
+    };
+    tool("get_order_status", "private = true");
+    tool("of_the_internet", "");
+    let told = bench.call("of_the_internet", &json!({ "number": "7" })).unwrap_err();
+    assert!(told.contains("not allowed here"), "{told}");
+
+    let script = calls("get_order_status", json!({ "number": "A/7" }));
+    let scene = Scene::of("hold", &bench.config(), script);
+    let mark = scene.remote.mark();
+    scene.ask("question-time");
+    scene.answered(mark);
+    let request = asked.recv_timeout(WAIT).unwrap();
+    assert!(request.starts_with("GET /orders/A%2F7 HTTP/1.1\r\n"), "{request}");
+    assert!(request.to_lowercase().contains("authorization: bearer s3cret-token\r\n"), "{request}");
+    let events = scene.server.events();
+    let (_, message) = messages(&events, "toolResponse").next().unwrap();
+    assert_eq!(message["toolResponse"]["functionResponses"][0]["response"], json!({ "status": "sent" }));
+    assert!(!scene.log().contains("s3cret"), "no secret in the journal");
+    scene.end();
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use pressel::tools::{self, CallLog, Runners, Shelf, Tool, Way};
+use pressel::config::Config;
+use pressel::tools::{self, CallLog, Shelf, Tool, Ways};
 use serde_json::{Map, Value, json};
 
 use super::{Failure, Format, load, print};
@@ -43,8 +44,8 @@ pub(super) fn tools(file: Option<&Path>, command: ToolsCommand) -> Result<(), Fa
     if let ToolsCommand::Run { folder } = command {
         return tools::runner::serve(&folder).map_err(|error| Failure::failed(format!("tool: {error}")));
     }
-    let config = load(file)?.config.tools;
-    let shelf = tools::read_folder(Path::new(&config.folder));
+    let config = load(file)?.config;
+    let shelf = tools::shelf(&config.tools);
     match command {
         ToolsCommand::List(format) => list(&shelf, format.json),
         ToolsCommand::Check { call } => check(&config, &shelf, call),
@@ -79,7 +80,7 @@ fn list(shelf: &Shelf, json: bool) -> Result<(), Failure> {
     print(&out)
 }
 
-fn check(config: &pressel::config::Tools, shelf: &Shelf, call: bool) -> Result<(), Failure> {
+fn check(config: &Config, shelf: &Shelf, call: bool) -> Result<(), Failure> {
     let mut out = String::new();
     let mut bad = shelf.mistakes.len();
     for mistake in &shelf.mistakes {
@@ -107,9 +108,13 @@ fn check(config: &pressel::config::Tools, shelf: &Shelf, call: bool) -> Result<(
             }
         }
     }
-    let own = matches!(runners(config), Runners::Own { .. });
+    let own = ways(config)?.is_own_user();
     if own && !shelf.tools.is_empty() {
-        let _ = writeln!(out, "warn  no socket at {}: programs run as the daemon's own user", config.socket);
+        let _ = writeln!(
+            out,
+            "warn  no socket at {}: programs run as the daemon's own user",
+            config.tools.socket
+        );
     }
     if own && !tools::kernel_has_landlock() {
         let _ =
@@ -119,12 +124,7 @@ fn check(config: &pressel::config::Tools, shelf: &Shelf, call: bool) -> Result<(
     if bad == 0 { Ok(()) } else { Err(Failure::failed(format!("{bad} mistakes in the tools"))) }
 }
 
-fn by_hand(
-    config: &pressel::config::Tools,
-    shelf: &Shelf,
-    name: &str,
-    args: Option<&str>,
-) -> Result<(), Failure> {
+fn by_hand(config: &Config, shelf: &Shelf, name: &str, args: Option<&str>) -> Result<(), Failure> {
     let Some(tool) = shelf.tools.iter().find(|tool| tool.head.name == name) else {
         let names: Vec<&str> = shelf.tools.iter().map(|tool| tool.head.name.as_str()).collect();
         return Err(Failure::failed(format!("no tool \"{name}\"; there are: {}", names.join(", "))));
@@ -147,8 +147,8 @@ fn by_hand(
     }
 }
 
-fn log(config: &pressel::config::Tools, json: bool) -> Result<(), Failure> {
-    let Some(folder) = tools::log_folder(config, true) else {
+fn log(config: &Config, json: bool) -> Result<(), Failure> {
+    let Some(folder) = tools::log_folder(&config.tools, true) else {
         return Err(Failure::failed("no log of calls is kept: [tools] log_folder is empty"));
     };
     let entries = CallLog::in_folder(&folder)
@@ -167,19 +167,15 @@ fn log(config: &pressel::config::Tools, json: bool) -> Result<(), Failure> {
     print(&out)
 }
 
-fn runners(config: &pressel::config::Tools) -> Runners {
-    tools::runners(config)
+fn ways(config: &Config) -> Result<Ways, Failure> {
+    Ways::new(config).map_err(Failure::configuration)
 }
 
-fn run(
-    config: &pressel::config::Tools,
-    tool: &Tool,
-    args: Map<String, Value>,
-) -> Result<Result<Map<String, Value>, String>, Failure> {
-    let Way::Command(..) = tool.way;
+fn run(config: &Config, tool: &Tool, args: Map<String, Value>) -> Result<tools::Outcome, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("event loop: {error}")))?;
-    Ok(runtime.block_on(runners(config).run(&tool.head.name, args, tool.timeout())))
+    let ways = ways(config)?;
+    Ok(runtime.block_on(ways.run(tool, args)))
 }

@@ -112,7 +112,14 @@ impl Engine {
         }
         let Some(Due { way, panel }) = self.reload.due.take() else { return };
         let config = self.reload.config.clone();
-        let relink = way.is_some() || self.edges.tools.renew(crate::open_tools(&config.tools));
+        let tools = match crate::open_tools(&config) {
+            Ok(tools) => self.edges.tools.renew(tools),
+            Err(error) => {
+                error!(error, "the former tools are kept");
+                false
+            }
+        };
+        let relink = way.is_some() || tools;
         if let Some(way) = way {
             let former = self.edges.wire.way().endpoint.host.clone();
             if net::is_loopback(&former) != net::is_loopback(&way.endpoint.host) {

@@ -12,6 +12,7 @@ mod lookup;
 mod memory;
 mod password;
 mod proxy;
+mod public;
 mod race;
 mod settings;
 mod socket;
@@ -65,6 +66,7 @@ pub struct Dialer(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     route: Route,
+    public_only: bool,
     captive: Option<captive::Check>,
     resolver: lookup::Resolver,
     memory: memory::Memory,
@@ -75,6 +77,7 @@ impl Dialer {
     pub fn new(settings: Settings) -> Self {
         Dialer(Arc::new(Inner {
             route: settings.route,
+            public_only: settings.public_only,
             captive: settings.captive_check.map(captive::Check::new),
             resolver: lookup::Resolver::default(),
             memory: memory::Memory::default(),
@@ -150,7 +153,10 @@ impl Dialer {
     async fn open(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
         self.route_works()?;
         let Some(proxy) = self.proxy_for(host, port) else { return self.direct(host, port).await };
-        let tcp = self.direct(proxy.host(), proxy.port()).await.map_err(|error| {
+        if let (true, Ok(address)) = (self.0.public_only, host.parse()) {
+            allowed(host, address)?; // of a name the proxy alone knows the address
+        }
+        let tcp = self.reach(proxy.host(), proxy.port(), false).await.map_err(|error| {
             DialError::new(
                 Cause::Proxy(None),
                 proxy.step(),
@@ -161,6 +167,11 @@ impl Dialer {
     }
 
     async fn direct(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
+        self.reach(host, port, self.0.public_only).await
+    }
+
+    /// `public_only`: the addresses that were found are judged, and just those are dialled.
+    async fn reach(&self, host: &str, port: u16, public_only: bool) -> Result<TcpStream, DialError> {
         let memory = &self.0.memory;
         let (addresses, missing) = match self.0.resolver.look_up(host, port).await {
             Ok(found) => (found, None),
@@ -173,6 +184,9 @@ impl Dialer {
                 }
             }
         };
+        if public_only {
+            addresses.iter().try_for_each(|address| allowed(host, address.ip()))?;
+        }
         match race::connect(&race::order(&addresses, memory.winner(host))).await {
             Ok(stream) => {
                 memory.remember(host, &addresses, stream.peer_addr().ok());
@@ -208,6 +222,14 @@ impl Dialer {
             captive::Answer::Captive(words) => Some(Err(words)),
         }
     }
+}
+
+fn allowed(host: &str, address: IpAddr) -> Result<(), DialError> {
+    if public::is_public(address) {
+        return Ok(());
+    }
+    let what = "an address of this machine or its neighbours, which is not allowed here";
+    Err(DialError::new(Cause::Connect, format_args!("connect {host}"), what))
 }
 
 /// Whether a host is this machine.

@@ -31,6 +31,8 @@ pub struct Settings {
     pub route: Route,
     /// The web address that tells captive portals apart; none = they are not looked for.
     pub(super) captive_check: Option<HttpUrl>,
+    /// Hosts whose addresses are not the Internet's are refused. What a proxy is asked for is the proxy's to judge.
+    pub public_only: bool,
 }
 
 impl Settings {
@@ -65,7 +67,7 @@ impl Settings {
                 Proxy::new(&url, password_file, &no_proxy, origin).map_or_else(Route::Broken, Route::Proxy)
             }
         };
-        Settings { route, captive_check: HttpUrl::parse(&network.captive_check).ok() }
+        Settings { route, captive_check: HttpUrl::parse(&network.captive_check).ok(), public_only: false }
     }
 }
 

@@ -9,7 +9,10 @@ use super::tool::{Tool, Way};
 /// What is wrong around a tool, each with what to do.
 pub fn problems(tool: &Tool) -> Vec<String> {
     let mut problems = Vec::new();
-    let Way::Command(command, _) = &tool.way;
+    let command = match &tool.way {
+        Way::Command(command, _) => command,
+        Way::Http(ask) => return ask.problems(),
+    };
     if let Some(program) = command.argv.first() {
         problems.extend(program_problem(Path::new(program)));
     }

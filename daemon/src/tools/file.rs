@@ -7,16 +7,17 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::http::Ask;
 use super::schema::Schema;
 use super::template::Template;
-use super::tool::{Command, Head, Tool, Way};
+use super::tool::{Command, Head, Http, Tool, Way};
 use crate::config::{Found, Mistake, Page, Place, Table, read_text, unknown};
 
 /// Files beyond this are some other files.
 const SIZE_MAX: u64 = 64 * 1024;
 /// More tools than this no model tells apart.
 const TOOLS_MAX: usize = 64;
-const TABLES: [&str; 3] = ["command", "parameters", "test"];
+const TABLES: [&str; 5] = ["command", "http", "body", "parameters", "test"];
 
 /// What a folder holds.
 #[derive(Debug, Default)]
@@ -143,13 +144,24 @@ impl Reader<'_> {
             tables.get("parameters").map_or_else(|| Some(Schema::nothing()), |(at, t)| self.schema(*at, t));
         let test = tables.get("test").map(|(at, table)| (*at, plain_table(table)));
         let test = test.map(|(at, args)| self.test(at, args, parameters.as_ref()));
-        let way = match tables.get("command") {
-            Some((at, table)) => self.command(*at, table, parameters.as_ref()),
-            None => {
-                self.at(None, "", "does nothing; there is no [command]");
+        let way = match (tables.get("command"), tables.get("http")) {
+            (Some((at, table)), None) => self.command(*at, table, parameters.as_ref()),
+            (None, Some((at, table))) => {
+                let body = tables.get("body").map(|(_, table)| Value::Object(plain_table(table)));
+                self.http(*at, table, body.as_ref(), parameters.as_ref())
+            }
+            (None, None) => {
+                self.at(None, "", "does nothing; there is neither [command] nor [http]");
+                None
+            }
+            (Some(_), Some((at, _))) => {
+                self.at(Some(*at), "[http]", "stands beside [command]; a tool does one thing");
                 None
             }
         };
+        if let (Some((at, _)), None) = (tables.get("body"), tables.get("http")) {
+            self.at(Some(*at), "[body]", "belongs to [http], and there is none");
+        }
         Some(Tool { file: path.to_owned(), head, parameters: parameters?, test: test.flatten(), way: way? })
     }
 
@@ -231,20 +243,51 @@ impl Reader<'_> {
                 Err(problem) => self.at(Some(at), key, format!("\"{element}\" {problem}")),
             }
         }
-        self.arguments(at, key, &templates, parameters?);
+        let places: Vec<(String, bool)> =
+            templates.iter().flat_map(Template::arguments).map(|(n, o)| (n.to_owned(), o)).collect();
+        self.arguments(at, key, &places, parameters?);
         Some(Way::Command(command, templates))
     }
 
+    fn http(
+        &mut self,
+        at: usize,
+        table: &DeTable<'_>,
+        body: Option<&Value>,
+        parameters: Option<&Schema>,
+    ) -> Option<Way> {
+        let mut keys = Http::default();
+        let before = self.mistakes.len();
+        for (key, value) in in_order(table) {
+            self.set(&mut keys, "http", key, value);
+        }
+        if self.mistakes.len() > before {
+            return None;
+        }
+        match Ask::new(keys, body) {
+            Ok(ask) => {
+                self.arguments(at, "[http]", &ask.arguments(), parameters?);
+                Some(Way::Http(Box::new(ask)))
+            }
+            Err((key, problem)) => {
+                let entry = table.iter().find(|(found, _)| found.get_ref() == key);
+                let at = entry.map_or(at, |(found, _)| found.span().start);
+                self.at(Some(at), &format!("[http] {key}"), problem);
+                None
+            }
+        }
+    }
+
     /// Every place of a template is an argument, and one that may be missing is marked so.
-    fn arguments(&mut self, at: usize, key: &str, templates: &[Template], parameters: &Schema) {
-        for (name, optional) in templates.iter().flat_map(Template::arguments) {
-            let problem = match parameters.members().iter().find(|member| member.name == name) {
+    fn arguments(&mut self, at: usize, key: &str, places: &[(String, bool)], parameters: &Schema) {
+        for (name, optional) in places {
+            let problem = match parameters.members().iter().find(|member| member.name == *name) {
                 None => {
                     let names: Vec<&str> =
                         parameters.members().iter().map(|member| member.name.as_str()).collect();
                     unknown("parameter", name, &names)
                 }
-                Some(member) if !optional && (!member.required || member.schema.nullable) => {
+                Some(member) if !*optional && (!member.required || member.schema.nullable) => {
                     format!("{{{name}}} may be missing: write {{{name}?}} or make {name} required")
                 }
                 Some(_) => continue,

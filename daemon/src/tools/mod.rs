@@ -8,12 +8,14 @@ mod call;
 mod call_log;
 mod check;
 mod file;
+mod http;
 mod quota;
 pub mod runner;
 mod sandbox;
 mod schema;
 mod template;
 mod tool;
+mod ways;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,14 +30,15 @@ use tracing::{error, info};
 
 use crate::config;
 
-pub use call::{Outcome, Runners};
+pub use call::Outcome;
 pub use call_log::{CallLog, Ending, Entry};
 pub use check::problems;
 pub use file::{Shelf, read_file, read_folder};
 pub use quota::Quota;
 pub use sandbox::kernel_has_landlock;
 pub use schema::{Flaw, Schema};
-pub use tool::{Command, Confirm, Head, Kept, OnCancel, Output, Stdin, Tool, Way};
+pub use tool::{Command, Confirm, Head, Kept, OnCancel, Output, Stdin, Tool, Verb, Way};
+pub use ways::Ways;
 
 /// Calls at one time; one more is refused.
 const RUNNING_MAX: usize = 8;
@@ -45,7 +48,7 @@ const DAY_S: u64 = 24 * 60 * 60;
 pub struct Tools {
     tools: BTreeMap<String, Arc<Tool>>,
     role: String,
-    runners: Runners,
+    ways: Ways,
     quota: Quota,
     log: Option<CallLog>,
     running: BTreeMap<String, Running>,
@@ -67,13 +70,13 @@ struct Running {
 
 impl Tools {
     /// The tools of a shelf for somebody in this role. `log_folder` keeps the call log.
-    pub fn new(shelf: Vec<Tool>, role: &str, runners: Runners, log_folder: Option<&Path>) -> Self {
+    pub fn new(shelf: Vec<Tool>, role: &str, ways: Ways, log_folder: Option<&Path>) -> Self {
         let (tell, done) = mpsc::unbounded_channel();
         let tools = shelf.into_iter().filter(|tool| tool.is_for(role));
         let mut tools = Tools {
             tools: tools.map(|tool| (tool.head.name.clone(), Arc::new(tool))).collect(),
             role: role.to_owned(),
-            runners,
+            ways,
             quota: Quota::default(),
             log: log_folder.map(CallLog::in_folder),
             running: BTreeMap::new(),
@@ -107,19 +110,19 @@ impl Tools {
     pub fn renew(&mut self, new: Tools) -> bool {
         let declared = self.declare();
         (self.tools, self.role) = (new.tools, new.role);
-        (self.runners, self.log) = (new.runners, new.log);
+        (self.ways, self.log) = (new.ways, new.log);
         self.declare() != declared
     }
 
     /// Begins a call; its end comes from [`Tools::next`], always, once, unless it is cancelled.
     pub fn call(&mut self, now: Instant, id: String, name: &str, args: Map<String, Value>) {
         match self.begin(now, name, &args) {
-            Ok(tool) => {
+            Ok((tool, fitted)) => {
                 self.number += 1;
-                let (number, tell, runners) = (self.number, self.tell.clone(), self.runners.clone());
-                let (called, timeout, given) = (name.to_owned(), tool.timeout(), args.clone());
+                let (number, tell, ways) = (self.number, self.tell.clone(), self.ways.clone());
+                let called = tool.clone();
                 let task = tokio::spawn(async move {
-                    let outcome = runners.run(&called, given, timeout).await;
+                    let outcome = ways.run(&called, fitted).await;
                     // Nobody listens only when the daemon ends.
                     let _ = tell.send((number, outcome));
                 });
@@ -133,19 +136,24 @@ impl Tools {
         }
     }
 
-    fn begin(&mut self, now: Instant, name: &str, args: &Map<String, Value>) -> Result<Arc<Tool>, String> {
+    fn begin(
+        &mut self,
+        now: Instant,
+        name: &str,
+        args: &Map<String, Value>,
+    ) -> Result<(Arc<Tool>, Map<String, Value>), String> {
         let Some(tool) = self.tools.get(name).cloned() else {
             let known: Vec<&str> = self.tools.keys().map(String::as_str).collect();
             return Err(format!("not done: there is no such tool; the tools are: {}", known.join(", ")));
         };
-        tool.parameters.fit(args.clone())?;
+        let fitted = tool.parameters.fit(args.clone())?;
         if self.running.len() >= RUNNING_MAX {
             return Err(format!(
                 "not done: {RUNNING_MAX} tools are at work already; try again when one has ended"
             ));
         }
         self.quota.take(&tool.head, now, today())?;
-        Ok(tool)
+        Ok((tool, fitted))
     }
 
     /// Nobody waits for these any more.
@@ -217,12 +225,6 @@ impl Tools {
 /// What the folder of this configuration holds.
 pub fn shelf(settings: &config::Tools) -> Shelf {
     if settings.folder.is_empty() { Shelf::default() } else { read_folder(Path::new(&settings.folder)) }
-}
-
-/// Where the calls of this configuration are run.
-pub fn runners(settings: &config::Tools) -> Runners {
-    let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
-    Runners::find(Path::new(&settings.socket), program, settings.folder.clone().into())
 }
 
 /// Where the log of calls is; `reads`: for somebody who only looks.

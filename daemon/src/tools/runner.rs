@@ -65,7 +65,9 @@ fn run(folder: &Path, call: Call, started: Instant) -> Result<Reply, String> {
     let tool = super::file::read_folder(folder).tools.into_iter().find(|tool| tool.head.name == call.tool);
     let tool = tool.ok_or_else(|| format!("there is no tool {} on this device", call.tool))?;
     let args = tool.parameters.fit(call.args)?;
-    let Way::Command(command, templates) = &tool.way;
+    let Way::Command(command, templates) = &tool.way else {
+        return Err("failed: it is no program".to_owned());
+    };
     let argv = template::argv(templates, &args)?;
     let input = match command.stdin {
         Stdin::Nothing => None,
@@ -130,7 +132,7 @@ fn answer(kind: Output, bytes: Vec<u8>) -> Reply {
 }
 
 /// A program's words without what moves a terminal, cut to `letters`.
-fn clean(text: &str, letters: usize) -> String {
+pub(super) fn clean(text: &str, letters: usize) -> String {
     let kept = text.trim().chars().filter(|&c| c == '\n' || c == '\t' || !c.is_control());
     let cut: String = kept.take(letters).collect();
     cut.trim().to_owned()

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::http::Ask;
 use super::schema::Schema;
 use super::template::Template;
-use crate::config::rule::{LIST, NAME, Rule, SWITCH, whole, whole_or};
+use crate::config::rule::{LIST, NAME, Rule, SWITCH, TEXT, whole, whole_or};
 use crate::config::{Special, table, words};
 
 /// A tool as the model sees it and as the device runs it.
@@ -30,6 +31,8 @@ pub struct Tool {
 pub enum Way {
     /// Runs a program.
     Command(Command, Vec<Template>),
+    /// Asks a web service.
+    Http(Box<Ask>),
 }
 
 words! {
@@ -131,6 +134,44 @@ table! {
         cpu_max_s: u32 = 10u32, whole(1, 600);
         /// Of what it prints, so much is read; more is an error.
         output_max_kb: u32 = 32u32, whole(1, 1024);
+    }
+}
+
+words! {
+    /// What is done with an address.
+    Verb {
+        /// Ask.
+        Get = "get",
+        /// Hand something over.
+        Post = "post",
+        /// Put something in its place.
+        Put = "put",
+        /// Remove it.
+        Delete = "delete",
+    }
+}
+
+table! {
+    /// `[http]`: one request to a web service.
+    Http {
+        /// What is done with the address.
+        method: Verb = Verb::Get, Rule::Words(Verb::WORDS);
+        /// `https://host/path?query`, with places for arguments behind the host.
+        url: String = "", NAME;
+        /// `Name: value`.
+        headers: Vec<String> = [], LIST;
+        /// File, or name of a systemd credential, with what goes into the header Authorization; empty = none.
+        secret_file: String = "", TEXT;
+        /// What stands before it there.
+        secret_prefix: String = "Bearer ", TEXT;
+        /// JSON pointer to the part of the answer that the model gets; empty = all of it.
+        extract: String = "", TEXT;
+        /// Whether addresses of this machine and its neighbours may be asked.
+        private: bool = false, SWITCH;
+        /// false: unencrypted, for devices in the same house.
+        tls: bool = true, SWITCH;
+        /// A longer answer is an error.
+        answer_max_kb: u32 = 64u32, whole(1, 1024);
     }
 }
 

@@ -69,7 +69,7 @@ impl Url {
     }
 
     /// What the request line asks for.
-    pub(super) fn target(&self) -> Uri {
+    pub(crate) fn target(&self) -> Uri {
         self.target.clone()
     }
 

@@ -1,0 +1,103 @@
+use serde_json::json;
+
+use super::*;
+
+fn keys(url: &str) -> Keys {
+    Keys { url: url.to_owned(), ..Keys::default() }
+}
+
+fn map(args: Value) -> Map<String, Value> {
+    let Value::Object(args) = args else { panic!("arguments are an object") };
+    args
+}
+
+#[test]
+fn an_argument_stays_one_segment_or_one_value() {
+    let check = |url: &str, args: Value, expected: Result<&str, &str>| {
+        let request = Ask::new(keys(url), None).unwrap().request(&map(args), Duration::from_secs(1));
+        match (request, expected) {
+            (Ok(request), Ok(target)) => assert_eq!(request.url.target().to_string(), target),
+            (Err(told), Err(expected)) => assert!(told.contains(expected), "{told}"),
+            (got, expected) => panic!("{got:?}, expected {expected:?}"),
+        }
+    };
+    let orders = "https://shop.example/orders/{order}?lang={lang?}";
+    check(
+        orders,
+        json!({ "order": "A 7/..?x=1#y&z", "lang": "de&admin=1" }),
+        Ok("/orders/A%207%2F..%3Fx%3D1%23y%26z?lang=de%26admin%3D1"),
+    );
+    check(orders, json!({ "order": 7 }), Ok("/orders/7?lang="));
+    check(orders, json!({ "order": "ü\r\nHost: evil" }), Ok("/orders/%C3%BC%0D%0AHost%3A%20evil?lang="));
+    check(orders, json!({ "order": ".." }), Err("order cannot be a part of an address"));
+    check(orders, json!({ "order": "" }), Err("order cannot be a part of an address"));
+    check(orders, json!({}), Err("order is missing"));
+}
+
+#[test]
+fn the_host_is_the_owner_s_to_name() {
+    let check = |url: &str, expected: &str| {
+        let (key, told) = Ask::new(keys(url), None).unwrap_err();
+        assert!(key == "url" && told.contains(expected), "{url}: {told}");
+    };
+    check("{url}", "begins with an argument");
+    check("https://{host}/x", "argument in its host");
+    check("https://shop.example{path}", "argument in its host");
+    check("https://shop.example:{port}/", "argument in its host");
+    check("http://shop.example/", "unencrypted");
+    check("https://me:secret@shop.example/", "a user name");
+    let plain = Keys { tls: false, ..keys("http://lamp.local/on") };
+    assert!(Ask::new(plain, None).is_ok());
+}
+
+#[test]
+fn a_body_keeps_types_and_cannot_be_broken_out_of() {
+    let body = json!({ "entity": "light.{room}", "level": "{level}", "note": "{note?}", "fixed": [1, true, "{{x}}"] });
+    let ask = Ask::new(Keys { method: Verb::Post, ..keys("https://home.example/api") }, Some(&body)).unwrap();
+    let sent = |args: Value| {
+        let request = ask.request(&map(args), Duration::from_secs(1)).unwrap();
+        serde_json::from_slice::<Value>(&request.body).unwrap()
+    };
+    assert_eq!(
+        sent(json!({ "room": "a\", \"admin\": \"", "level": 3 })),
+        json!({ "entity": "light.a\", \"admin\": \"", "level": 3, "fixed": [1, true, "{x}"] })
+    );
+    assert_eq!(sent(json!({ "room": "k", "level": [1], "note": "n" }))["note"], "n");
+    assert_eq!(ask.arguments().iter().filter(|(_, optional)| *optional).count(), 1);
+}
+
+#[test]
+fn headers_and_pointers_are_checked_when_the_file_is_read() {
+    let check = |change: &dyn Fn(&mut Keys), expected: (&str, &str)| {
+        let mut keys = keys("https://shop.example/");
+        change(&mut keys);
+        let (key, told) = Ask::new(keys, None).unwrap_err();
+        assert!(key == expected.0 && told.contains(expected.1), "{key}: {told}");
+    };
+    check(&|k| k.headers = vec!["no header".into()], ("headers", "is no header"));
+    check(&|k| k.headers = vec!["Host: other".into()], ("headers", "set already"));
+    check(&|k| k.headers = vec!["Authorization: Bearer x".into()], ("headers", "secret_file"));
+    check(&|k| k.headers = vec!["X-A: a\u{0}b".into()], ("headers", "holds something"));
+    check(&|k| k.extract = "order".into(), ("extract", "no JSON pointer"));
+}
+
+#[test]
+fn what_comes_back_becomes_an_answer() {
+    let check = |extract: &str, text: &str, expected: Result<Value, &str>| {
+        let keys = Keys { extract: extract.into(), ..keys("https://shop.example/") };
+        match (Ask::new(keys, None).unwrap().answer(text), expected) {
+            (Ok(object), Ok(expected)) => assert_eq!(Value::Object(object), expected),
+            (Err(told), Err(expected)) => assert!(told.contains(expected), "{told}"),
+            (got, expected) => panic!("{got:?}, expected {expected:?}"),
+        }
+    };
+    let order = "{\"order\": {\"status\": \"sent\", \"days\": [1, 2]}}";
+    check("", order, Ok(json!({ "order": { "status": "sent", "days": [1, 2] } })));
+    check("/order/status", order, Ok(json!({ "output": "sent" })));
+    check("/order", order, Ok(json!({ "status": "sent", "days": [1, 2] })));
+    check("/order/days/1", order, Ok(json!({ "output": 2 })));
+    check("/nothing", order, Err("has no /nothing"));
+    check("/a", "<html>", Err("not JSON"));
+    check("", "Sunny,\u{1b}[2J 21 °C", Ok(json!({ "output": "Sunny,[2J 21 °C" })));
+    check("", "", Ok(json!({ "output": "done" })));
+}
