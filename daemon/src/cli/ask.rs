@@ -1,49 +1,31 @@
 //! `pressel ask`: a typed question on the command line, for people and scripts.
 
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use clap::Args;
 use pressel::ask::{self, NoAnswer, Question, Told};
 use pressel::credential::Credential;
 use pressel::secret;
 use serde_json::json;
 
-use super::{Failure, load, no_credential, print};
+use super::arguments::Ask;
+use super::run::no_credential;
+use super::{Failure, load, print};
 
 /// EX_TEMPFAIL of sysexits.h: asking again may help.
 const AGAIN: u8 = 75;
 /// More than the service takes in any case.
 const QUESTION_MAX: u64 = 16 << 10;
 
-/// What is asked, and where the answer goes.
-#[derive(Args)]
-pub(super) struct Arguments {
-    /// The question; "-" reads it from stdin
-    text: String,
-    /// Write the sound of the answer to this file instead of playing it; no sound card is needed
-    #[arg(long, value_name = "FILE")]
-    wav: Option<PathBuf>,
-    /// Play nothing, print the words only; no sound card is needed
-    #[arg(long)]
-    quiet: bool,
-    /// Print one JSON object at the end: words, times, tokens
-    #[arg(long)]
-    json: bool,
-    /// How long the whole answer may take
-    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    timeout: u64,
-}
-
 /// Asks; the words go to stdout as they come, troubles to stderr.
-pub(super) fn ask(file: Option<&Path>, arguments: Arguments) -> Result<(), Failure> {
+pub(super) fn ask(file: Option<&Path>, arguments: Ask) -> Result<(), Failure> {
     let config = load(file)?.config;
     let credential = Credential::find(&config);
     // While there is one thread only.
     secret::wipe_environment();
     let credential = credential.map_err(|why| Failure::configuration(no_credential(&why)))?;
-    let Arguments { text, wav, quiet, json, timeout } = arguments;
+    let Ask { text, wav, quiet, json, timeout } = arguments;
     let text = if text == "-" { from_stdin()? } else { text };
     let aloud = !quiet && wav.is_none();
     let question = Question { text, wav, aloud, within: Duration::from_secs(timeout), count: json };

@@ -1,43 +1,14 @@
 //! `pressel tools`: look at the tools of this device, check them, call one by hand.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::Subcommand;
 use pressel::config::Config;
 use pressel::tools::{self, CallLog, Shelf, Tool, Ways};
 use serde_json::{Map, Value, json};
 
-use super::{Failure, Format, load, print};
-
-/// What is done with the tools.
-#[derive(Subcommand)]
-pub(super) enum ToolsCommand {
-    /// List the tools
-    List(Format),
-    /// Name every mistake with file, line and key, and what a program would lack; exit code 0 all is well, 1 it is not
-    Check {
-        /// Make the test call of each tool too
-        #[arg(long)]
-        call: bool,
-    },
-    /// Call a tool by hand, as the assistant would
-    Call {
-        /// Its name
-        name: String,
-        /// Its arguments as a JSON object; without, those of its [test]
-        args: Option<String>,
-    },
-    /// Show the calls that were made
-    Log(Format),
-    /// One call in a process of its own: systemd and the daemon start it
-    #[command(hide = true)]
-    Run {
-        /// Folder with the tools
-        #[arg(long)]
-        folder: PathBuf,
-    },
-}
+use super::arguments::ToolsCommand;
+use super::{Failure, load, print};
 
 /// Does what was asked.
 pub(super) fn tools(file: Option<&Path>, command: ToolsCommand) -> Result<(), Failure> {
