@@ -34,17 +34,27 @@ pub fn calibrate(config: &Config, out: &Path) -> Result<Calibration, String> {
     let World { mut microphone, mut speaker, .. } = World::real(config, &settings);
     let mut microphone = microphone().map_err(busy)?;
     let mut speaker = speaker().map_err(busy)?;
-    let gain = gain_of_percent(settings.playback.volume_percent as f32);
-    let (channels, start) =
-        record(&mut *microphone, &mut *speaker, gain).map_err(|error| error.to_string())?;
-    let heard: Vec<Heard> = channels
-        .iter()
-        .enumerate()
-        .map(|(channel, sound)| measure::measure(channel as u32, sound, start, gain))
-        .collect();
+    let volume = settings.playback.volume_percent;
+    let heard = hear(&mut *microphone, &mut *speaker, volume).map_err(|error| error.to_string())?;
     let calibration = Calibration::new(heard, settings.playback.volume_percent);
     std::fs::write(out, calibration.fragment()).map_err(|error| format!("{}: {error}", out.display()))?;
     Ok(calibration)
+}
+
+/// Plays the sweep once at this volume; what each channel heard of it. Takes 3.3 s.
+///
+/// # Errors
+/// A card that fails meanwhile.
+pub fn hear(
+    microphone: &mut dyn Microphone,
+    speaker: &mut dyn Speaker,
+    volume_percent: u32,
+) -> Result<Vec<Heard>, Error> {
+    let gain = gain_of_percent(volume_percent as f32);
+    let (channels, start) = record(microphone, speaker, gain)?;
+    let measured =
+        channels.iter().zip(0..).map(|(sound, channel)| measure::measure(channel, sound, start, gain));
+    Ok(measured.collect())
 }
 
 /// Records all channels of the configuration's microphone for so long.

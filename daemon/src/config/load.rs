@@ -31,9 +31,17 @@ pub struct Loaded {
 /// # Errors
 /// Every mistake of all files and the environment.
 pub fn load(file: Option<&Path>) -> Result<Loaded, Mistakes> {
+    load_below(Path::new("/"), file)
+}
+
+/// As [`load`], with the installed configuration of the system whose files lie below `root`.
+///
+/// # Errors
+/// Every mistake of all files and the environment.
+pub fn load_below(root: &Path, file: Option<&Path>) -> Result<Loaded, Mistakes> {
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
-    load_from(Path::new(FOLDER), file, environment)
+    load_from(&root.join(FOLDER.trim_start_matches('/')), file, environment)
 }
 
 /// As [`load`], with the folder and the environment as arguments.

@@ -28,7 +28,7 @@ pub(crate) mod words;
 pub use backend::*;
 pub use hardware::*;
 pub use link::*;
-pub use load::{FOLDER, Loaded, load, load_from};
+pub use load::{FOLDER, Loaded, load, load_below, load_from};
 pub use mistake::{Mistake, Mistakes, Place};
 pub use nearest::nearest;
 pub use network::Network;
@@ -39,8 +39,7 @@ pub(crate) use table::table;
 pub use table::{Key, Table};
 pub use talk::*;
 pub use tools::*;
-pub(crate) use value::quoted;
-pub use value::{Found, Refused};
+pub use value::{Found, Refused, quoted};
 pub(crate) use words::words;
 
 /// The example file: every key with its unit, range and default.

@@ -56,8 +56,33 @@ pub(super) fn button(ground: &Ground) -> Finding {
             let lines: Vec<String> = lines.iter().map(|line| line.describe()).collect();
             Finding::ok(lines.join(", "))
         }
-        Err(error) => Finding::fail(error.to_string(), device_hint(&error, group)),
+        Err(error) => line_finding(ground, &config.button.line, &error, group),
     }
+}
+
+/// A device that cannot be opened; of a line the kernel may know who has it.
+fn line_finding(ground: &Ground, line: &str, error: &Error, group: &str) -> Finding {
+    let told = ground.facts.text("/sys/kernel/debug/gpio").unwrap_or_default();
+    match consumer(&told, line) {
+        Some(consumer) if matches!(error.kind, ErrorKind::Busy | ErrorKind::NotFound | ErrorKind::Other) => {
+            Finding::fail(
+                format!("{line} is held by \"{consumer}\": {error}"),
+                "end what holds it (an overlay: see dtoverlay in /boot/firmware/config.txt), or choose a free line: \
+                 pressel devices",
+            )
+            .coded("line-held")
+        }
+        _ => Finding::fail(error.to_string(), device_hint(error, group)),
+    }
+}
+
+/// Who holds a line by the kernel's list: ` gpio-586 (GPIO17              |onoff               ) in  hi IRQ`.
+fn consumer<'a>(list: &'a str, line: &str) -> Option<&'a str> {
+    list.lines().find_map(|entry| {
+        let (name, rest) = entry.split_once('(')?.1.split_once('|')?;
+        let consumer = rest.split_once(')')?.0.trim();
+        (name.trim() == line && !consumer.is_empty() && consumer != "pressel").then_some(consumer)
+    })
 }
 
 pub(super) fn light(ground: &Ground) -> Finding {
@@ -77,7 +102,7 @@ pub(super) fn light(ground: &Ground) -> Finding {
     match World::real(config, &config.sound()).light.map(|mut open| open()) {
         Some(Ok(light)) => Finding::ok(light.describe()),
         None => Finding::ok("none"),
-        Some(Err(error)) => Finding::fail(error.to_string(), device_hint(&error, "gpio")),
+        Some(Err(error)) => line_finding(ground, &config.light.line, &error, "gpio"),
     }
 }
 
@@ -182,13 +207,30 @@ fn refused(text: &str) -> Finding {
     )
 }
 
-pub(super) fn clock(_: &Ground) -> Finding {
-    clock_at(Clock::read())
+pub(super) fn clock(ground: &Ground) -> Finding {
+    let clock = Clock::read();
+    // systemd-timesyncd writes the time into this file's date, so that a board without a battery does not fall far back.
+    let kept = std::fs::metadata(ground.facts.path("/var/lib/systemd/timesync/clock"));
+    let kept = kept.and_then(|facts| facts.modified()).ok();
+    let kept = kept.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    if let Some(then) = kept.filter(|then| *then > clock.now + BEHIND) {
+        let was = Clock { now: then, synchronized: None };
+        return Finding::fail(
+            format!("it is said to be {}, and it was {} already", clock.date(), was.date()),
+            NOT_SET,
+        );
+    }
+    clock_at(clock)
 }
+
+/// A clock that is behind itself by more than this was lost.
+const BEHIND: std::time::Duration = std::time::Duration::from_secs(86_400);
+const NOT_SET: &str =
+    "type: sudo timedatectl set-ntp true; a board without a battery needs the network once after each start";
 
 fn clock_at(clock: Clock) -> Finding {
     let today = clock.date();
-    let hint = "type: sudo timedatectl set-ntp true; a board without a battery needs the network once after each start";
+    let hint = NOT_SET;
     match clock.synchronized {
         _ if !clock.is_set() => {
             Finding::fail(format!("it is said to be {today}: no certificate is valid then"), hint)
@@ -206,7 +248,6 @@ mod tests {
     use super::*;
     use crate::config::load_from;
     use crate::status::{DeviceStatus, Status};
-    use std::sync::OnceLock;
     use std::time::Duration;
 
     fn ground(text: &str, status: Option<Status>) -> Ground {
@@ -214,7 +255,7 @@ mod tests {
         std::fs::write(folder.path().join("config.toml"), text).unwrap();
         let loaded = load_from(folder.path(), None, []);
         assert!(loaded.is_ok(), "{loaded:?}");
-        Ground { loaded, daemon: status.map(Ok), network: OnceLock::new(), facts: Facts::below("/".as_ref()) }
+        Ground::of(loaded, status.map(Ok), Facts::below("/".as_ref()))
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! How well the speaker is taken out of the microphone, as the running daemon measures it.
+//! The way from the loudspeaker to the microphone: how well a running daemon takes it out again, and without one
+//! whether there is one at all.
 
-use super::{Finding, Ground};
+use super::{Finding, Ground, sound};
+use crate::calibrate::Heard;
 use crate::config::EchoEngine;
 use crate::levels::Levels;
 
@@ -11,13 +13,42 @@ const DRIFT_MAX_PPM: f32 = 300.0;
 
 pub(super) fn echo(ground: &Ground) -> Finding {
     let Some(config) = ground.config() else { return Finding::skip("the configuration has mistakes") };
-    if config.echo.engine == EchoEngine::Off {
-        return Finding::ok("not cancelled here ([echo] engine = \"off\")");
-    }
+    let off = config.echo.engine == EchoEngine::Off;
     match ground.status() {
+        Some(_) if off => Finding::ok("not cancelled here ([echo] engine = \"off\")"),
         Some(status) => judge(&status.levels),
-        None => Finding::skip("only a running daemon knows"),
+        None => match sound::sweep(ground, config) {
+            Ok(heard) => audible(&heard, config.playback.volume_percent),
+            Err(why) => Finding::skip(why),
+        },
     }
+}
+
+/// Whether the loudspeaker is heard, and how.
+fn audible(heard: &[Heard], volume_percent: u32) -> Finding {
+    let hearing: Vec<&Heard> = heard.iter().filter(|channel| channel.delay_ms.is_some()).collect();
+    let delay = hearing.iter().filter_map(|channel| channel.delay_ms).min_by(f32::total_cmp);
+    let gain = hearing.iter().filter_map(|channel| channel.gain_db).max_by(f32::total_cmp);
+    let Some((delay, gain)) = delay.zip(gain) else {
+        return Finding::warn(
+            "the microphone does not hear the loudspeaker",
+            format!(
+                "is it connected and switched on? speaker-test -c 2 -t wav -D … plays on it; [playback] \
+                 volume_percent is {volume_percent}; with headphones this is as it should be"
+            ),
+        )
+        .coded("inaudible");
+    };
+    let text = format!("the loudspeaker is heard after {delay:.0} ms at {gain:.0} dB");
+    if hearing.iter().any(|channel| channel.clipped > 0) {
+        return Finding::warn(
+            format!("{text}, and clips the microphone"),
+            format!(
+                "lower [playback] volume_percent ({volume_percent}) or the microphone's gain: alsamixer, F4"
+            ),
+        );
+    }
+    Finding::ok(text)
 }
 
 fn judge(levels: &Levels) -> Finding {

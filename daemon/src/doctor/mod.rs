@@ -5,18 +5,24 @@
 //! heading in docs/troubleshooting.md.
 
 mod board;
+mod bundle;
 mod echo;
 mod facts;
+mod hear;
 mod money;
 mod network;
+mod radio;
+mod redact;
 mod service;
+mod session;
 mod sound;
 mod system;
 mod token;
+mod unit;
 mod verdict;
 
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -27,6 +33,7 @@ use crate::config::{Config, Loaded, Mistakes};
 use crate::control::AskError;
 use crate::status::Status;
 
+pub use bundle::{bundle, write_private};
 use facts::Facts;
 pub use verdict::{FINE, PHRASES, Verdict, look};
 
@@ -105,12 +112,13 @@ pub struct Check {
 pub const CHECKS: &[Check] = &[
     Check { name: "config", limit: SHORT, run: service::config },
     Check { name: "daemon", limit: SHORT, run: service::daemon },
+    Check { name: "service", limit: DEVICE, run: unit::service },
     Check { name: "key", limit: SHORT, run: service::key },
     Check { name: "board", limit: SHORT, run: system::board },
     Check { name: "overlay", limit: SHORT, run: system::overlay },
-    Check { name: "microphone", limit: DEVICE, run: sound::microphone },
-    Check { name: "speaker", limit: DEVICE, run: sound::speaker },
-    Check { name: "echo", limit: SHORT, run: echo::echo },
+    Check { name: "microphone", limit: SOUND, run: sound::microphone },
+    Check { name: "speaker", limit: SOUND, run: sound::speaker },
+    Check { name: "echo", limit: SWEEP, run: echo::echo },
     Check { name: "phrases", limit: SHORT, run: money::phrases },
     Check { name: "button", limit: DEVICE, run: board::button },
     Check { name: "light", limit: DEVICE, run: board::light },
@@ -119,12 +127,15 @@ pub const CHECKS: &[Check] = &[
     Check { name: "power", limit: DEVICE, run: system::power },
     Check { name: "disk", limit: SHORT, run: system::disk },
     Check { name: "clock", limit: SHORT, run: board::clock },
+    Check { name: "wifi", limit: DEVICE, run: radio::wifi },
+    Check { name: "route", limit: SHORT, run: radio::route },
     Check { name: "proxy", limit: NETWORK, run: network::proxy },
     Check { name: "dns", limit: NETWORK, run: network::dns },
     Check { name: "connect", limit: NETWORK, run: network::connect },
     Check { name: "portal", limit: NETWORK, run: network::portal },
     Check { name: "tls", limit: NETWORK, run: network::tls },
     Check { name: "token", limit: NETWORK, run: token::token },
+    Check { name: "session", limit: NETWORK, run: session::session },
     Check { name: "usage", limit: SHORT, run: money::usage },
 ];
 
@@ -132,6 +143,9 @@ pub const CHECKS: &[Check] = &[
 const SHORT: Duration = Duration::from_secs(2);
 /// Opening a USB device that does not answer takes 5 s.
 const DEVICE: Duration = Duration::from_secs(7);
+/// Both cards, half a second of listening; then the sweep.
+const SOUND: Duration = Duration::from_secs(12);
+const SWEEP: Duration = Duration::from_secs(15);
 /// A look-up, a connection, perhaps a proxy and a sign-in page, TLS.
 const NETWORK: Duration = Duration::from_secs(15);
 
@@ -141,15 +155,23 @@ pub struct Ground {
     /// The running daemon's words; `None` without a control socket in the configuration.
     daemon: Option<Result<Status, AskError>>,
     network: OnceLock<network::Reached>,
+    sound: OnceLock<sound::Sounded>,
     facts: Facts,
+    /// Nothing is to be played.
+    quiet: bool,
 }
 
 impl Ground {
+    /// What a check needs that asks nobody yet.
+    fn of(loaded: Result<Loaded, Mistakes>, daemon: Option<Result<Status, AskError>>, facts: Facts) -> Self {
+        Ground { loaded, daemon, network: OnceLock::new(), sound: OnceLock::new(), facts, quiet: false }
+    }
+
     /// Asks the daemon, if there is one; takes up to 5 s.
     fn new(loaded: Result<Loaded, Mistakes>, facts: Facts) -> Self {
         let path = loaded.as_ref().map_or_else(|_| Config::default(), |l| l.config.clone()).control.path;
         let daemon = (!path.is_empty()).then(|| service::ask(path.as_ref()));
-        Ground { loaded, daemon, network: OnceLock::new(), facts }
+        Ground::of(loaded, daemon, facts)
     }
 
     /// The configuration, if it is valid.
@@ -182,16 +204,42 @@ pub struct Report {
     pub checks: Vec<Line>,
 }
 
-/// Runs every check. Takes 20 s at most. `root` is where the system's files lie: `/`, unless it is a mounted one.
-pub fn examine(loaded: Result<Loaded, Mistakes>, root: &Path) -> Report {
-    run_within(CHECKS, &Arc::new(Ground::new(loaded, Facts::below(root))), NETWORK)
+/// How to look.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// Where the system's files lie: `/`, unless it is a mounted one.
+    pub root: PathBuf,
+    /// Play nothing.
+    pub quiet: bool,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Look { root: "/".into(), quiet: false }
+    }
+}
+
+/// Runs every check. Takes 20 s at most.
+pub fn examine(loaded: Result<Loaded, Mistakes>, look: &Look) -> Report {
+    let ground = Ground { quiet: look.quiet, ..Ground::new(loaded, Facts::below(&look.root)) };
+    run_within(CHECKS, &Arc::new(ground), NETWORK)
+}
+
+/// Runs some of the checks, by their names.
+pub fn examine_some(loaded: Result<Loaded, Mistakes>, look: &Look, names: &[&str]) -> Report {
+    let ground = Ground { quiet: look.quiet, ..Ground::new(loaded, Facts::below(&look.root)) };
+    run_within(CHECKS.iter().filter(|check| names.contains(&check.name)), &Arc::new(ground), NETWORK)
 }
 
 /// Runs checks, none of them for longer than `most`.
-fn run_within(checks: &'static [Check], ground: &Arc<Ground>, most: Duration) -> Report {
+fn run_within(
+    checks: impl IntoIterator<Item = &'static Check>,
+    ground: &Arc<Ground>,
+    most: Duration,
+) -> Report {
     let started = Instant::now();
     let begun: Vec<_> = checks
-        .iter()
+        .into_iter()
         .map(|check| {
             let (tell, told) = mpsc::channel();
             let ground = ground.clone();

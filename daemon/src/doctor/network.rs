@@ -1,19 +1,16 @@
 //! The way to the service: proxy, its name, a connection, a sign-in page, TLS. Done once, told as five checks.
 
-use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pressel_live::event::Cause;
-use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 use super::{Finding, Ground};
 use crate::config::Config;
-use crate::net::{Dialer, Proxy, Route, Settings, is_loopback};
+use crate::net::{self, Dialer, Proxy, Route, Settings, is_loopback};
 use crate::wire::Endpoint;
 
 /// Bound of each step.
@@ -40,12 +37,17 @@ pub(super) fn proxy(ground: &Ground) -> Finding {
 }
 
 pub(super) fn dns(ground: &Ground) -> Finding {
+    let servers = ground.facts.text("/etc/resolv.conf").unwrap_or_default();
+    let none = !servers.lines().any(|line| line.trim_start().starts_with("nameserver"));
     told(
         reached(ground).dns.as_ref(),
         "the proxy's settings are wrong",
-        "is there a network? ip route; resolvectl status. A Wi-Fi that is joined but asks for a log-in does this too",
+        if none { NO_SERVER } else { NO_NAME },
     )
 }
+
+const NO_SERVER: &str = "/etc/resolv.conf names no name server: nmcli device show, resolvectl status";
+const NO_NAME: &str = "is there a network? ip route; resolvectl status. A Wi-Fi that is joined but asks for a log-in does this too";
 
 pub(super) fn connect(ground: &Ground) -> Finding {
     told(
@@ -179,24 +181,15 @@ async fn portal_of(dialer: &Dialer, host: &str, proxy: Option<&Proxy>) -> Result
 async fn handshake(host: &str, stream: TcpStream, ca_file: Option<&Path>) -> Result<String, String> {
     let started = Instant::now();
     let config = crate::tls::client(ca_file)?;
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| format!("{host}: {error}"))?;
-    let stream = bounded(TlsConnector::from(config).connect(name, stream))
-        .await
-        .map_err(|error| format!("{host}: {error}"))?;
+    let shaken = timeout(STEP, net::handshake(host, stream, &config)).await;
+    let late = |_| Err(format!("{host}: no answer within {} s", STEP.as_secs()));
+    let stream = shaken.unwrap_or_else(late)?;
     let version = match stream.get_ref().1.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
         Some(rustls::ProtocolVersion::TLSv1_2) => "TLS 1.2",
         _ => "TLS",
     };
     Ok(format!("{version}, certificate of {host} is trusted, {}", took(started)))
-}
-
-async fn bounded<T, E: Display>(step: impl Future<Output = Result<T, E>>) -> Result<T, String> {
-    match timeout(STEP, step).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {} s", STEP.as_secs())),
-    }
 }
 
 fn took(started: Instant) -> String {
@@ -210,18 +203,12 @@ mod tests {
     use super::*;
     use crate::config::load_from;
     use std::net::TcpListener;
-    use std::sync::OnceLock;
 
     fn ground(endpoint: &str) -> Ground {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("config.toml"), format!("[live]\nendpoint = \"{endpoint}\"\n"))
             .unwrap();
-        Ground {
-            loaded: load_from(folder.path(), None, []),
-            daemon: None,
-            network: OnceLock::new(),
-            facts: Facts::below("/".as_ref()),
-        }
+        Ground::of(load_from(folder.path(), None, []), None, Facts::below("/".as_ref()))
     }
 
     fn classes(ground: &Ground) -> [Class; 3] {
@@ -239,8 +226,7 @@ mod tests {
         );
         std::fs::write(folder.path().join("config.toml"), text).unwrap();
         let loaded = load_from(folder.path(), None, []);
-        let ground =
-            Ground { loaded, daemon: None, network: OnceLock::new(), facts: Facts::below("/".as_ref()) };
+        let ground = Ground::of(loaded, None, Facts::below("/".as_ref()));
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let length = stream.read(&mut [0; 512]).unwrap();

@@ -1,10 +1,11 @@
 //! The program's own side: configuration, daemon, key.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::facts::Facts;
 use super::{Finding, Ground};
 use crate::config::{Backend, FOLDER};
 use crate::control::{self, AskError};
@@ -74,8 +75,13 @@ fn count(things: usize) -> String {
     }
 }
 
+/// The key that systemd hands to the service.
+pub(super) fn installed_key(facts: &Facts) -> PathBuf {
+    facts.path(Path::new(FOLDER).join("key"))
+}
+
 pub(super) fn key(ground: &Ground) -> Finding {
-    let installed = Path::new(FOLDER).join("key");
+    let installed = installed_key(&ground.facts);
     if let Some(status) = ground.status() {
         return match &status.key {
             Some(source) => Finding::ok(format!("the daemon has one from {source}")),
@@ -94,8 +100,12 @@ pub(super) fn key(ground: &Ground) -> Finding {
             _ => none(&installed, &format!("none found; looked at {}", looked.join(", "))),
         },
         Err(NoKey::Exposed(path)) => exposed(&path),
-        Err(why) => Finding::fail(why.to_string(), "put the key alone into the file, on one line"),
+        Err(why) => unfit(&why),
     }
+}
+
+fn unfit(why: &NoKey) -> Finding {
+    Finding::fail(why.to_string(), "put the key alone into the file, on one line").coded("malformed")
 }
 
 fn none(installed: &Path, text: &str) -> Finding {
@@ -107,7 +117,11 @@ fn for_the_service(path: &Path, mode: u32) -> Finding {
     if mode & 0o004 != 0 {
         return exposed(path);
     }
-    Finding::ok(format!("in {}, for the service", path.display()))
+    match secret::find(&path.to_string_lossy()) {
+        Err(why @ NoKey::Unfit(..)) => unfit(&why),
+        // Not ours to read; the service is handed it.
+        _ => Finding::ok(format!("in {}, for the service", path.display())),
+    }
 }
 
 fn exposed(path: &Path) -> Finding {
@@ -121,17 +135,11 @@ mod tests {
     use super::super::facts::Facts;
     use super::*;
     use crate::config::load_from;
-    use std::sync::OnceLock;
 
     fn ground(text: &str, daemon: Option<Result<Status, AskError>>) -> Ground {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("config.toml"), text).unwrap();
-        Ground {
-            loaded: load_from(folder.path(), None, []),
-            daemon,
-            network: OnceLock::new(),
-            facts: Facts::below("/".as_ref()),
-        }
+        Ground::of(load_from(folder.path(), None, []), daemon, Facts::below("/".as_ref()))
     }
 
     #[test]

@@ -1,55 +1,134 @@
-//! The cards: opened as the daemon would open them, unless it has them open already.
+//! The cards: opened as the daemon would open them, unless it has them open already. With both of them a sweep is
+//! played, to hear whether the loudspeaker is heard.
 
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
 
-use pressel_hal::alsa::{Direction, Holder, holder};
-use pressel_hal::{Microphone, Wait, Wake};
+use pressel_hal::alsa::{Direction, Holder, card_ids_in, holder_in};
+use pressel_hal::{Error, ErrorKind, Format, Microphone, Speaker};
 
 use super::board::device_hint;
+use super::hear::{self, Heard};
 use super::{Class, Finding, Ground};
+use crate::calibrate;
+use crate::config::Config;
 use crate::status::DeviceStatus;
 use crate::world::World;
 
-/// How much is listened to.
-const LISTEN: Duration = Duration::from_millis(400);
-/// A card that delivers nothing for this long is dead.
-const DEAD: Duration = Duration::from_secs(2);
+/// Speech has nothing to lose at this rate, and much below it.
+const RATE_MIN_HZ: u32 = 16_000;
+
+/// What opening both cards and listening brought.
+pub(super) struct Sounded {
+    microphone: Finding,
+    speaker: Finding,
+    /// Both cards, for the sweep; or why none is played.
+    cards: Mutex<Result<Cards, String>>,
+}
+
+type Cards = (Box<dyn Microphone>, Box<dyn Speaker>);
 
 pub(super) fn microphone(ground: &Ground) -> Finding {
     let Some(config) = ground.config() else { return Finding::skip("the configuration has mistakes") };
     if let Some(status) = ground.status() {
-        let holder = || holder(&status.microphone.device, Direction::Capture);
-        let found = from_daemon(&status.microphone, holder);
+        let side = &status.microphone;
+        let found = from_daemon(side, || held(ground, &side.device, Direction::Capture));
         return without_dead_channels(found, &status.levels.dead_channels);
     }
-    let device = &config.capture.device;
-    let mut open = World::real(config, &config.sound()).microphone;
-    let mut microphone = match open() {
-        Ok(microphone) => microphone,
-        Err(error) => return Finding::fail(error.to_string(), device_hint(&error, "audio")),
-    };
-    let format = microphone.format();
-    match listen(microphone.as_mut(), LISTEN) {
-        Ok(heard) => judge(&format!("{device}, {format}"), &heard),
-        Err(text) => {
-            Finding::fail(format!("{device}, {format}: {text}"), "plug it in again, or choose another")
-        }
-    }
+    sounded(ground, config).microphone.clone()
 }
 
 pub(super) fn speaker(ground: &Ground) -> Finding {
     let Some(config) = ground.config() else { return Finding::skip("the configuration has mistakes") };
     if let Some(status) = ground.status() {
-        return from_daemon(&status.speaker, || holder(&status.speaker.device, Direction::Playback));
+        let side = &status.speaker;
+        return from_daemon(side, || held(ground, &side.device, Direction::Playback));
     }
-    let mut open = World::real(config, &config.sound()).speaker;
-    match open() {
-        Ok(speaker) => {
-            let rewinds = if speaker.can_rewind() { "" } else { ", cannot take sound back" };
-            Finding::ok(format!("{}, {}{rewinds}", config.playback.device, speaker.format()))
-        }
-        Err(error) => Finding::fail(error.to_string(), device_hint(&error, "audio")),
+    sounded(ground, config).speaker.clone()
+}
+
+/// Plays the sweep, where no daemon holds the cards, once; what each channel heard of it.
+///
+/// # Errors
+/// Why it cannot be played.
+pub(super) fn sweep(ground: &Ground, config: &Config) -> Result<Vec<calibrate::Heard>, String> {
+    let cards = &sounded(ground, config).cards;
+    let mut cards = cards.lock().unwrap_or_else(PoisonError::into_inner);
+    let (mut microphone, mut speaker) = std::mem::replace(&mut *cards, Err("it was played".to_owned()))?;
+    let volume = config.playback.volume_percent;
+    calibrate::hear(&mut *microphone, &mut *speaker, volume).map_err(|error| error.to_string())
+}
+
+fn held(ground: &Ground, device: &str, direction: Direction) -> Option<Holder> {
+    holder_in(&ground.facts.path("/proc"), device, direction)
+}
+
+fn sounded<'a>(ground: &'a Ground, config: &Config) -> &'a Sounded {
+    ground.sound.get_or_init(|| {
+        let World { mut microphone, mut speaker, .. } = World::real(config, &config.sound());
+        let (capture, playback) = (&config.capture.device, &config.playback.device);
+        let speaker = speaker();
+        let played = match &speaker {
+            Ok(speaker) => {
+                let rewinds = if speaker.can_rewind() { "" } else { ", cannot take sound back" };
+                let told = format!("{playback}, {}{rewinds}", speaker.format());
+                fitting(told, speaker.format(), config.playback.rate_hz, "[playback]")
+            }
+            Err(error) => closed(ground, playback, Direction::Playback, error),
+        };
+        let mut microphone = match microphone() {
+            Ok(microphone) => microphone,
+            Err(error) => {
+                let found = closed(ground, capture, Direction::Capture, &error);
+                let cards = Mutex::new(Err("nobody listens".to_owned()));
+                return Sounded { microphone: found, speaker: played, cards };
+            }
+        };
+        let format = microphone.format();
+        let told = format!("{capture}, {format}");
+        let found = match hear::listen(microphone.as_mut()) {
+            Ok(heard) => judge(&told, &heard),
+            Err(why) => Finding::fail(format!("{told}: {why}"), "plug it in again, or choose another"),
+        };
+        let found = match found.class {
+            Class::Ok => fitting(found.text, format, config.capture.rate_hz, "[capture]"),
+            _ => found,
+        };
+        let cards = match speaker {
+            _ if ground.quiet => Err("nothing is played (--quiet)".to_owned()),
+            _ if found.class == Class::Fail => Err("the microphone delivers nothing".to_owned()),
+            Err(_) => Err("nothing can be played".to_owned()),
+            Ok(speaker) => Ok((microphone, speaker)),
+        };
+        Sounded { microphone: found, speaker: played, cards: Mutex::new(cards) }
+    })
+}
+
+/// A card that cannot be opened: what there is instead, or who has it.
+fn closed(ground: &Ground, device: &str, direction: Direction, error: &Error) -> Finding {
+    let hint = match error.kind {
+        ErrorKind::Busy => held(ground, device, direction).map_or_else(
+            || device_hint(error, "audio"),
+            |holder| format!("end what holds it ({holder}), or choose another"),
+        ),
+        ErrorKind::NotFound => match card_ids_in(&ground.facts.path("/proc")).as_slice() {
+            [] => "the kernel knows no sound card: is it plugged in? lsusb; dmesg".to_owned(),
+            ids => format!("there are the cards {}; pressel devices has the names to write", ids.join(", ")),
+        },
+        _ => device_hint(error, "audio"),
+    };
+    Finding::fail(error.to_string(), hint)
+}
+
+/// A rate that was negotiated and is not what was asked for.
+fn fitting(told: String, format: Format, asked_hz: u32, table: &str) -> Finding {
+    if format.rate_hz < RATE_MIN_HZ {
+        let text =
+            format!("{told}: {} Hz is too little for speech, {asked_hz} Hz was asked for", format.rate_hz);
+        let hint =
+            format!("choose another card or PCM under {table}: pressel devices shows the rates of each");
+        return Finding::warn(text, hint).coded("rate");
     }
+    Finding::ok(told)
 }
 
 /// What the daemon says of its card. Inside its sandbox it cannot see other programs' names; `holder` can.
@@ -79,143 +158,29 @@ fn without_dead_channels(found: Finding, dead: &[u32]) -> Finding {
     Finding::warn(text, "they are left out; name those to use in [capture] use_channels")
 }
 
-/// What came in.
-#[derive(Debug, Default, PartialEq)]
-struct Heard {
-    samples: u64,
-    sum_of_squares: f64,
-    peak: f32,
-    clipped: u64,
-}
-
-fn listen(microphone: &mut dyn Microphone, span: Duration) -> Result<Heard, String> {
-    let format = microphone.format();
-    let wanted = span.as_secs_f64() * f64::from(format.rate_hz);
-    let mut out = vec![0.0; format.period_frames * format.channels as usize];
-    let (mut frames, mut heard, wake) = (0, Heard::default(), Wake::new());
-    let started = Instant::now();
-    while (frames as f64) < wanted {
-        if started.elapsed() > DEAD {
-            return Err(format!("delivers nothing ({frames} frames in {} s)", DEAD.as_secs()));
-        }
-        let waited = microphone.wait(format.period_frames, &wake, DEAD).map_err(|e| e.to_string())?;
-        if waited != Wait::Ready {
-            continue;
-        }
-        let captured = microphone.read(&mut out).map_err(|e| e.to_string())?;
-        heard.take(&out[..captured.frames * format.channels as usize]);
-        frames += captured.frames;
-    }
-    Ok(heard)
-}
-
-impl Heard {
-    fn take(&mut self, samples: &[f32]) {
-        for &sample in samples {
-            self.samples += 1;
-            self.sum_of_squares += f64::from(sample) * f64::from(sample);
-            self.peak = self.peak.max(sample.abs());
-            self.clipped += u64::from(sample.abs() >= 0.999);
-        }
-    }
-}
-
 fn judge(what: &str, heard: &Heard) -> Finding {
-    if heard.peak == 0.0 {
+    let dead = heard.dead();
+    if dead.len() == heard.channels.len() {
         return Finding::warn(
             format!("{what}: digital silence"),
             "is it muted? alsamixer shows it; some arrays use only some channels ([capture] use_channels)",
-        );
+        )
+        .coded("silence");
     }
-    let level = 10.0 * (heard.sum_of_squares / heard.samples.max(1) as f64).log10();
+    let level = heard.level_dbfs();
     let text = format!("{what}, level {level:.0} dBFS");
-    // A few full-scale samples may be a knock; one in a hundred is a gain that is too high.
-    if heard.clipped * 100 > heard.samples {
-        return Finding::warn(format!("{text}, clipped"), "lower its gain: alsamixer, F4");
+    if heard.is_clipped() {
+        return Finding::warn(format!("{text}, clipped"), "lower its gain: alsamixer, F4").coded("clipped");
     }
-    Finding::ok(text)
+    if level < hear::FAINT_DBFS {
+        return Finding::warn(
+            format!("{text}: hears next to nothing"),
+            "is it muted, or its gain at 0? alsamixer, F4; a microphone with a switch of its own: is it on?",
+        )
+        .coded("faint");
+    }
+    without_dead_channels(Finding::ok(text), &dead)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use pressel_hal::{Captured, Error, ErrorKind, Format, SampleFormat, Timing};
-
-    /// Delivers one value, or nothing, or fails.
-    struct Fixed(Result<Option<f32>, ErrorKind>);
-
-    impl Microphone for Fixed {
-        fn format(&self) -> Format {
-            Format {
-                rate_hz: 16_000,
-                channels: 2,
-                sample: SampleFormat::S16Le,
-                period_frames: 160,
-                buffer_frames: 1600,
-            }
-        }
-        fn wait(&mut self, _: usize, _: &Wake, _: Duration) -> Result<Wait, Error> {
-            match self.0 {
-                Ok(Some(_)) => Ok(Wait::Ready),
-                Ok(None) => Ok(Wait::TimedOut),
-                Err(kind) => Err(Error::new(kind, "wait")),
-            }
-        }
-        fn read(&mut self, out: &mut [f32]) -> Result<Captured, Error> {
-            out.fill(self.0.ok().flatten().unwrap());
-            Ok(Captured {
-                frames: out.len() / 2,
-                position: 0,
-                at: Instant::now(),
-                timing: Timing::Clock,
-                xrun: false,
-            })
-        }
-    }
-
-    fn judged(value: f32) -> Finding {
-        judge("mic", &listen(&mut Fixed(Ok(Some(value))), LISTEN).unwrap())
-    }
-
-    #[test]
-    fn the_level_is_that_of_what_comes_in() {
-        assert_eq!(judged(0.1), Finding::ok("mic, level -20 dBFS"));
-        let heard = listen(&mut Fixed(Ok(Some(0.1))), LISTEN).unwrap();
-        assert_eq!(heard.samples, 12_800);
-    }
-
-    #[test]
-    fn silence_without_any_noise_and_clipping_are_warnings() {
-        assert_eq!((judged(0.0).class, judged(0.0).text.as_str()), (Class::Warn, "mic: digital silence"));
-        assert_eq!(judged(-1.0).class, Class::Warn);
-        assert!(judged(-1.0).text.ends_with("clipped"));
-    }
-
-    #[test]
-    fn a_card_that_fails_while_listening_is_said() {
-        assert_eq!(listen(&mut Fixed(Err(ErrorKind::Lost)), LISTEN), Err("wait".to_owned()));
-    }
-
-    #[test]
-    fn a_dead_card_is_noticed() {
-        let text = listen(&mut Fixed(Ok(None)), LISTEN).unwrap_err();
-        assert!(text.starts_with("delivers nothing"), "{text}");
-    }
-
-    #[test]
-    fn the_daemon_s_words_about_its_card_are_taken() {
-        let side = |format: Option<&str>, problem: Option<&str>| DeviceStatus {
-            device: "default".into(),
-            format: format.map(str::to_owned),
-            problem: problem.map(str::to_owned),
-            ..DeviceStatus::default()
-        };
-        assert_eq!(from_daemon(&side(Some("16000 Hz"), None), || None).class, Class::Ok);
-        assert_eq!(from_daemon(&side(None, None), || None).class, Class::Skip);
-        let busy = side(None, Some("busy (held by pid 7)"));
-        let found = from_daemon(&busy, || None);
-        assert!(found.class == Class::Fail && found.text.ends_with("busy (held by pid 7)"), "{found:?}");
-        let found = from_daemon(&busy, || Some(Holder { pid: 7, command: "aplay".into() }));
-        assert_eq!(found.hint.as_deref(), Some("end what holds it (pid 7, aplay), or choose another"));
-    }
-}
+mod tests;

@@ -3,12 +3,7 @@ use crate::config::load_from;
 
 fn ground() -> Arc<Ground> {
     let folder = tempfile::tempdir().unwrap();
-    Arc::new(Ground {
-        loaded: load_from(folder.path(), None, []),
-        daemon: None,
-        network: OnceLock::new(),
-        facts: Facts::below("/".as_ref()),
-    })
+    Arc::new(Ground::of(load_from(folder.path(), None, []), None, Facts::below("/".as_ref())))
 }
 
 #[test]

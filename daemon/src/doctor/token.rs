@@ -66,17 +66,11 @@ mod tests {
     use super::super::facts::Facts;
     use super::*;
     use crate::config::load_from;
-    use std::sync::OnceLock;
 
     fn ground(text: &str) -> Ground {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("config.toml"), text).unwrap();
-        Ground {
-            loaded: load_from(folder.path(), None, []),
-            daemon: None,
-            network: OnceLock::new(),
-            facts: Facts::below("/".as_ref()),
-        }
+        Ground::of(load_from(folder.path(), None, []), None, Facts::below("/".as_ref()))
     }
 
     #[test]

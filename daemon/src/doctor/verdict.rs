@@ -1,6 +1,6 @@
 //! The report in one word, for people who stand before the device: how bad it is, and what to say about it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -51,12 +51,7 @@ pub fn look(config: &Config, status: Status) -> oneshot::Receiver<Verdict> {
     let (tell, told) = oneshot::channel();
     let loaded =
         Loaded { config: config.clone(), files: Vec::new(), origins: std::collections::BTreeMap::new() };
-    let ground = Arc::new(Ground {
-        loaded: Ok(loaded),
-        daemon: Some(Ok(status)),
-        network: OnceLock::new(),
-        facts: Facts::below("/".as_ref()),
-    });
+    let ground = Arc::new(Ground::of(Ok(loaded), Some(Ok(status)), Facts::below("/".as_ref())));
     // Without a thread nobody tells, and the receiver learns that.
     let _ = std::thread::Builder::new().name("verdict".into()).spawn(move || {
         let _ = tell.send(run_within(CHECKS, &ground, QUICK).verdict());

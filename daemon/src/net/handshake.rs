@@ -51,6 +51,18 @@ pub(super) async fn tls(
     Err((DialError::new(meaning.cause, step, meaning.why), meaning.impostor))
 }
 
+/// Shakes hands, for whoever only wants to know why it fails.
+///
+/// # Errors
+/// A sentence.
+pub(crate) async fn shake(
+    host: &str,
+    tcp: TcpStream,
+    config: &Arc<ClientConfig>,
+) -> Result<TlsStream<TcpStream>, String> {
+    tls(host, tcp, config).await.map_err(|(error, _)| error.reason)
+}
+
 fn meaning(error: &io::Error, clock: Clock) -> Meaning {
     let tls = |impostor, why: String| Meaning { cause: Cause::Tls, impostor, why };
     let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()) else {

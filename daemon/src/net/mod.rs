@@ -29,6 +29,7 @@ use rustls::ClientConfig;
 use tokio::net::TcpStream;
 
 pub use clock::Clock;
+pub(crate) use handshake::shake as handshake;
 pub use proxy::Proxy;
 pub use settings::{Route, Settings};
 pub use socket::{TcpFacts, UNACKNOWLEDGED_MAX};

@@ -40,7 +40,17 @@ impl Authority {
     /// # Errors
     /// What the key generator or the TLS library objects to.
     pub fn new() -> io::Result<Self> {
+        Self::valid_from(1975)
+    }
+
+    /// The same with certificates that are not valid before this year.
+    ///
+    /// # Errors
+    /// As [`Authority::new`].
+    pub fn valid_from(year: i32) -> io::Result<Self> {
+        let begins = rcgen::date_time_ymd(year, 1, 1);
         let mut ca = CertificateParams::default();
+        ca.not_before = begins;
         ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         ca.distinguished_name.push(DnType::CommonName, "fake-gemini authority");
@@ -49,6 +59,7 @@ impl Authority {
 
         let names = ["localhost", "127.0.0.1", "::1", "live.test", "192.0.2.1"].map(String::from);
         let mut leaf = CertificateParams::new(names).map_err(io::Error::other)?;
+        leaf.not_before = begins;
         leaf.distinguished_name.push(DnType::CommonName, "fake-gemini");
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let certificate = leaf.signed_by(&key, &issuer).map_err(io::Error::other)?;
