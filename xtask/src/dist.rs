@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::{apt, root, sbom, sh, trixie};
+use crate::{apt, manual, root, sbom, sh, trixie};
 
 mod sane;
 
@@ -38,14 +38,6 @@ const FILES: &[(&str, &str, u32)] = &[
     ("packaging/postinst", "DEBIAN/postinst", 0o755),
     ("packaging/prerm", "DEBIAN/prerm", 0o755),
     ("packaging/postrm", "DEBIAN/postrm", 0o755),
-];
-
-/// What is made from the program's own words, below target/, and where it goes.
-const GENERATED: &[(&str, &str)] = &[
-    ("man", "usr/share/man/man1"),
-    ("completions/bash", "usr/share/bash-completion/completions"),
-    ("completions/zsh", "usr/share/zsh/vendor-completions"),
-    ("completions/fish", "usr/share/fish/vendor_completions.d"),
 ];
 
 /// Builds the packages of these architectures, of all without any named, into `target/dist`.
@@ -112,16 +104,11 @@ pub fn package(architecture: &str, binary: &Path) -> Result<PathBuf, String> {
     if phrases.is_dir() {
         put_all(&phrases, &stage.join("usr/share/pressel/phrases"))?;
     }
-    for (from, to) in GENERATED {
-        let from = target().join(from);
-        if from.is_dir() {
-            put_all(&from, &stage.join(to))?;
-        }
-    }
-    let manual = stage.join("usr/share/man");
-    if manual.is_dir() {
-        sh("gzip", &["-9nr", &manual.display().to_string()])?;
-    }
+    manual::write(&stage.join("usr/share"))?;
+    let man = stage.join("usr/share/man");
+    sh("gzip", &["-9nr", &man.display().to_string()])?;
+    // Whatever the umask of whoever makes the package.
+    sh("chmod", &["-R", "u=rwX,go=rX", &stage.join("usr/share").display().to_string()])?;
     let docs = stage.join("usr/share/doc/pressel");
     fs::write(docs.join("pressel.cdx.json"), sbom::of(target_of(architecture))?)
         .map_err(|e| wrong(&docs, e))?;

@@ -8,6 +8,7 @@ mod dist;
 mod emulate;
 mod image;
 mod lint;
+mod manual;
 mod nspawn;
 mod run;
 mod sbom;
@@ -33,6 +34,7 @@ cargo xtask <chore>
   lint                         format, clippy, docs, unit files
   arm                          release binaries for arm64 and armhf, built as Debian trixie would
   dist [amd64|arm64|armhf …]   Debian packages, their checksums and bills of materials, into target/dist
+  manual                       manual pages and completions, into target/manual
   image [pi|virt]              a disk image for a Pi's card or for QEMU, into target/image (as root)
   deny                         licences, bans and sources (needs cargo-deny)
   setup                        install the Debian packages the chores above need
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         "deny" => lint::deny(),
         "arm" => trixie::arm(),
         "image" => image::image(rest),
+        "manual" => manual::manual(),
         "dist" => dist::dist(rest),
         "setup" => apt::need(apt::ALL),
         "help" | "--help" | "-h" => {
