@@ -132,6 +132,7 @@ if [ "$start" = yes ]; then
     systemctl enable --quiet pressel.service pressel-key.path pressel-tool.socket
     systemctl restart pressel.service pressel-key.path pressel-tool.socket
     systemctl --no-pager --lines=0 status pressel.service || true
+    echo "Cards, button, light, mode, language: sudo pressel setup"
     echo "What it says: journalctl -fu pressel    What is wrong: sudo pressel doctor"
 fi
 step "done"

@@ -27,6 +27,7 @@ pub mod reload;
 pub mod report;
 pub mod secret;
 mod secret_file;
+pub mod setup;
 pub mod sound;
 pub mod state;
 pub mod stats;

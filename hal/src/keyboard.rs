@@ -127,7 +127,7 @@ fn is_in_front(fd: RawFd) -> bool {
     front < 0 || front == ours
 }
 
-fn mode_of(fd: RawFd) -> io::Result<libc::termios> {
+pub(crate) fn mode_of(fd: RawFd) -> io::Result<libc::termios> {
     // SAFETY: termios is plain numbers, filled by the call below before it is used.
     let mut mode: libc::termios = unsafe { std::mem::zeroed() };
     // SAFETY: writes one termios, a local.
@@ -137,7 +137,7 @@ fn mode_of(fd: RawFd) -> io::Result<libc::termios> {
     }
 }
 
-fn set_mode(fd: RawFd, mode: &libc::termios) -> io::Result<()> {
+pub(crate) fn set_mode(fd: RawFd, mode: &libc::termios) -> io::Result<()> {
     // SAFETY: reads one termios.
     match unsafe { libc::tcsetattr(fd, libc::TCSANOW, std::ptr::from_ref(mode)) } {
         0 => Ok(()),

@@ -18,6 +18,7 @@ pub mod pwm;
 pub mod realtime;
 pub mod sim;
 pub mod strip;
+pub mod terminal;
 pub mod trio;
 pub mod wav;
 
