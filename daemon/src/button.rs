@@ -5,23 +5,26 @@
 //! does not surely know that it is on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pressel_hal::{Button, Edge, Error, Wake};
 use tokio::sync::mpsc;
 
+use crate::notify::{Pulse, Watch};
 use crate::sound::Facts;
 
 /// Opens a button, again after each loss.
 pub type OpenButton = Box<dyn FnMut() -> Result<Box<dyn Button>, Error> + Send>;
 
+/// What the threads are called where the watchdog speaks of them.
+const WATCHED: &str = "button";
 /// Edges wait here for the loop; a person cannot press this fast.
 const EDGES_MAX: usize = 32;
 const RETRY: Duration = Duration::from_secs(1);
-/// Nothing happens this often; it only bounds how long a hung driver goes unnoticed.
-const LOOK_UP: Duration = Duration::from_secs(3600);
+/// So often a thread shows that it turns although nothing happens: a switch that nobody hears leaves a microphone on.
+const LOOK_UP: Duration = Duration::from_secs(2);
 
 /// Which line has news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub struct ButtonThreads {
     wakes: Vec<Wake>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
+    /// Each counts up while its thread turns.
+    beats: Vec<Arc<AtomicU64>>,
 }
 
 impl ButtonThreads {
@@ -66,7 +71,8 @@ impl ButtonThreads {
     ) -> std::io::Result<Self> {
         let (tell, news) = mpsc::channel(EDGES_MAX);
         let stop = Arc::new(AtomicBool::new(false));
-        let mut threads = ButtonThreads { news, _tell: tell.clone(), wakes: vec![], stop, threads: vec![] };
+        let mut threads =
+            ButtonThreads { news, _tell: tell.clone(), wakes: vec![], stop, threads: vec![], beats: vec![] };
         facts.capture.muted.store(mute.is_some(), Ordering::SeqCst);
         for (index, open) in lines.into_iter().enumerate() {
             let tell = tell.clone();
@@ -96,7 +102,9 @@ impl ButtonThreads {
     ) -> std::io::Result<()> {
         let (wake, stop) = (Wake::new(), self.stop.clone());
         self.wakes.push(wake.clone());
-        let body = move || listen(open, tell, &wake, &stop);
+        let beats = Arc::<AtomicU64>::default();
+        self.beats.push(beats.clone());
+        let body = move || listen(open, tell, &wake, &stop, &beats);
         self.threads
             .push(std::thread::Builder::new().name("button".into()).stack_size(128 << 10).spawn(body)?);
         Ok(())
@@ -107,6 +115,16 @@ impl ButtonThreads {
         match self.news.recv().await {
             Some(news) => news,
             None => std::future::pending().await, // cannot be: a sender is kept here
+        }
+    }
+
+    /// Has the watchdog look at the threads, and at no former ones.
+    pub fn watch(&self, watch: &mut Watch, now: Instant) {
+        watch.forget(WATCHED);
+        for beats in &self.beats {
+            let beats = beats.clone();
+            let pulse = move || Pulse { beats: beats.load(Ordering::Relaxed), waiting: Some("an edge") };
+            watch.add(WATCHED, pulse, now);
         }
     }
 
@@ -121,10 +139,17 @@ impl ButtonThreads {
     }
 }
 
-fn listen(mut open: OpenButton, mut tell: impl FnMut(ButtonNews), wake: &Wake, stop: &AtomicBool) {
+fn listen(
+    mut open: OpenButton,
+    mut tell: impl FnMut(ButtonNews),
+    wake: &Wake,
+    stop: &AtomicBool,
+    beats: &AtomicU64,
+) {
     let stopped = || stop.load(Ordering::Relaxed);
     let mut missing = false;
     while !stopped() {
+        beats.fetch_add(1, Ordering::Relaxed);
         let mut button = match open() {
             Ok(button) => button,
             Err(error) => {
@@ -142,6 +167,7 @@ fn listen(mut open: OpenButton, mut tell: impl FnMut(ButtonNews), wake: &Wake, s
             if stopped() {
                 return;
             }
+            beats.fetch_add(1, Ordering::Relaxed);
             match button.next(wake, LOOK_UP) {
                 Ok(None) => {}
                 Ok(Some(edge)) => {
@@ -163,8 +189,6 @@ fn listen(mut open: OpenButton, mut tell: impl FnMut(ButtonNews), wake: &Wake, s
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use pressel_hal::ErrorKind;
 
     use super::*;
@@ -223,6 +247,31 @@ mod tests {
         fn describe(&self) -> String {
             "switch".into()
         }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_driver_that_does_not_come_back_starves_the_watchdog() {
+        let (say, said) = std::sync::mpsc::channel();
+        let mut said = Some(said);
+        let open: OpenButton = Box::new(move || Ok(Box::new(Scripted(said.take().expect("opened once")))));
+        let mut threads = ButtonThreads::start(vec![open], None, &Arc::default()).unwrap();
+        let (mut watch, start) = (Watch::new(), Instant::now());
+        threads.watch(&mut watch, start);
+        threads.watch(&mut watch, start); // as after a reload
+        threads.next().await;
+        say.send(Ok(true)).unwrap();
+        threads.next().await;
+        let at = |s| start + Duration::from_secs(s);
+        while watch.check(at(1)) != Ok(()) || threads.beats[0].load(Ordering::Relaxed) < 3 {
+            std::thread::yield_now(); // it is about to wait again
+        }
+        assert_eq!(watch.check(at(2)), Ok(()));
+        let stuck = watch.check(at(20)).unwrap_err();
+        assert_eq!(stuck.thread, "button");
+        say.send(Ok(false)).unwrap();
+        threads.next().await;
+        drop(say);
+        threads.stop();
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -115,6 +115,7 @@ impl Engine {
         conversation.handle_input(now, Input::Key(edges.credential.is_some()));
         let mut watch = Watch::new();
         crate::report::watch_sound(&mut watch, &edges.sound, now);
+        edges.button.watch(&mut watch, now);
         Ok(Engine {
             report: Report::new(config, edges.credential.as_deref()),
             conversation,

@@ -123,7 +123,7 @@ fn soak(arguments: &Arguments) -> io::Result<Vec<String>> {
     while begun.elapsed() < arguments.length && broken.is_empty() {
         let fault = (talks % LEFT_ALONE != 0).then(|| Fault::by_chance(&mut random));
         let done = match fault {
-            None => round::whole(&ground).map(|lag| lags.push(lag)),
+            None => round::whole(&ground).map(|lag| lags.extend(lag)),
             Some(fault) => {
                 *faults.entry(fault.word()).or_insert(0) += 1;
                 round::torn(&ground, fault, &mut random)

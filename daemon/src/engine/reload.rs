@@ -153,7 +153,10 @@ impl Engine {
         self.edges.panel.show(self.conversation.phase(), now);
         self.report.no_buttons();
         match ButtonThreads::start(world.buttons, world.mute, &self.edges.sound.facts()) {
-            Ok(button) => self.edges.button = button,
+            Ok(button) => {
+                button.watch(&mut self.watch, now);
+                self.edges.button = button;
+            }
             Err(error) => error!(%error, "no thread for the button"),
         }
     }

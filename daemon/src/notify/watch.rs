@@ -58,6 +58,11 @@ impl Watch {
         self.threads.push(Watched { name, pulse: Box::new(pulse), seen, moved: now });
     }
 
+    /// Threads of this name are not there any more.
+    pub fn forget(&mut self, name: &str) {
+        self.threads.retain(|thread| thread.name != name);
+    }
+
     /// Whether to feed: `Ok`, or the first thread that is stuck. Asked about as often as [`super::Notify::feed_every`]
     /// says.
     ///

@@ -318,13 +318,11 @@ impl Sound {
     }
 
     /// Other settings, and what opens the cards from now on. A card whose settings differ is closed and opened again: at
-    /// once, so that this is for a moment in which nobody speaks. The queue's length and the threads' priority stay.
+    /// once, so that this is for a moment in which nobody speaks. The volume, the queue's length and the threads' priority
+    /// stay.
     pub fn renew(&mut self, settings: SoundSettings, microphone: OpenMicrophone, speaker: OpenSpeaker) {
         let before = std::mem::replace(&mut self.settings, settings.clone());
         let SoundSettings { playback, .. } = &settings;
-        if before.playback.volume_percent != playback.volume_percent {
-            self.set_volume(playback.volume_percent as f32);
-        }
         if before.playback.jitter_max_ms != playback.jitter_max_ms {
             self.jitter = JitterBuffer::new(playback.jitter_max_ms, Instant::now());
         }
