@@ -66,7 +66,8 @@ install -D -m 0755 "$binary" "$root/usr/bin/pressel.new"
 mv -f "$root/usr/bin/pressel.new" "$root/usr/bin/pressel"
 
 step "units, user, groups and device rules"
-for unit in pressel.service pressel-key.path pressel-key.service pressel-tool.socket pressel-tool@.service; do
+for unit in pressel.service pressel-key.path pressel-key.service pressel-poweroff.path pressel-poweroff.service pressel-tool.socket \
+    pressel-tool@.service; do
     install -D -m 0644 "$here/$unit" "$root/etc/systemd/system/$unit"
 done
 install -D -m 0644 "$here/pressel.sysusers" "$root/usr/lib/sysusers.d/pressel.conf"
@@ -129,8 +130,8 @@ if [ "$start" = yes ]; then
     step "configuration check"
     /usr/bin/pressel config check || fail "mend the configuration above, then run this again"
     step "start"
-    systemctl enable --quiet pressel.service pressel-key.path pressel-tool.socket
-    systemctl restart pressel.service pressel-key.path pressel-tool.socket
+    systemctl enable --quiet pressel.service pressel-key.path pressel-poweroff.path pressel-tool.socket
+    systemctl restart pressel.service pressel-key.path pressel-poweroff.path pressel-tool.socket
     systemctl --no-pager --lines=0 status pressel.service || true
     echo "Cards, button, light, mode, language: sudo pressel setup"
     echo "What it says: journalctl -fu pressel    What is wrong: sudo pressel doctor"

@@ -428,7 +428,11 @@ impl Engine {
             Op::Button { line, gesture } => match self.line_of(line.as_deref()) {
                 Ok(line) => {
                     reply.done();
-                    self.on_edge(line, gesture == ButtonInput::Press, now);
+                    let pressed = gesture == ButtonInput::Press;
+                    if pressed {
+                        self.grammar.edge(line, false, now); // in tap and open mode programs need not let go
+                    }
+                    self.on_edge(line, pressed, now);
                 }
                 Err(why) => reply.error(&why),
             },

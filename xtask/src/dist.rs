@@ -24,6 +24,8 @@ const FILES: &[(&str, &str, u32)] = &[
     ("systemd/pressel-key.path", "usr/lib/systemd/system/pressel-key.path", 0o644),
     ("systemd/pressel-tool.socket", "usr/lib/systemd/system/pressel-tool.socket", 0o644),
     ("systemd/pressel-tool@.service", "usr/lib/systemd/system/pressel-tool@.service", 0o644),
+    ("systemd/pressel-poweroff.path", "usr/lib/systemd/system/pressel-poweroff.path", 0o644),
+    ("systemd/pressel-poweroff.service", "usr/lib/systemd/system/pressel-poweroff.service", 0o644),
     ("systemd/pressel-key.service", "usr/lib/systemd/system/pressel-key.service", 0o644),
     ("systemd/pressel.sysusers", "usr/lib/sysusers.d/pressel.conf", 0o644),
     ("systemd/pressel.tmpfiles", "usr/lib/tmpfiles.d/pressel.conf", 0o644),
