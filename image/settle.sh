@@ -3,7 +3,7 @@
 set -eu
 
 systemctl --quiet enable systemd-networkd.service systemd-resolved.service systemd-timesyncd.service \
-    wpa_supplicant@wlan0.service ssh.service pressel.service pressel-key.path pressel-poweroff.path \
+    ssh.service pressel.service pressel-key.path pressel-poweroff.path \
     pressel-first-boot.service pressel-grow-state.service
 # Nothing that writes to the root, installs by itself, or keeps the start waiting.
 systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \

@@ -81,11 +81,13 @@ fn a_card_with_settings_on_it_boots_to_a_daemon_that_is_pressed_and_answered() {
     assert_eq!(server.events().complaints(), [""; 0]);
     let console = board.console();
     assert!(console.contains("Using hardware watchdog"), "the watchdog is off:\n{console}");
+    assert!(!console.contains(KEY), "the key is told");
     assert!(!console.contains("Started ssh.service"), "somebody may log in:\n{console}");
 
     // The power is cut in mid-sentence, as an owner does; the card then holds no secret where any computer reads it.
     let disk = board.cut();
     card.process_died();
+    assert!(disk.state_bytes().unwrap() > 200_000_000, "the card is not used to its end");
     let names = disk.names().unwrap();
     assert!(!names.contains("key.txt") && !names.contains("pressel.toml"), "not taken: {names}");
     let mut board = disk.boot_with(&card, folder.path()).unwrap();

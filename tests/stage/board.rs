@@ -2,7 +2,7 @@
 //! device, a wire to a line of its GPIO chip, and nothing inside but what is shipped.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,6 +17,9 @@ const BOOT: Duration = Duration::from_secs(480);
 pub const HOST: &str = "192.0.2.1";
 /// Its GPIO chip's free line that the button hangs on, by the chip's label.
 pub const BUTTON: &str = "9030000.pl061:5";
+/// The image's own, and that its console tells everything.
+const COMMAND_LINE: &str = "ro console=ttyAMA0 net.ifnames=0 panic=-1 systemd.show_status=1 \
+    systemd.journald.forward_to_console=1 systemd.journald.max_level_console=info";
 /// How often a file is looked into.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -69,6 +72,17 @@ impl Disk {
         check(Command::new(self.made.join("mdir")).arg("-b").arg("-i").arg(self.boot()).arg("::/"))
     }
 
+    /// How large its state partition is: the third of the table in the first sector.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn state_bytes(&self) -> io::Result<u64> {
+        let mut sector = [0; 512];
+        fs::File::open(&self.path)?.read_exact(&mut sector)?;
+        let sectors = &sector[446 + 2 * 16 + 12..][..4];
+        Ok(512 * u64::from(u32::from_le_bytes(sectors.try_into().expect("four bytes are four bytes"))))
+    }
+
     /// The boot partition begins at 4 MiB.
     fn boot(&self) -> String {
         format!("{}@@4M", self.path.display())
@@ -91,7 +105,7 @@ impl Disk {
             .arg(self.made.join("vmlinuz"))
             .arg("-initrd")
             .arg(self.made.join("initrd.img"))
-            .args(["-append", "ro console=ttyAMA0 net.ifnames=0 panic=-1 systemd.show_status=1"])
+            .args(["-append", COMMAND_LINE])
             .args(["-serial", &format!("file:{}", at("console"))])
             .args(["-drive", &format!("file={},format=raw,if=none,id=disk", self.path.display())])
             .args(["-device", "virtio-blk-pci,drive=disk"])

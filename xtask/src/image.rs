@@ -9,7 +9,7 @@ use crate::{apt, dist, emulate, root, sh, tools, trixie};
 
 /// What every board has. The kernel is the board's.
 const PACKAGES: &str = "systemd,systemd-sysv,systemd-resolved,systemd-timesyncd,libnss-resolve,udev,dbus,kmod,fdisk,e2fsprogs,\
-    iproute2,iw,wpasupplicant,wireless-regdb,openssh-server,ca-certificates,libasound2t64,alsa-utils";
+    iproute2,iw,wpasupplicant,wireless-regdb,openssh-server,libasound2t64,alsa-utils";
 /// A device reads no manual but its own, and drives no graphics, cameras or switches of a data centre.
 const LEFT_OUT: &[&str] = &[
     "--dpkgopt=path-exclude=/usr/share/man/*",
@@ -21,6 +21,8 @@ const LEFT_OUT: &[&str] = &[
     "--dpkgopt=path-exclude=/usr/lib/modules/*/kernel/drivers/gpu/*",
     "--dpkgopt=path-exclude=/usr/lib/modules/*/kernel/drivers/media/*",
     "--dpkgopt=path-exclude=/usr/lib/modules/*/kernel/drivers/infiniband/*",
+    // No board starts from the initrd that the kernel's package would have made, in minutes of emulation.
+    "--dpkgopt=path-exclude=/etc/kernel/postinst.d/initramfs-tools",
 ];
 
 /// Where Raspberry Pi's kernels and firmware come from, and who signs for them.
@@ -71,7 +73,7 @@ pub fn image(args: &[String]) -> Result<(), String> {
 pub fn test() -> Result<Needs, String> {
     let folder = make(Board::Virt)?;
     let tools = tools::need()?;
-    for program in ["qemu-system-aarch64", "mcopy", "mdir", "debugfs"] {
+    for program in ["qemu-system-aarch64", "mcopy", "mdir"] {
         tools::hand_out(&tools, program, &folder)?;
     }
     // QEMU plays and records through libasound of its own release.
