@@ -1,5 +1,5 @@
-//! An emulated arm64 board that boots the disk image of `cargo xtask image virt`: the virtual card's sound through its sound
-//! device, a wire to a line of its GPIO chip, and nothing inside but what is shipped.
+//! An emulated arm64 board that boots the disk image of `cargo xtask image virt`: a microphone
+//! and a loudspeaker, a wire to a line of its GPIO chip, and nothing inside but what is shipped.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pressel_world::card::Card;
 use serde_json::{Value, json};
 
 /// A minute where a processor is free; several where others want it, too.
@@ -19,7 +18,9 @@ pub const HOST: &str = "192.0.2.1";
 pub const BUTTON: &str = "9030000.pl061:5";
 /// The image's own, and that its console tells everything.
 const COMMAND_LINE: &str = "ro console=ttyAMA0 net.ifnames=0 panic=-1 systemd.show_status=1 \
-    systemd.journald.forward_to_console=1 systemd.journald.max_level_console=info";
+    SYSTEMD_COLORS=0 systemd.journald.forward_to_console=1 systemd.journald.max_level_console=info";
+/// What its loudspeaker plays, in the folder that it was booted in: a WAV file whose head is right once its power is cut.
+pub const SPEAKER: &str = "speaker.wav";
 /// How often a file is looked into.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -92,11 +93,9 @@ impl Disk {
     ///
     /// # Errors
     /// When the emulator cannot be started, or does not know the board's parts.
-    pub fn boot_with(self, card: &Card, folder: &Path) -> io::Result<Board> {
+    pub fn boot(self, folder: &Path) -> io::Result<Board> {
         let at = |name: &str| folder.join(name).display().to_string();
-        let (variable, conf) = card.env();
-        let sound = "alsa,id=sound,in.dev=pressel_mic,in.frequency=16000,in.channels=1,in.format=s16,\
-                     out.dev=pressel_speaker,out.frequency=48000,out.channels=1,out.format=s16";
+        let played = format!("wav,id=speaker,path={},out.frequency=48000,out.channels=1", at(SPEAKER));
         let started = Instant::now();
         let qemu = Command::new(self.made.join("qemu-system-aarch64"))
             .args("-M virt -cpu max,pauth-impdef=on -accel tcg,thread=multi -smp 2 -m 512".split(' '))
@@ -111,11 +110,13 @@ impl Disk {
             .args(["-device", "virtio-blk-pci,drive=disk"])
             .args(["-netdev", &format!("user,id=net,net=192.0.2.0/24,host={HOST}")])
             .args(["-device", "virtio-net-pci,netdev=net,romfile="])
-            .args(["-audiodev", sound, "-device", "virtio-sound-pci,audiodev=sound"])
-            .args(["-device", "i6300esb"])
+            // The first card hears silence, the second plays into a file.
+            .args(["-audiodev", "none,id=microphone", "-device", "virtio-sound-pci,audiodev=microphone"])
+            .args(["-audiodev", &played, "-device", "virtio-sound-pci,audiodev=speaker"])
+            // It counts real time, of which a busy machine gives the board little.
+            .args(["-device", "i6300esb", "-action", "watchdog=none"])
             .args(["-qmp", &format!("unix:{},server=on,wait=off", at("qmp"))])
             .args(["-qtest", &format!("unix:{},server=on,wait=off", at("wires")), "-qtest-log", "none"])
-            .env(variable, conf)
             .stdin(Stdio::null())
             .stderr(fs::File::create(folder.join("qemu.log"))?)
             .spawn()?;

@@ -22,7 +22,7 @@ use fake_gemini::{FakeGemini, Options};
 use pressel_world::card::{Card, CardOptions, Direction, StreamOptions};
 
 pub use aloop::{Bridge, Gaps, Loopback};
-pub use board::{BUTTON, Board, Disk, HOST};
+pub use board::{BUTTON, Board, Disk, HOST, SPEAKER};
 pub use daemon::{Daemon, Usage, program};
 pub use machine::Machine;
 pub use remote::{Happened, Remote};
