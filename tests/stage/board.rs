@@ -61,7 +61,14 @@ impl Disk {
     /// What mtools says.
     pub fn put(&self, from: &Path, name: &str) -> io::Result<()> {
         let tool = self.made.join("mcopy");
-        check(Command::new(tool).arg("-o").arg("-i").arg(self.boot()).arg(from).arg(format!("::/{name}")))?;
+        check(
+            Command::new(tool)
+                .arg("-o")
+                .arg("-i")
+                .arg(self.boot_partition())
+                .arg(from)
+                .arg(format!("::/{name}")),
+        )?;
         Ok(())
     }
 
@@ -70,7 +77,7 @@ impl Disk {
     /// # Errors
     /// What mtools says.
     pub fn names(&self) -> io::Result<String> {
-        check(Command::new(self.made.join("mdir")).arg("-b").arg("-i").arg(self.boot()).arg("::/"))
+        check(Command::new(self.made.join("mdir")).arg("-b").arg("-i").arg(self.boot_partition()).arg("::/"))
     }
 
     /// How large its state partition is: the third of the table in the first sector.
@@ -85,7 +92,7 @@ impl Disk {
     }
 
     /// The boot partition begins at 4 MiB.
-    fn boot(&self) -> String {
+    fn boot_partition(&self) -> String {
         format!("{}@@4M", self.path.display())
     }
 
