@@ -16,11 +16,11 @@ const GOOD_AFTER: Duration = Duration::from_secs(10);
 /// A press shortens a wait, but not below this distance between two dials.
 const PRESS_GAP: Duration = Duration::from_millis(250);
 /// The longest wait for the next dial while something that was said on a press waits for a link.
-const SPOKEN_WAIT: Duration = Duration::from_secs(8);
+const SPOKEN_WAIT: Duration = Duration::from_secs(6);
 /// The edge reports a failed dial by then.
 const OPENING_MAX: Duration = Duration::from_secs(20);
 /// A setup that takes longer is given up while it is not known how long they take.
-const SETUP_FIRST: Duration = Duration::from_secs(8);
+const SETUP_FIRST: Duration = Duration::from_secs(7);
 /// A dial older than this began before the network was there, and is given up for a new one.
 const OPENING_STALE: Duration = Duration::from_secs(1);
 /// That the network is there may be said so often: it makes a dial only if the last one was so long ago.
@@ -305,9 +305,12 @@ impl Link {
     /// When a dial, or a setup, is given up.
     fn overdue_at(&self, settings: &Settings) -> Option<Instant> {
         match self.state {
-            State::Opening { since } => Some(since + self.opening.bound(OPENING_MAX, OPENING_MAX)),
+            State::Opening { since } => {
+                Some(since + self.opening.bound(OPENING_MAX, OPENING_MAX, self.redial.is_young(since)))
+            }
             State::SettingUp { since, .. } => {
-                Some(since + self.setting_up.bound(SETUP_FIRST, settings.setup_timeout))
+                let young = self.redial.is_young(since);
+                Some(since + self.setting_up.bound(SETUP_FIRST, settings.setup_timeout, young))
             }
             _ => None,
         }

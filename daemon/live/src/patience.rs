@@ -7,6 +7,11 @@ use std::time::Duration;
 const TIMES: u32 = 3;
 /// And always this long.
 const LEAST: Duration = Duration::from_secs(4);
+/// Each third try after it was given up may take longer, so that a server that is slow today is reached, too.
+const LONGER_EACH: u32 = 3;
+/// But not longer than this while an outage is young: the step may have met a server that hung and will never answer it,
+/// and nobody is to wait 10 s for the next one.
+const YOUNG_MAX: Duration = Duration::from_secs(5);
 
 /// What is known of one step.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,15 +28,20 @@ impl Patience {
         self.given_up = 0;
     }
 
-    /// It was given up: after three times the next one gets twice the time.
+    /// It was given up.
     pub(crate) fn ran_out(&mut self) {
         self.given_up += 1;
     }
 
-    /// How long it may take: `first` while nothing is known, `most` at most.
-    pub(crate) fn bound(&self, first: Duration, most: Duration) -> Duration {
+    /// How long it may take: `first` while nothing is known, `most` at most; `young`: links came up a moment ago.
+    pub(crate) fn bound(&self, first: Duration, most: Duration, young: bool) -> Duration {
         let known = self.slowest.map_or(first, |slowest| (slowest * TIMES).max(LEAST));
-        known.saturating_mul(1 << (self.given_up / 3).min(8)).min(most)
+        if self.given_up % LONGER_EACH != LONGER_EACH - 1 {
+            return known.min(most);
+        }
+        let longer = known.saturating_mul(2 << (self.given_up / LONGER_EACH).min(8));
+        let longer = if young { longer.min(YOUNG_MAX) } else { longer };
+        longer.max(known).min(most)
     }
 }
 
@@ -44,17 +54,22 @@ mod tests {
     #[test]
     fn quick_links_make_impatient_and_a_slow_server_is_waited_for() {
         let mut patience = Patience::default();
-        assert_eq!(patience.bound(S(8), S(10)), S(8), "nothing is known");
+        assert_eq!(patience.bound(S(7), S(10), true), S(7), "nothing is known");
         patience.took(Duration::from_millis(300));
-        assert_eq!(patience.bound(S(8), S(10)), S(4));
+        assert_eq!(patience.bound(S(7), S(10), false), S(4));
         patience.took(S(2));
         patience.took(S(1));
-        assert_eq!(patience.bound(S(8), S(10)), S(6), "three times the slowest");
-        for bound in [6, 6, 12, 12, 12, 20] {
+        assert_eq!(patience.bound(S(7), S(10), false), S(6), "three times the slowest");
+        for bound in [6, 12, 6, 6, 20, 6, 6, 20] {
             patience.ran_out();
-            assert_eq!(patience.bound(S(8), S(20)), S(bound), "never more than the most");
+            assert_eq!(patience.bound(S(7), S(20), false), S(bound), "never more than the most");
+            assert_eq!(patience.bound(S(7), S(20), true), S(bound.min(6)), "the outage is young");
         }
         patience.took(S(7));
-        assert_eq!(patience.bound(S(8), S(30)), S(21));
+        assert_eq!(
+            patience.bound(S(7), S(30), true),
+            S(21),
+            "slow links take their time in a young outage, too"
+        );
     }
 }

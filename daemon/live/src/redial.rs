@@ -68,17 +68,22 @@ impl Redial {
         self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
+    /// Whether links came up less than a minute ago, as far as is known.
+    pub(crate) fn is_young(&self, now: Instant) -> bool {
+        self.outage(now) < YOUNG
+    }
+
     /// Another failure; `was_up`: of a link that had been up; `dialled`: so long ago. Tells how long to wait. The time
     /// that a dial took counts, so that one that hangs is not followed by a whole wait.
     pub(crate) fn failed(&mut self, now: Instant, was_up: bool, dialled: Duration) -> Duration {
-        let since = *self.since.get_or_insert(now);
+        self.since.get_or_insert(now);
         self.tries += 1;
         if was_up {
             self.short_lived += 1;
         }
         let outage = if self.tries == 1 {
             Duration::ZERO
-        } else if now.saturating_duration_since(since) < YOUNG {
+        } else if self.is_young(now) {
             doubled(self.tries).min(SOON)
         } else {
             self.later = (self.later * 2).min(SELDOM);
@@ -91,13 +96,12 @@ impl Redial {
 
     /// The same where the server says that it is busy; at the front door it may be so for a moment only.
     pub(crate) fn busy(&mut self, now: Instant, at_the_door: bool) -> Duration {
-        let since = *self.since.get_or_insert(now);
+        self.since.get_or_insert(now);
         self.tries += 1;
         if !at_the_door {
             return self.spread(BUSY);
         }
-        let young = now.saturating_duration_since(since) < YOUNG;
-        self.busy = (self.busy * 2).min(if young { BUSY_SOON } else { SELDOM });
+        self.busy = (self.busy * 2).min(if self.is_young(now) { BUSY_SOON } else { SELDOM });
         self.spread(self.busy)
     }
 
