@@ -27,7 +27,7 @@ cargo xtask faults [--quick | --long] [--seed N] [--record] [ROW…]
   --seed N   of all runs; a failing run names its own
   --run N    only the run of the daemon with this seed, and what happened in it
   --record   keep this run as the one to compare with (docs/faults.json, docs/faults.md)
-  ROW        only rows whose name holds this";
+  ROW        only rows whose name holds this; virtual: all in virtual time; seeds: of these the seeded runs";
 
 /// Rows that are measured at the same time: most of them wait.
 const AT_ONCE: usize = 8;
@@ -94,10 +94,16 @@ fn main() -> ExitCode {
     };
     let mut table = Table::new(&recorded());
     let mut failed = 0;
-    if arguments.only.is_empty() || arguments.only.iter().any(|part| part == "virtual") {
-        for figure in simulated::figures(&extent, arguments.seed) {
-            figure.put(&mut table);
-        }
+    let named = |name: &str| arguments.only.iter().any(|part| part == name);
+    let figures = if arguments.only.is_empty() || named("virtual") {
+        simulated::figures(&extent, arguments.seed)
+    } else if named("seeds") {
+        simulated::seeded(&extent, arguments.seed)
+    } else {
+        Vec::new()
+    };
+    for figure in figures {
+        figure.put(&mut table);
     }
     let alone = wanted(&rows::ALONE);
     for row in (0..rows::ROUNDS).flat_map(|_| &alone) {

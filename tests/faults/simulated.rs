@@ -77,7 +77,7 @@ fn failures(outcome: &Outcome) -> Vec<String> {
 }
 
 /// Everything at once, as seeds have it. Failing runs are told, and the first of them written down.
-fn seeded(extent: &Extent, seed: u64) -> Vec<Figure> {
+pub fn seeded(extent: &Extent, seed: u64) -> Vec<Figure> {
     let count = if extent.long { 5000 } else { 1000 };
     let outcomes = play(count, |n| run(&Plan::of_seed(seed + n)));
     let mut written = 0;

@@ -34,6 +34,8 @@ pub(super) struct Line {
     pub(super) stranded: bool,
     /// The kernel at the other end still acknowledges what is sent.
     pub(super) acknowledged: bool,
+    /// The server has said that it ends soon.
+    pub(super) ending: bool,
     /// Something sent was not acknowledged.
     pub(super) unacknowledged: bool,
     order: Order,
@@ -161,6 +163,7 @@ impl Campaign<'_> {
                 let (after, serve) = match (known, &self.plan.refuses) {
                     (_, Some((code, reason))) => (self.plan.rtt, Serve::Close(*code, reason.clone())),
                     (Some(false), _) => {
+                        self.strikes.push(self.now + self.plan.rtt);
                         let reason = "BidiGenerateContent session not found".to_owned();
                         (self.plan.rtt, Serve::Close(1008, reason))
                     }
@@ -251,7 +254,10 @@ impl Campaign<'_> {
                 self.say(number, &[Part::Handle(Some(handle))]);
             }
             Serve::Close(code, reason) => self.input_link(number, LinkInput::Closed { code, reason }),
-            Serve::Pong => self.input_link(number, LinkInput::Pong),
+            Serve::Pong => {
+                self.first_pong.get_or_insert(self.now);
+                self.input_link(number, LinkInput::Pong);
+            }
         }
     }
 

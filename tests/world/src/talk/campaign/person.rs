@@ -6,12 +6,14 @@ use std::time::Duration;
 use pressel_live::event::{ButtonInput, Input, Phase};
 
 use super::plan::Away;
-use super::report::{Wait, working};
+use super::report::{Wait, waited};
 use super::world::{Campaign, Event};
 use crate::talk::capture::TICK;
 
 /// Somebody waits so long for an answer before they press again.
 const PATIENCE: Duration = Duration::from_secs(25);
+/// A link that hangs is given so long while no pong has been seen.
+const UNKNOWN: Duration = Duration::from_secs(35);
 /// Between the press and the first word, and between the last word and letting go.
 const BREATH: Duration = Duration::from_millis(200);
 
@@ -39,11 +41,15 @@ impl Campaign<'_> {
     /// The next press is due; a person waits until they have been answered.
     pub(super) fn wants(&mut self, since: Duration, speech: Duration) {
         let busy = matches!(self.phase, Phase::Thinking | Phase::Speaking | Phase::Listening);
-        if busy && self.now < since + PATIENCE {
+        // Who has the button down lets go first.
+        let speaks = self.said.last().is_some_and(|said| said.done.is_none());
+        if speaks || (busy && self.now < since + PATIENCE) {
+            return self.plan_in(Duration::from_millis(300), Event::Wants(since, speech));
+        }
+        if self.ends_by_tap() {
             return self.plan_in(Duration::from_millis(300), Event::Wants(since, speech));
         }
         self.tell(|| "button down".to_owned());
-        self.pressed_anyway();
         self.said.push(Utterance {
             pressed: self.now,
             done: None,
@@ -59,12 +65,14 @@ impl Campaign<'_> {
     }
 
     /// In tap mode a press while something is going on ends it: the person sees that and presses again.
-    fn pressed_anyway(&mut self) {
+    fn ends_by_tap(&mut self) -> bool {
         let tap = matches!(self.conversation.mode(), pressel_live::settings::TalkMode::Tap { .. });
-        if tap && self.phase == Phase::Listening {
+        let ends = tap && self.phase == Phase::Listening;
+        if ends {
             self.input(Input::Button(ButtonInput::Press));
             self.input(Input::Button(ButtonInput::Release));
         }
+        ends
     }
 
     pub(super) fn speaks(&mut self, speech: Duration) {
@@ -137,7 +145,10 @@ impl Campaign<'_> {
             missing_ms += said.missing.len() as u64 * TICK.as_millis() as u64;
             // Words may arrive while others are still being said.
             let until = said.whole.unwrap_or(done).max(done);
-            let lasted = working(self.plan, done, until);
+            let lasted = waited(self.plan, &self.strikes, done, until);
+            // Nothing tells a server that hangs from one whose pongs take 30 s, before the first of them has come.
+            let unknown = self.first_pong.is_none_or(|at| at > done);
+            let lasted = lasted.saturating_sub(if unknown { UNKNOWN } else { Duration::ZERO });
             self.outcome.waits.push(Wait { since: done, lasted });
             if lasted > Duration::from_secs(5) {
                 long.push(format!(

@@ -173,6 +173,14 @@ const ENDS: [(u16, &str); 9] = [
 ];
 
 impl Blow {
+    /// Takes a link at once, so that another one has to be made.
+    pub(super) fn takes(&self) -> bool {
+        match self {
+            Blow::Cut | Blow::Close(..) | Blow::Strand | Blow::NewAddress => true,
+            Blow::Forget | Blow::GoAway(_) | Blow::Garbage(_) | Blow::Clock => false,
+        }
+    }
+
     fn of(random: &mut fastrand::Rng) -> Blow {
         match random.u32(..12) {
             0..2 => Blow::Cut,

@@ -9,7 +9,9 @@ use super::plan::{Away, Plan};
 pub struct Wait {
     /// When they were done speaking.
     pub since: Duration,
-    /// Until all of it was with the server; time in which there was no network does not count.
+    /// Until all of it was with the server. Time in which there was no network does not count, and each fault has its
+    /// own time: what counts is the longest that one of them was waited out. Neither do the 35 s that a link is given
+    /// before the first pong of a run.
     pub lasted: Duration,
 }
 
@@ -71,6 +73,14 @@ pub(super) fn working(plan: &Plan, from: Duration, to: Duration) -> Duration {
     worked + to.saturating_sub(at)
 }
 
+/// The longest wait for one fault's end between these two: each strike begins another.
+pub(super) fn waited(plan: &Plan, strikes: &[Duration], from: Duration, to: Duration) -> Duration {
+    let mut edges: Vec<Duration> = strikes.iter().copied().filter(|at| (from..to).contains(at)).collect();
+    edges.insert(0, from);
+    edges.push(to);
+    edges.windows(2).map(|pair| working(plan, pair[0], pair[1])).max().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +97,15 @@ mod tests {
         assert_eq!(working(&plan, s(22), s(25)), s(3));
         plan.outages.push(Outage { from: s(50), to: s(51), away: Away::Status(429) });
         assert_eq!(working(&plan, s(45), s(120)), s(8));
+    }
+
+    #[test]
+    fn each_fault_has_its_own_time() {
+        let s = Duration::from_secs;
+        let mut plan = Plan::quiet(1, "mode hold", s(600));
+        plan.outages.push(Outage { from: s(5), to: s(20), away: Away::Hung });
+        assert_eq!(waited(&plan, &[], s(10), s(40)), s(20));
+        let waited = waited(&plan, &[s(2), s(32), s(50)], s(10), s(40));
+        assert_eq!(waited, s(12), "12 s for the hung server, 8 s for the stranded link");
     }
 }

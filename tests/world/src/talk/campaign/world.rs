@@ -61,6 +61,10 @@ pub(super) struct Campaign<'a> {
     /// What the newest call, or answer, is for.
     pub(super) asking: BTreeSet<usize>,
     pub(super) said: Vec<Utterance>,
+    /// When something took a link, or a session that was to be resumed.
+    pub(super) strikes: Vec<Duration>,
+    /// When the first pong was there.
+    pub(super) first_pong: Option<Duration>,
     /// Chunks that arrived before the person was done.
     pub(super) early: BTreeSet<u64>,
     pub(super) phase: Phase,
@@ -90,6 +94,8 @@ impl<'a> Campaign<'a> {
             calls: 0,
             asking: BTreeSet::new(),
             said: Vec::new(),
+            strikes: Vec::new(),
+            first_pong: None,
             early: BTreeSet::new(),
             phase: Phase::Idle,
             agenda: BTreeMap::new(),
@@ -206,11 +212,15 @@ impl<'a> Campaign<'a> {
     fn blow(&mut self, n: usize) {
         let (_, blow) = self.plan.blows[n].clone();
         self.tell(|| format!("{blow:?}"));
+        self.strikes.extend(blow.takes().then_some(self.now));
         match blow {
             Blow::Cut => self.blow_link(|_| Some((1006, String::new()))),
             Blow::Close(code, reason) => self.blow_link(|_| Some((code, reason.clone()))),
             Blow::GoAway(left) => {
                 if let Some(number) = self.newest().filter(|number| self.arrives(*number)) {
+                    if let Some(line) = self.line(number) {
+                        line.ending = true;
+                    }
                     let payload = format!("{{\"goAway\": {{\"timeLeft\": \"{}s\"}}}}", left.as_secs());
                     self.input_link(number, LinkInput::Message(payload.into_bytes()));
                     let reason = "Session closed: the time announced by GoAway is over.".to_owned();
@@ -326,9 +336,15 @@ impl<'a> Campaign<'a> {
                 let waits = self.said.last().is_some_and(|said| said.done.is_some() && !said.answered);
                 let well = self.arrives(link) && self.away().is_none();
                 let busy = matches!(self.phase, Phase::Thinking);
-                self.outcome.killed += u32::from(waits && well && busy);
+                let mut ending = false;
                 if let Some(line) = self.line(link) {
                     line.closing = true;
+                    // A goAway leaves no choice when the answer takes longer than the time that is left.
+                    ending = line.ending;
+                }
+                if waits && well && busy && !ending {
+                    self.tell(|| format!("link {link} was good"));
+                    self.outcome.killed += 1;
                 }
                 let closed = LinkInput::Closed { code: 1000, reason: String::new() };
                 self.plan_in(GOODBYE, Event::Link(link, closed));
