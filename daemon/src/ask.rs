@@ -2,6 +2,8 @@
 //!
 //! No daemon and no microphone is needed; a sound card only where the answer is to be heard.
 
+mod books;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,16 +12,16 @@ use std::time::{Duration, Instant};
 use pressel_hal::wav::Wav;
 use pressel_hal::{Error, ErrorKind};
 use pressel_live::Conversation;
-use pressel_live::event::{Action, Budget, Input, Note, SpeakerInput, Usage as Counted};
+use pressel_live::event::{Action, Input, Note, SpeakerInput, Usage as Counted};
 use pressel_live::settings::TalkMode;
 use serde::Serialize;
 use tokio::time::{sleep_until, timeout};
 
+use books::Books;
+
 use crate::config::Config;
-use crate::control::{self, AskError};
 use crate::credential::Credential;
 use crate::sound::{DeviceNews, Side, Sound, SoundEvent};
-use crate::usage::{self, Usage};
 use crate::wire::{News, Way, Wire};
 use crate::world::World;
 
@@ -150,8 +152,8 @@ fn not_written(path: &Path, error: &dyn fmt::Display) -> NoAnswer {
 struct Asking<'a> {
     conversation: Conversation,
     wire: Wire,
-    /// Keeps the ledger, unless a daemon does.
-    usage: Option<Usage>,
+    /// What it costs.
+    books: Books,
     /// The card; none where nobody listens or it cannot be had.
     card: Option<Sound>,
     /// What a card would tell, where there is none: all is heard at once.
@@ -176,12 +178,11 @@ impl<'a> Asking<'a> {
         question: &Question,
         tell: &'a mut dyn FnMut(Told<'_>),
     ) -> Result<Self, NoAnswer> {
-        // A ledger that this person may not read limits the daemon alone.
-        if usage::look(config).is_ok_and(|report| report.budget == usage::budget_word(Budget::Spent)) {
+        let books = Books::open(config);
+        if books.spent {
             let text = "the budget is spent: [budget] has its limits, `pressel usage` what was used";
             return Err(NoAnswer::Failed(text.to_owned()));
         }
-        let usage = (!a_daemon_runs(config)).then(|| Usage::open(config));
         let card = if question.aloud { Some(card(config)?) } else { None };
         let mut settings = config.settings(fastrand::u64(..));
         settings.model = credential.model(&settings.model);
@@ -197,7 +198,7 @@ impl<'a> Asking<'a> {
         Ok(Asking {
             conversation,
             wire: Wire::new(way),
-            usage,
+            books,
             card,
             heard: VecDeque::new(),
             tell,
@@ -273,8 +274,8 @@ impl<'a> Asking<'a> {
         if let Some(card) = &mut self.card {
             card.stop();
         }
-        if let Some(usage) = &mut self.usage {
-            usage.stop();
+        if let Some(why) = self.books.close() {
+            (self.tell)(Told::Trouble(&why));
         }
     }
 
@@ -294,9 +295,7 @@ impl<'a> Asking<'a> {
         match action {
             Action::Dial { link } => self.wire.dial(link),
             Action::Send { link, message } => {
-                if let Some(usage) = &mut self.usage {
-                    usage.sends(&message);
-                }
+                self.books.usage.sends(&message);
                 self.wire.send(link, message);
             }
             Action::Ping { link } => self.wire.ping(link),
@@ -326,9 +325,7 @@ impl<'a> Asking<'a> {
 
     fn play(&mut self, turn: u32, samples: Vec<i16>, rate_hz: u32) {
         self.rate_hz = rate_hz;
-        if let Some(usage) = &mut self.usage {
-            usage.plays(samples.len(), rate_hz);
-        }
+        self.books.usage.plays(samples.len(), rate_hz);
         if self.answer.first_sound_ms.is_none() {
             self.answer.first_sound_ms = Some(ms(self.asked_at.elapsed()));
         }
@@ -347,9 +344,7 @@ impl<'a> Asking<'a> {
     }
 
     fn on_note(&mut self, note: &Note) {
-        if let Some(usage) = &mut self.usage {
-            usage.note(note);
-        }
+        self.books.usage.note(note);
         match note {
             Note::Said(words) => {
                 self.answer.answer.push_str(words);
@@ -406,12 +401,6 @@ impl<'a> Asking<'a> {
             SoundEvent::Microphone(_) | SoundEvent::Device(_) => {}
         }
     }
-}
-
-/// Whether a daemon may be writing the ledger: it has one writer.
-fn a_daemon_runs(config: &Config) -> bool {
-    let path = &config.control.path;
-    !path.is_empty() && !matches!(control::connect(path.as_ref()), Err(AskError::NotRunning(_)))
 }
 
 /// The speaker that the configuration names, and no microphone.

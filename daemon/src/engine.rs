@@ -440,6 +440,10 @@ impl Engine {
                 reply.done();
                 self.act(act);
             }
+            Op::Used(count) => {
+                self.edges.usage.used(count);
+                request.reply.done();
+            }
             Op::Volume(change) => {
                 if let Some(change) = change {
                     self.volume(change);

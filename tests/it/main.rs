@@ -6,6 +6,7 @@ mod ask;
 mod backends;
 mod bad_input;
 mod barge_in;
+mod budget;
 mod calibrate;
 mod captures;
 mod devices;

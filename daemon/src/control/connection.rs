@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use pressel_live::event::ButtonInput;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -15,6 +16,7 @@ use super::OPS;
 use super::server::{ControlRequest, Op, Reply, Shared};
 use crate::config::nearest;
 use crate::gesture::Act;
+use crate::usage::count::Count;
 use crate::volume::VolumeChange;
 
 /// Longest request.
@@ -141,6 +143,11 @@ fn understand(text: &str) -> Result<Wanted, String> {
         "levels" => Ok(Wanted::Engine(Op::Levels)),
         "reload" => Ok(Wanted::Engine(Op::Reload)),
         "watch" => Ok(Wanted::Watch),
+        "used" => match request.get("count").map(Count::deserialize) {
+            Some(Ok(count)) => Ok(Wanted::Engine(Op::Used(count))),
+            Some(Err(error)) => Err(format!("\"used\" has a \"count\" that is none: {error}")),
+            None => Err("\"used\" needs a \"count\": what was used, as `today` of usage has it".to_owned()),
+        },
         "button" => {
             let gesture = match member("gesture") {
                 Some("press") => ButtonInput::Press,

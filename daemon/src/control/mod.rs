@@ -8,6 +8,7 @@
 //! {"op":"levels"}                          what the sound path measures, see `levels::Levels`
 //! {"op":"button","gesture":"press"}        as if the button went down; "release": up; "line":"up": another line
 //! {"op":"act","act":"stop"}                what a gesture would do; none that needs a person at the device
+//! {"op":"used","count":{…}}                another program used this, see `usage::count::Count`
 //! {"op":"volume","to":"up"}                "down", or 0 to 100; without: only tells it, see `volume::VolumeStatus`
 //! {"op":"watch"}                           from then on one line per event, see `Event`
 //! ```
@@ -24,7 +25,8 @@ pub use event::{Event, monotonic_ns};
 pub use server::{BindError, Control, ControlRequest, Op, Reply};
 
 /// Requests a client may make, for "did you mean".
-const OPS: [&str; 8] = ["status", "usage", "levels", "reload", "button", "act", "volume", "watch"];
+const OPS: [&str; 9] =
+    ["status", "usage", "levels", "reload", "button", "act", "volume", "used", "watch"];
 
 #[cfg(test)]
 mod tests;

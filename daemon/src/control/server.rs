@@ -17,6 +17,7 @@ use tracing::warn;
 use super::connection::Client;
 use super::{Event, place};
 use crate::gesture::Act;
+use crate::usage::count::Count;
 use crate::volume::VolumeChange;
 
 /// Clients at a time.
@@ -69,6 +70,8 @@ pub enum Op {
     Act(Act),
     /// Changes the volume, if there is something to change, and tells it, as [`crate::volume::VolumeStatus`].
     Volume(Option<VolumeChange>),
+    /// Another program used this beside the daemon; it is to stand in the daemon's ledger.
+    Used(Count),
 }
 
 /// A request with the way to answer it.

@@ -87,7 +87,7 @@ fn what_is_not_understood_is_said() {
         check(r#"{"op":"statsu"}"#, r#"no such op \"statsu\"; did you mean \"status\"?"#).await;
         check(
             r#"{"op":"reboot"}"#,
-            r#"no such op \"reboot\"; there are status, usage, levels, reload, button, act, volume, watch"#,
+            r#"no such op \"reboot\"; there are status, usage, levels, reload, button, act, volume, used, watch"#,
         )
         .await;
         check(r#"{"op":"button","gesture":"pres"}"#, r#"did you mean \"press\"?"#).await;

@@ -161,6 +161,11 @@ impl Meter {
         self.settle();
     }
 
+    /// Somebody else used this; it is no part of the talk.
+    pub fn add(&mut self, count: Count) {
+        self.unwritten += count;
+    }
+
     /// Sound went up, in ms.
     pub fn sent(&mut self, ms: u64) {
         self.turn_goes_on();

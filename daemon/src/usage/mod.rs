@@ -23,6 +23,7 @@ use crate::config::{self, Config};
 use crate::keep;
 use crate::net::Clock;
 use book::Book;
+use count::Count;
 use day::Day;
 use ledger::{Ledger, Totals};
 use meter::{Limits, Meter};
@@ -56,7 +57,15 @@ pub struct Usage {
 impl Usage {
     /// Opens the ledger that the configuration names. A ledger that cannot be used is said once and done without.
     pub fn open(config: &Config) -> Self {
-        let folder = keep::folder(&config.usage.ledger_folder, std::env::var_os("STATE_DIRECTORY"), false);
+        Usage::with(config, keep::folder(&config.usage.ledger_folder, std::env::var_os("STATE_DIRECTORY"), false))
+    }
+
+    /// Counts for somebody else's ledger: what was used is asked for by [`Usage::count`].
+    pub fn beside(config: &Config) -> Self {
+        Usage::with(config, None)
+    }
+
+    fn with(config: &Config, folder: Option<PathBuf>) -> Self {
         let (mut ledger, mut totals, mut found) = (None, Totals::default(), None);
         if let Some(folder) = &folder {
             match Ledger::open(folder) {
@@ -117,6 +126,20 @@ impl Usage {
     pub fn plays(&mut self, samples: usize, rate_hz: u32) {
         self.meter.received(samples as u64 * 1000 / u64::from(rate_hz.max(1)));
         self.write();
+    }
+
+    /// Somebody else used this with the same account.
+    pub fn used(&mut self, count: Count) {
+        self.meter.add(count);
+        self.write();
+    }
+
+    /// All that was ever counted, what is open with it.
+    pub fn count(&self) -> Count {
+        self.meter.totals().days.into_values().fold(Count::default(), |mut sum, count| {
+            sum += count;
+            sum
+        })
     }
 
     /// What the conversation tells.
