@@ -240,6 +240,11 @@ impl Conversation {
         self.link.is_up()
     }
 
+    /// Whether a refusal stands: nothing is dialled until a person presses or something is set differently.
+    pub fn is_refused(&self) -> bool {
+        self.link.is_refused()
+    }
+
     /// Whether nobody speaks and no answer is due: a moment for a line of the device's own.
     pub fn is_quiet(&self) -> bool {
         let due = matches!(self.turn, Turn::Thinking { .. }) && self.link.is_up();

@@ -371,6 +371,7 @@ impl Link {
             self.state = State::Down;
             self.failures = 0;
             self.unreachable = false;
+            self.redial.rest();
         }
     }
 

@@ -52,6 +52,14 @@ impl Redial {
         self.busy = LATER / 2;
     }
 
+    /// Nobody wants a link any more. One that ended by itself, and was not dialled again, is no outage yet.
+    pub(crate) fn rest(&mut self) {
+        if self.tries <= 1 {
+            self.since = None;
+            self.tries = 0;
+        }
+    }
+
     /// There is a network again: the outage counts as young.
     pub(crate) fn network(&mut self, now: Instant) {
         self.later = LATER;
@@ -188,6 +196,19 @@ mod tests {
         assert_eq!(redial.outage(begin + S(203)), S(1));
         redial.up();
         assert_eq!((redial.outage(begin + S(204)), redial.failed(begin + S(204), false, S(0))), (S(0), S(0)));
+    }
+
+    #[test]
+    fn a_link_that_ends_while_nobody_wants_one_begins_no_outage() {
+        let begin = Instant::now();
+        let mut redial = Redial::new(1);
+        redial.failed(begin, true, S(0));
+        redial.rest();
+        assert!(redial.is_young(begin + S(600)), "nothing was dialled since");
+        redial.failed(begin + S(600), false, S(0));
+        redial.failed(begin + S(601), false, S(0));
+        redial.rest();
+        assert!(!redial.is_young(begin + S(660)), "dials have failed: it goes on");
     }
 
     #[test]

@@ -172,8 +172,7 @@ impl Conversation {
 
     /// What the setup's system instruction says beside the configured one, where no note can be sent silently later.
     pub(crate) fn setup_note(&mut self) -> Option<String> {
-        let silent_by_setup = self.profile.text_by == TextBy::RealtimeInput && self.profile.instruction;
-        if !silent_by_setup || self.asks() == Asks::Answer {
+        if !self.silent_by_setup() || self.asks() == Asks::Answer {
             return None;
         }
         let text = self.note_text(self.link.handle().is_none(), Asks::Nothing);
@@ -183,6 +182,24 @@ impl Conversation {
         self.note_told(Asks::Nothing);
         self.carry.briefed = true;
         Some(text)
+    }
+
+    /// Somebody speaks while a link is set up that was to be asked for the rest of an answer, of a model that can only be
+    /// told silently by its setup: another one begins, and what is said meanwhile is kept as ever.
+    pub(crate) fn set_up_again(&mut self, now: Instant) {
+        let setting_up = matches!(self.link.state, State::SettingUp { .. });
+        if !setting_up || self.carry.briefed || !self.is_asked() || !self.silent_by_setup() {
+            return;
+        }
+        if !self.note_text(self.link.handle().is_none(), Asks::Nothing).is_empty() {
+            let close = self.link.leave(now);
+            self.actions.extend(close);
+            self.lose_link(now);
+        }
+    }
+
+    fn silent_by_setup(&self) -> bool {
+        self.profile.text_by == TextBy::RealtimeInput && self.profile.instruction
     }
 
     /// A new link is up: it is told what it must know before anything else is said on it.

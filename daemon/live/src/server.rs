@@ -49,6 +49,14 @@ impl Conversation {
         if let Some(usage) = message.usage {
             self.note(Note::Usage(usage));
         }
+        if !self.link.is_open() {
+            // It was made, and is billed, before the server heard of our close.
+            let sound = message.content.iter().flat_map(|content| &content.audio);
+            let samples = sound.map(|part| part.samples.len() as u64).sum();
+            if samples > 0 {
+                self.note(Note::AnswerDropped { samples });
+            }
+        }
         if !self.link.is_up() {
             // Before setupComplete nothing may be said, and after our close nobody waits for it any more.
             if self.link.is_open() && (message.content.is_some() || !message.tool_calls.is_empty()) {

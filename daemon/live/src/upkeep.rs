@@ -70,6 +70,7 @@ impl Conversation {
         } else {
             self.link.rest();
         }
+        self.set_up_again(now);
         self.brief(now);
         self.pump(now);
         self.put_question(now);
