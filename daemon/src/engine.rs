@@ -25,6 +25,7 @@ use crate::credential::Credential;
 use crate::doctor::Verdict;
 use crate::earcons::Earcons;
 use crate::gesture::{self, Grammar};
+use crate::heal::Heal;
 use crate::levels::Levels;
 use crate::net::watch::{Change, Watch as NetWatch};
 use crate::notify::{Notify, Watch};
@@ -97,6 +98,7 @@ pub struct Engine {
     /// A hang-up is the end of the terminal we belong to.
     on_terminal: bool,
     reload: Reload,
+    heal: Heal,
 }
 
 impl Engine {
@@ -132,6 +134,7 @@ impl Engine {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            heal: Heal::new(&reload.config),
             on_terminal: std::io::stdin().is_terminal(),
             reload,
         })
@@ -151,7 +154,8 @@ impl Engine {
             let money = self.edges.usage.next_look();
             let words = self.edges.phrases.due();
             let (gesture, power) = (self.grammar.due(), self.power_due());
-            let due = [timer, blink, feed_at, money, words, gesture, power, self.warm.next()];
+            let due =
+                [timer, blink, feed_at, money, words, gesture, power, self.warm.next(), self.heal.next()];
             let due = due.into_iter().flatten().min();
             tokio::select! {
                 biased;
@@ -187,6 +191,7 @@ impl Engine {
             self.spend(now);
             self.speak(now);
             self.take_up(now);
+            self.heal(now);
             if feed_at.is_some_and(|at| at <= now) {
                 feed_at = feed_every.map(|every| now + every);
                 match self.watch.check(now) {
@@ -442,7 +447,7 @@ impl Engine {
             }
             Op::Used(count) => {
                 self.edges.usage.used(count);
-                request.reply.done();
+                reply.done();
             }
             Op::Volume(change) => {
                 if let Some(change) = change {

@@ -15,6 +15,7 @@ pub mod doctor;
 pub mod earcons;
 pub mod engine;
 pub mod gesture;
+mod heal;
 pub mod keep;
 pub mod levels;
 pub mod log;

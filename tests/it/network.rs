@@ -87,8 +87,13 @@ fn a_talk_goes_through_a_proxy_that_looks_the_name_up_once_its_password_is_right
     scene.phase(mark, "fault"); // only a person mends that
     let end = scene.remote.status().unwrap()["link"]["last_end"].to_string();
     assert!(end.contains("does not take this user and password (407)"), "{end}");
+    let dialled = || scene.log().matches("dialling").count();
+    assert_eq!(dialled(), 1);
 
-    std::fs::write(&file, "open sesame\n").unwrap(); // the next dial has it
+    let mark = scene.remote.mark();
+    std::fs::write(&file, "open sesame\n").unwrap();
+    scene.phase(mark, "idle"); // nobody pressed
+    assert_eq!(dialled(), 1, "nobody wants a link yet");
     let mark = scene.remote.mark();
     scene.ask("question-rain");
     scene.answered(mark);

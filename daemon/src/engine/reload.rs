@@ -9,6 +9,7 @@ use super::Engine;
 use crate::button::ButtonThreads;
 use crate::config::Config;
 use crate::earcons::Earcons;
+use crate::heal::Heal;
 use crate::net;
 use crate::panel::Panel;
 use crate::phrases::Phrases;
@@ -45,6 +46,18 @@ impl Engine {
             self.edges.notify.ready();
         }
         read
+    }
+
+    /// A refusal is tried once more when what was shown to the server, or to a proxy, is another.
+    pub(super) fn heal(&mut self, now: Instant) {
+        if self.heal.look(now, self.conversation.is_refused()) {
+            info!("a file with a secret is another one: a refusal no longer stands");
+            let settings =
+                super::settings(&self.reload.config, self.edges.credential.as_deref(), &self.edges.tools);
+            self.conversation
+                .handle_input(now, Input::Settings { settings: Box::new(settings), relink: true });
+            self.perform_all();
+        }
     }
 
     /// What counts at once, and what is left for a pause.
@@ -139,6 +152,7 @@ impl Engine {
             self.open_panel(&config, &sound, now);
         }
         self.report.renew(&config, self.edges.credential.as_deref());
+        self.heal = Heal::new(&config);
         info!("configuration taken up");
         self.tell_status();
     }
