@@ -356,6 +356,7 @@ impl Report {
             latencies: stats.latencies(),
             counters,
             usage: None,
+            clock_kept: crate::net::Clock::read().synchronized,
         }
     }
 }

@@ -55,6 +55,8 @@ pub struct Status {
     pub counters: Counters,
     /// What talking costs.
     pub usage: Option<UsageReport>,
+    /// Whether somebody keeps the wall clock right, as far as the daemon can see; `None` where nobody tells.
+    pub clock_kept: Option<bool>,
 }
 
 /// The link to the service.
@@ -214,6 +216,9 @@ impl fmt::Display for Status {
         }
         if let Some(usage) = &self.usage {
             line(f, "usage", &usage.sentence())?;
+        }
+        if self.clock_kept == Some(false) {
+            line(f, "clock", "nobody keeps it right")?;
         }
         self.counters.fmt_lines(f)
     }
