@@ -9,6 +9,7 @@ mod barge_in;
 mod budget;
 mod calibrate;
 mod captures;
+mod clock_step;
 mod devices;
 mod doctor;
 mod echo;
