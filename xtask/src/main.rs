@@ -22,7 +22,7 @@ const USAGE: &str = "\
 cargo xtask <chore>
 
   demo [--aloop] [--out DIR]   the whole daemon on a virtual sound card against a server on loopback
-  test [--msrv] [-- ARGS]      every test; --msrv: with the oldest supported compiler
+  test [--msrv] [-- ARGS]      every test, and the quick set of faults; --msrv: with the oldest supported compiler
   test --nspawn                the service under a systemd of its own, in a container (as root)
   test --arm64                 the release programs for arm64 and armhf, emulated: a whole talk each (as root)
   test --image                 the disk image, booted in an emulated board: set up, pressed, answered (as root)

@@ -25,8 +25,7 @@ pub use event::{Event, monotonic_ns};
 pub use server::{BindError, Control, ControlRequest, Op, Reply};
 
 /// Requests a client may make, for "did you mean".
-const OPS: [&str; 9] =
-    ["status", "usage", "levels", "reload", "button", "act", "volume", "used", "watch"];
+const OPS: [&str; 9] = ["status", "usage", "levels", "reload", "button", "act", "volume", "used", "watch"];
 
 #[cfg(test)]
 mod tests;

@@ -57,7 +57,10 @@ pub struct Usage {
 impl Usage {
     /// Opens the ledger that the configuration names. A ledger that cannot be used is said once and done without.
     pub fn open(config: &Config) -> Self {
-        Usage::with(config, keep::folder(&config.usage.ledger_folder, std::env::var_os("STATE_DIRECTORY"), false))
+        Usage::with(
+            config,
+            keep::folder(&config.usage.ledger_folder, std::env::var_os("STATE_DIRECTORY"), false),
+        )
     }
 
     /// Counts for somebody else's ledger: what was used is asked for by [`Usage::count`].

@@ -20,6 +20,25 @@ pub enum Bar {
     None,
 }
 
+/// Of one value at least.
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values[values.len().div_ceil(2) - 1]
+}
+
+impl Bar {
+    /// Whether so many rounds of a figure reach it.
+    pub fn holds(&self, values: &[f64]) -> bool {
+        match *self {
+            Bar::AtLeast(least) => median(values) >= least,
+            Bar::AtMost(most) => median(values) <= most,
+            Bar::Exactly(value) => values.iter().all(|v| *v == value),
+            Bar::None => true,
+        }
+    }
+}
+
 struct Row {
     name: String,
     unit: &'static str,
@@ -111,9 +130,7 @@ impl Table {
 
 impl Row {
     fn median(&self) -> f64 {
-        let mut values = self.values.clone();
-        values.sort_by(f64::total_cmp);
-        values[values.len().div_ceil(2) - 1] // a row has a value from its beginning
+        median(&self.values)
     }
 
     fn worst(&self) -> f64 {
@@ -125,12 +142,7 @@ impl Row {
     }
 
     fn holds(&self) -> bool {
-        match self.bar {
-            Bar::AtLeast(least) => self.median() >= least,
-            Bar::AtMost(most) => self.median() <= most,
-            Bar::Exactly(value) => self.values.iter().all(|v| *v == value),
-            Bar::None => true,
-        }
+        self.bar.holds(&self.values)
     }
 
     fn verdict(&self) -> &'static str {

@@ -14,6 +14,8 @@ use crate::talk::script::Part;
 
 /// What is left of an answer when its link ends is nobody's.
 const PIECE: Duration = Duration::from_millis(200);
+/// Sound of one utterance arrives at most so far apart.
+const BETWEEN: Duration = Duration::from_millis(100);
 /// From `turnComplete` to the handle that holds it.
 const HANDLE: Duration = Duration::from_millis(50);
 /// Samples per millisecond of an answer; the service has 24, fewer are read sooner.
@@ -149,8 +151,17 @@ impl Campaign<'_> {
                     Some(chunks) => line.chunks.extend(chunks.into_iter().map(|chunk| (chunk, now))),
                     None => self.breaks("sent sound that no microphone delivered"),
                 }
+                self.hears();
             }
             Said::Other => self.asked(number, &kind, &message),
+        }
+    }
+
+    /// Sound has arrived.
+    fn hears(&mut self) {
+        match self.heard.last_mut().filter(|(_, to)| self.now <= *to + BETWEEN) {
+            Some((_, to)) => *to = self.now,
+            None => self.heard.push((self.now, self.now)),
         }
     }
 

@@ -145,7 +145,7 @@ impl Campaign<'_> {
             missing_ms += said.missing.len() as u64 * TICK.as_millis() as u64;
             // Words may arrive while others are still being said.
             let until = said.whole.unwrap_or(done).max(done);
-            let lasted = waited(self.plan, &self.strikes, done, until);
+            let lasted = waited(self.plan, &self.strikes, &self.heard, done, until);
             // Nothing tells a server that hangs from one whose pongs take 30 s, before the first of them has come.
             let unknown = self.first_pong.is_none_or(|at| at > done);
             let lasted = lasted.saturating_sub(if unknown { UNKNOWN } else { Duration::ZERO });

@@ -10,8 +10,8 @@ pub struct Wait {
     /// When they were done speaking.
     pub since: Duration,
     /// Until all of it was with the server. Time in which there was no network does not count, and each fault has its
-    /// own time: what counts is the longest that one of them was waited out. Neither do the 35 s that a link is given
-    /// before the first pong of a run.
+    /// own time: what counts is the longest that one of them was waited out. Neither does time in which a server hears
+    /// what the same person goes on to say, nor the 35 s that a link is given before the first pong of a run.
     pub lasted: Duration,
 }
 
@@ -73,12 +73,24 @@ pub(super) fn working(plan: &Plan, from: Duration, to: Duration) -> Duration {
     worked + to.saturating_sub(at)
 }
 
-/// The longest wait for one fault's end between these two: each strike begins another.
-pub(super) fn waited(plan: &Plan, strikes: &[Duration], from: Duration, to: Duration) -> Duration {
-    let mut edges: Vec<Duration> = strikes.iter().copied().filter(|at| (from..to).contains(at)).collect();
-    edges.insert(0, from);
-    edges.push(to);
-    edges.windows(2).map(|pair| working(plan, pair[0], pair[1])).max().unwrap_or_default()
+/// The longest wait for one fault's end between these two: each strike, and each outage, begins another. Who is `heard` as
+/// they go on speaking, from when to when, does not wait meanwhile.
+pub(super) fn waited(
+    plan: &Plan,
+    strikes: &[Duration],
+    heard: &[(Duration, Duration)],
+    from: Duration,
+    to: Duration,
+) -> Duration {
+    let faults = strikes.iter().copied().chain(plan.outages.iter().map(|outage| outage.from));
+    let mut edges: Vec<Duration> = faults.filter(|at| (from..to).contains(at)).chain([from, to]).collect();
+    edges.sort_unstable();
+    let between = |pair: &[Duration]| {
+        let (from, to) = (pair[0], pair[1]);
+        let heard = heard.iter().map(|(since, until)| working(plan, *since.max(&from), *until.min(&to)));
+        working(plan, from, to).saturating_sub(heard.sum())
+    };
+    edges.windows(2).map(between).max().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -104,8 +116,15 @@ mod tests {
         let s = Duration::from_secs;
         let mut plan = Plan::quiet(1, "mode hold", s(600));
         plan.outages.push(Outage { from: s(5), to: s(20), away: Away::Hung });
-        assert_eq!(waited(&plan, &[], s(10), s(40)), s(20));
-        let waited = waited(&plan, &[s(2), s(32), s(50)], s(10), s(40));
-        assert_eq!(waited, s(12), "12 s for the hung server, 8 s for the stranded link");
+        assert_eq!(waited(&plan, &[], &[], s(10), s(40)), s(20));
+        let strikes = [s(2), s(32), s(50)];
+        assert_eq!(
+            waited(&plan, &strikes, &[], s(10), s(40)),
+            s(12),
+            "12 s for the outage, 8 s for the strike"
+        );
+        assert_eq!(waited(&plan, &strikes, &[(s(25), s(35))], s(10), s(40)), s(5), "heard from 25 to 35 s");
+        plan.outages.push(Outage { from: s(24), to: s(24), away: Away::Hung });
+        assert_eq!(waited(&plan, &strikes, &[], s(10), s(40)), s(8));
     }
 }

@@ -61,6 +61,8 @@ pub(super) struct Campaign<'a> {
     /// What the newest call, or answer, is for.
     pub(super) asking: BTreeSet<usize>,
     pub(super) said: Vec<Utterance>,
+    /// From when to when sound arrived.
+    pub(super) heard: Vec<(Duration, Duration)>,
     /// When something took a link, or a session that was to be resumed.
     pub(super) strikes: Vec<Duration>,
     /// When the first pong was there.
@@ -94,6 +96,7 @@ impl<'a> Campaign<'a> {
             calls: 0,
             asking: BTreeSet::new(),
             said: Vec::new(),
+            heard: Vec::new(),
             strikes: Vec::new(),
             first_pong: None,
             early: BTreeSet::new(),
