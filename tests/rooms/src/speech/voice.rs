@@ -100,6 +100,8 @@ impl Mouth {
 
     /// Appends a phrase.
     pub(super) fn say(&mut self, steps: &[Step], out: &mut Vec<f32>) {
+        // Through an open glottis the lungs damp the throat's resonances (Klatt and Klatt 1990).
+        let open_hz = if self.whispers { 200.0 } else { 0.0 };
         for (n, step) in steps.iter().enumerate() {
             let next = steps.get(n + 1).unwrap_or(step);
             for quarter in 0..4 {
@@ -108,7 +110,7 @@ impl Mouth {
                 for k in 0..3 {
                     self.formants[k].tune(
                         mix(step.formants_hz[k], next.formants_hz[k]),
-                        mix(step.widths_hz[k], next.widths_hz[k]),
+                        mix(step.widths_hz[k], next.widths_hz[k]) + open_hz,
                     );
                 }
                 self.hiss.tune(step.noise_hz.max(500.0), step.noise_width_hz.max(200.0));
