@@ -76,6 +76,23 @@ pub fn holder_in(proc: &Path, device: &str, direction: Direction) -> Option<Hold
     holder_below(proc, device, direction)
 }
 
+/// Whether a PCM name means a card that is not there, as far as the kernel's list tells: cheap, where asking libasound
+/// reads all of its configuration.
+pub(super) fn is_absent(device: &str) -> bool {
+    is_absent_below(Path::new("/proc"), device)
+}
+
+fn is_absent_below(proc: &Path, device: &str) -> bool {
+    let direct = ["hw:", "plughw:"].iter().any(|plugin| device.starts_with(plugin));
+    let plain = |card: &str| card.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    // Without a list (a container) nobody knows but libasound, nor with a name that is a path or leaves the card out.
+    if !direct || !card_named(device).is_some_and(plain) || !proc.join("asound/cards").exists() {
+        return false;
+    }
+    let cards = cards_below(proc);
+    card_of(device, &cards).is_none_or(|index| cards.iter().all(|card| card.index != index))
+}
+
 pub(super) fn cards_below(proc: &Path) -> Vec<Card> {
     let text = fs::read_to_string(proc.join("asound/cards")).unwrap_or_default();
     // ` 1 [Array          ]: USB-Audio - ReSpeaker 4 Mic Array`, and a second line that begins with spaces only
@@ -91,11 +108,16 @@ pub(super) fn cards_below(proc: &Path) -> Vec<Card> {
 
 /// The card that a PCM name means: `hw:1,0`, `plughw:CARD=Array,DEV=0`, `sysdefault:Array`.
 pub(super) fn card_of(device: &str, cards: &[Card]) -> Option<u32> {
-    let (_, arguments) = device.split_once(':')?;
-    let named = arguments.split(',').find_map(|argument| argument.trim().strip_prefix("CARD="));
-    let card = named.or_else(|| arguments.split(',').next())?.trim();
+    let card = card_named(device)?;
     let by_id = cards.iter().find(|known| known.id == card).map(|known| known.index);
     by_id.or_else(|| card.parse().ok())
+}
+
+/// The word for the card in a PCM name.
+fn card_named(device: &str) -> Option<&str> {
+    let (_, arguments) = device.split_once(':')?;
+    let named = arguments.split(',').find_map(|argument| argument.trim().strip_prefix("CARD="));
+    Some(named.or_else(|| arguments.split(',').next())?.trim())
 }
 
 fn holder_below(proc: &Path, device: &str, direction: Direction) -> Option<Holder> {
@@ -200,6 +222,24 @@ mod tests {
         ] {
             assert_eq!(card_of(name, &cards), card, "{name}");
         }
+    }
+
+    #[test]
+    fn a_card_that_the_kernel_does_not_list_is_absent() {
+        for (name, absent) in [
+            ("hw:CARD=Array", false),
+            ("plughw:CARD=Gone,DEV=0", true),
+            ("hw:1,0", false),
+            ("hw:2", true),
+            ("default", false),
+            ("pressel_mic", false),
+            ("sysdefault:CARD=Gone", false),
+            ("hw:DEV=0", false),
+            ("hw:CARD=/dev/snd/controlC7", false),
+        ] {
+            assert_eq!(is_absent_below(&proc(), name), absent, "{name}");
+        }
+        assert!(!is_absent_below(Path::new("/nonexistent"), "hw:CARD=Gone"), "no list, no answer");
     }
 
     #[test]

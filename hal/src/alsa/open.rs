@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use alsa_sys as sys;
 
-use super::cards::Direction;
+use super::cards::{self, Direction};
 use super::error;
 use crate::Error;
 
@@ -26,6 +26,10 @@ pub(super) fn opening<T>(
     device: &str,
     open: impl FnOnce(&CStr) -> Result<T, Errno>,
 ) -> Result<T, Error> {
+    // A missing card is asked for again and again.
+    if cards::is_absent(device) {
+        return Err(error::while_opening(direction, device, libc::ENODEV, ""));
+    }
     // Nobody panics while holding it; and if so, its () is as good as ever.
     let _guard = OPENING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     // libasound would say it on stderr.
