@@ -17,9 +17,9 @@ mod life;
 
 const SERVICE: &str = "pressel.service";
 /// From SIGKILL to ready.
-const KILLED: Duration = Duration::from_secs(1);
+pub const KILLED: Duration = Duration::from_secs(1);
 /// From a thread that stands still to ready: the watchdog's 5 s, the kill, the start.
-const FROZEN: Duration = Duration::from_secs(10);
+pub const FROZEN: Duration = Duration::from_secs(10);
 
 /// A machine with the service on it, a sound card before it and a server within its reach.
 struct Installed {

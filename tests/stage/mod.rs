@@ -10,7 +10,9 @@ mod daemon;
 mod machine;
 pub mod proxy;
 pub mod puppet;
+mod qmp;
 mod remote;
+pub mod vm;
 pub mod world;
 
 use std::io;
@@ -25,7 +27,9 @@ pub use aloop::{Bridge, Gaps, Loopback};
 pub use board::{BUTTON, Board, Disk, HOST, SPEAKER};
 pub use daemon::{Daemon, Usage, program};
 pub use machine::Machine;
+pub use qmp::Qmp;
 pub use remote::{Happened, Remote};
+pub use vm::Vm;
 
 /// The key that the stage gives the daemon; checkers look for it in logs.
 pub const KEY: &str = "AIzaStageKey-not-a-real-one-0123456789";

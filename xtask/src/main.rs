@@ -15,6 +15,7 @@ mod sbom;
 mod test;
 mod tools;
 mod trixie;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ cargo xtask <chore>
   test --nspawn                the service under a systemd of its own, in a container (as root)
   test --arm64                 the release programs for arm64 and armhf, emulated: a whole talk each (as root)
   test --image                 the disk image, booted in an emulated board: set up, pressed, answered (as root)
+  test --vm                    kernel devices, networks and power cuts, in a virtual machine, see docs/vm.md (as root)
   test --aloop                 talks over the kernel's loopback card, see docs/aloop.md
   bench [SCENE…|micro]         latencies, CPU, memory, bytes; compared with the last recorded run
   bench sound [--quick|--aec3] echo, barge-in, noise, array in simulated rooms; likewise

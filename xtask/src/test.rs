@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::{aloop, apt, arm, image, lint, nspawn, root, run, sh};
+use crate::{aloop, apt, arm, image, lint, nspawn, root, run, sh, vm};
 
 /// What a tier's tests find out from their environment: where that is which they need.
 pub type Needs = Vec<(&'static str, PathBuf)>;
@@ -22,6 +22,7 @@ struct Tier {
 const TIERS: &[Tier] = &[
     Tier { flag: "--aloop", module: "aloop::", need: aloop::test },
     Tier { flag: "--nspawn", module: "nspawn::", need: nspawn::test },
+    Tier { flag: "--vm", module: "vm::", need: vm::test },
     Tier { flag: "--arm64", module: "arm::", need: arm::test },
     Tier { flag: "--image", module: "image::", need: image::test },
 ];
