@@ -161,9 +161,9 @@ impl Row {
 
     fn bar_shown(&self) -> String {
         match self.bar {
-            Bar::AtLeast(least) => format!("≥ {least}"),
-            Bar::AtMost(most) => format!("≤ {most}"),
-            Bar::Exactly(value) => format!("{value}"),
+            Bar::AtLeast(least) => format!("≥ {}", bar(least)),
+            Bar::AtMost(most) => format!("≤ {}", bar(most)),
+            Bar::Exactly(value) => bar(value),
             Bar::None => String::new(),
         }
     }
@@ -178,6 +178,12 @@ fn number(value: f64) -> String {
         1.0.. => format!("{value:.2}"),
         _ => format!("{value:.3}"),
     }
+}
+
+/// A bar that was set stands as it was; one that was measured, as figures do.
+fn bar(value: f64) -> String {
+    let set = format!("{value}");
+    if set.len() > 6 { number(value) } else { set }
 }
 
 impl fmt::Display for Table {
@@ -214,7 +220,9 @@ mod tests {
         table.put("too low", 2.9_f32, "", Bar::AtLeast(3.0));
         table.put("too high", 3.1, "", Bar::AtMost(3.0));
         assert_eq!(table.missed(), 3, "{table}");
+        table.put("as much as another", 0.8, "", Bar::AtLeast(f64::from(0.768_474_04_f32)));
         let shown = table.to_string();
+        assert!(shown.contains("≥ 0.768 ") && shown.contains("≤ 3 "), "{shown}");
         assert!(shown.contains("2.00 (9.00) ms") && shown.contains("2.00 (1.00) ms"), "{shown}");
         assert!(shown.ends_with("3 bars missed"), "{shown}");
     }
