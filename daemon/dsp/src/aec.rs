@@ -19,6 +19,7 @@ mod path;
 mod presence;
 mod rival;
 mod shaper;
+mod shift;
 mod spectrum;
 mod suppressor;
 
@@ -40,6 +41,9 @@ pub trait EchoCanceller {
     /// The echo path has moved, or may have: a jump of the delay, an xrun, another card. What was learnt is a first
     /// guess from now on.
     fn realign(&mut self) {}
+
+    /// The reference was moved to where the echo is, as asked: `past` fills in block n of its past, 0 the newest.
+    fn rehear(&mut self, _past: &mut dyn FnMut(usize, &mut Block)) {}
 
     /// Whether the reference keeps step with the microphone (drift known and corrected). Until then an engine expects
     /// the echo path to slide.
@@ -67,6 +71,9 @@ pub struct EchoReading {
     pub explained: f32,
     /// The echo path has just changed and is being learnt again: what is left of the echo may sound like a person.
     pub unsettled: bool,
+    /// The echo comes by so many samples later than before (earlier if below 0), and is the same otherwise: the
+    /// reference should be moved by so much; 0 nearly always.
+    pub later: i32,
 }
 
 impl EchoReading {
@@ -79,6 +86,7 @@ impl EchoReading {
         near_end: 1.0,
         explained: 0.0,
         unsettled: false,
+        later: 0,
     };
 }
 
@@ -172,6 +180,10 @@ impl EchoCanceller for Engine {
 
     fn realign(&mut self) {
         self.engine_mut().realign();
+    }
+
+    fn rehear(&mut self, past: &mut dyn FnMut(usize, &mut Block)) {
+        self.engine_mut().rehear(past);
     }
 
     fn steady(&mut self, steady: bool) {

@@ -234,6 +234,9 @@ impl FrontEnd {
         self.echo.steady(self.steer_reading.locked);
         self.echo_reading = self.echo.process(&reference, &mic, out);
         self.steer.heed(self.echo_reading.explained);
+        if self.echo_reading.later != 0 && self.steer.shift(self.echo_reading.later) {
+            self.echo.rehear(&mut |ago, far| self.steer.recall(ago, far));
+        }
         if self.echo_reading.unsettled {
             self.near_end.distrust();
         }

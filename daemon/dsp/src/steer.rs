@@ -182,6 +182,26 @@ impl Steer {
         self.reading()
     }
 
+    /// The canceller found the echo so many samples later than it was: the reference goes after it, if it can.
+    pub fn shift(&mut self, samples: i32) -> bool {
+        let Some(direct) = self.direct.filter(|_| self.enabled) else { return false };
+        let lag = self.reference.nearest(self.reference.lag + f64::from(samples));
+        let by = lag - self.reference.lag;
+        if (by - f64::from(samples)).abs() > 1.0 {
+            return false;
+        }
+        self.drift.put(self.drift.place() + by, 0.0, 2.0);
+        self.place(lag, lag + direct);
+        self.finder.start_over();
+        self.finder.alert(false);
+        true
+    }
+
+    /// Block of the reference so many blocks ago, as if it had always been where it is now.
+    pub fn recall(&self, ago: usize, out: &mut Block) {
+        self.reference.recall(ago, out);
+    }
+
     /// Sound was lost on either side: what is known of the place is a first guess from now on. The drift stays.
     pub fn reset(&mut self) {
         self.finder.reset();

@@ -44,6 +44,15 @@ impl References {
         self.bent.hear(&self.loudspeaker.process(far), fourier);
     }
 
+    /// Hears its past again: `past` fills in the block that many blocks ago.
+    pub(super) fn rehear(&mut self, past: &mut dyn FnMut(usize, &mut Block), fourier: &mut Fourier) {
+        let mut far = [0.0; BLOCK];
+        for ago in (0..=self.straight.len()).rev() {
+            past(ago, &mut far);
+            self.hear(&far, fourier);
+        }
+    }
+
     /// What was heard.
     pub(super) fn sounds(&self) -> Sounds<'_> {
         self.with(&self.bent)

@@ -6,6 +6,7 @@ use super::path::Pace;
 use super::presence::Presence;
 use super::rival::{Rival, Verdict};
 use super::shaper::{OverlapAdd, Shaper};
+use super::shift::Shift;
 use super::spectrum::Fourier;
 use super::suppressor::Suppressor;
 use super::{EchoCanceller, EchoReading, EchoSettings};
@@ -25,6 +26,8 @@ const EAGER_BLOCKS: usize = blocks_of_ms(3_000);
 /// The same for a path that was found to have moved, which most of the learning went before: longer, and who speaks
 /// over it suffers.
 const MOVED_BLOCKS: usize = blocks_of_ms(1_000);
+/// The same where the path is the same and only came at another time: less than a sample is to be learnt.
+const SHIFTED_BLOCKS: usize = blocks_of_ms(100);
 /// After the echo path moved, what is left of the echo may sound like a person for so long.
 const UNSETTLED_BLOCKS: usize = blocks_of_ms(700);
 /// Share of the path's energy by which each block of it may be wrong after a jump.
@@ -39,6 +42,7 @@ pub struct Kalman {
     references: References,
     filter: Filter,
     rival: Rival,
+    shift: Shift,
     presence: Presence,
     fitting: Fitting,
     suppressor: Option<Suppressor>,
@@ -73,6 +77,7 @@ impl Kalman {
             fourier: Fourier::new(),
             filter: Filter::new(&references),
             rival: Rival::new(&references),
+            shift: Shift::new(),
             presence: Presence::new(),
             fitting: Fitting::new(&references),
             references,
@@ -174,6 +179,9 @@ impl EchoCanceller for Kalman {
                 self.fitting.start_over();
             }
         }
+        // A filter that has just begun predicts nothing that could be shifted; the one of before did.
+        let settled = self.rival.former().or((self.eager == 0).then_some(&self.filter));
+        let later = settled.and_then(|filter| self.shift.process(&mic, &filter.echo));
         let mut near_end = 1.0;
         let mut residual_dbfs = crate::SILENCE_DBFS;
         if let Some(suppressor) = &mut self.suppressor {
@@ -198,6 +206,7 @@ impl EchoCanceller for Kalman {
             self.references.silence();
             self.filter.silence();
             self.rival.rest();
+            self.shift.start_over();
             self.fitting.rest();
         }
         EchoReading {
@@ -208,6 +217,7 @@ impl EchoCanceller for Kalman {
             near_end,
             explained: self.presence.share,
             unsettled: self.unsettled > 0,
+            later: later.unwrap_or(0),
         }
     }
 
@@ -218,7 +228,18 @@ impl EchoCanceller for Kalman {
     fn realign(&mut self) {
         self.filter.doubt_path(REALIGNED);
         self.rival.rest();
+        self.shift.start_over();
         self.eager = EAGER_BLOCKS;
+        self.unsettled = UNSETTLED_BLOCKS;
+    }
+
+    fn rehear(&mut self, past: &mut dyn FnMut(usize, &mut Block)) {
+        self.rival.give_back(&mut self.filter);
+        self.references.rehear(past, &mut self.fourier);
+        self.shift.start_over();
+        self.presence.believe();
+        self.fitting.start_over();
+        self.eager = SHIFTED_BLOCKS;
         self.unsettled = UNSETTLED_BLOCKS;
     }
 
@@ -230,6 +251,7 @@ impl EchoCanceller for Kalman {
         self.references.reset();
         self.filter.reset();
         self.rival.rest();
+        self.shift.start_over();
         self.presence = Presence::new();
         self.fitting.reset();
         self.unsettled = 0;

@@ -141,6 +141,19 @@ impl Rival {
         }
     }
 
+    /// The filter of before, while it may still come back.
+    pub(super) fn former(&self) -> Option<&Filter> {
+        (self.trial == Trial::Former).then_some(&self.filter)
+    }
+
+    /// The filter of before was right: it comes back, and no trial goes on.
+    pub(super) fn give_back(&mut self, filter: &mut Filter) {
+        if self.trial == Trial::Former {
+            std::mem::swap(filter, &mut self.filter);
+        }
+        self.rest();
+    }
+
     /// No trial goes on: everything may have changed.
     pub(super) fn rest(&mut self) {
         self.trial = Trial::None;

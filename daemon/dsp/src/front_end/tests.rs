@@ -149,3 +149,41 @@ fn settings_that_cannot_work_are_refused_with_a_reason() {
 fn frames_of_another_length_are_a_mistake_of_the_caller() {
     FrontEnd::new(settings(16_000, 1)).unwrap().process(&[0.0; 100], &[0.0; BLOCK], &mut [0.0; BLOCK]);
 }
+
+#[test]
+fn an_echo_that_jumps_is_cancelled_again_within_400_ms_and_the_room_is_not_learnt_anew() {
+    const S: usize = 16_000;
+    let mut random = Random::new(21);
+    let room: Vec<f32> = (0..2_400)
+        .map(|n| if n == 0 { 1.0 } else { (0.05 * random.bell() * (-6.9 * n as f64 / 2_400.0).exp()) as f32 })
+        .collect();
+    for (seed, jump_ms) in [(1, 45), (2, -30), (3, 80), (4, -15)] {
+        let far = at_level(speech(seed, 10 * S), -24.0);
+        let mut wet = vec![0.0; far.len()];
+        for (n, &sample) in far.iter().enumerate() {
+            wet[n..].iter_mut().zip(&room).for_each(|(out, tap)| *out += sample * tap);
+        }
+        let noise = at_level(pink(seed, far.len()), -65.0);
+        let lag = |n: usize| 16 * if n < 7 * S { 90 } else { 90 + jump_ms } as usize;
+        let mic: Vec<f32> =
+            (0..far.len()).map(|n| n.checked_sub(lag(n)).map_or(0.0, |at| wet[at]) + noise[n]).collect();
+        let mut front_end = FrontEnd::new(FrontEndSettings {
+            echo: crate::EchoSettings::default(),
+            near_end: crate::NearEndSettings::default(),
+            ..settings(S as u32, 1)
+        })
+        .unwrap();
+        let (mut sound, mut block, mut confirmed) = (Vec::new(), [0.0; BLOCK], 0);
+        for (far, mic) in far.chunks_exact(BLOCK).zip(mic.chunks_exact(BLOCK)) {
+            let reading = front_end.process(mic, far.try_into().unwrap(), &mut block);
+            confirmed += usize::from(reading.barge_in == Some(crate::BargeIn::Confirmed));
+            sound.extend_from_slice(&block);
+        }
+        let after = 7 * S + 2 * S / 5..8 * S;
+        let less = to_db(rms(&mic[after.clone()]) / rms(&sound[after]));
+        assert!(less > 24.0, "{jump_ms} ms: {less:.1} dB in the rest of the first second");
+        let delay_ms = front_end.steer().delay_ms;
+        assert!((delay_ms - (90 + jump_ms) as f32).abs() < 3.0, "{jump_ms} ms: {delay_ms}");
+        assert_eq!(confirmed, 0, "{jump_ms} ms: the device heard itself");
+    }
+}

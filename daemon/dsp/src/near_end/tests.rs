@@ -26,6 +26,7 @@ fn events(near: &[f32], left: &[f32], echo: &[f32], settings: NearEndSettings) -
             near_end: (person + 0.1 * rest + 1e-9) / (person + rest + 1e-9),
             explained: 1.0,
             unsettled: false,
+            later: 0,
         };
         let judged = gate.process(&block);
         let far: Block = echo[part.clone()].try_into().unwrap();

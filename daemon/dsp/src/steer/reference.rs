@@ -62,6 +62,18 @@ impl Reference {
         self.lag = end;
     }
 
+    /// A block of the past, at the lag of now.
+    pub(super) fn recall(&self, ago: usize, out: &mut Block) {
+        let start = self.filled as f64 - ((ago + 1) * BLOCK) as f64 - self.lag;
+        if start < AFTER as f64 {
+            out.fill(0.0);
+        } else if self.correcting {
+            self.read.read(&self.history[..self.filled], start, 1.0, out);
+        } else {
+            out.copy_from_slice(&self.history[start as usize..][..BLOCK]);
+        }
+    }
+
     /// Whether the whole past is digital silence.
     pub(super) fn is_silent(&self) -> bool {
         self.silent >= KEPT.div_ceil(BLOCK)
