@@ -7,9 +7,11 @@
 //! back).
 
 mod echo;
+mod usual;
 
 use crate::{Block, EchoReading, Reading, blocks_of_ms};
 use echo::Echo;
+use usual::Usual;
 
 /// What the detector says, each once and in this order: suspected, then confirmed or dismissed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,16 +52,19 @@ const ANSWER_PAUSE_MS: u32 = 2_000;
 const QUIETEST_DBFS: f32 = -65.0;
 /// What is suspected stands so far above the noise floor, in dB.
 const ABOVE_FLOOR_DB: f32 = 9.0;
+/// And so many standard deviations above what is usual here: most of what people at the other end of the room say, and of
+/// what the canceller leaves, is softer. Without this, babble was confirmed once in ten minutes.
+const ABOVE_USUAL: f32 = 0.9;
 /// Share of the near end in the canceller's output: below it is echo, above it surely somebody.
-const NEAR: [f32; 2] = [0.4, 0.65];
+const NEAR: [f32; 2] = [0.35, 0.6];
 /// Voice with a smaller share of the near end is none.
 const NEAR_VOICE: f32 = 0.5;
 /// A block so far above the noise is full evidence, in dB.
-const LOUD_DB: f32 = 10.0;
+const LOUD_DB: f32 = 14.0;
 /// Evidence, in full blocks, before anything is suspected: one block alone is what echo leaves now and then.
-const ONSET: f32 = 1.4;
+const ONSET: f32 = 1.05;
 /// What is left of it after a block without sound.
-const ONSET_FADES: f32 = 0.7;
+const ONSET_FADES: f32 = 0.6;
 /// Voice that is not below the echo by more than this, in dB, is no echo, however little of that is taken off.
 const BELOW_ECHO_DB: f32 = 5.0;
 /// For so long, in ms, after the far end fell silent its room sounds on, and the canceller knows that part least: what is
@@ -109,6 +114,7 @@ pub struct NearEnd {
     /// The caller knows of an answer that the far end does not show.
     answering: bool,
     echo: Echo,
+    usual: Usual,
     /// Evidence of sound that is not the answer, in blocks.
     onset: f32,
     /// Blocks since the last sound.
@@ -139,6 +145,7 @@ impl NearEnd {
             answer_blocks: 0,
             answering: false,
             echo: Echo::new(),
+            usual: Usual::new(),
             onset: 0.0,
             silent: 0,
             suspected: 0,
@@ -176,7 +183,8 @@ impl NearEnd {
         }
         self.echo.process(echo, gate.level_dbfs);
         let near_dbfs = near_dbfs(echo, gate.level_dbfs);
-        let over_db = near_dbfs - (gate.floor_dbfs + ABOVE_FLOOR_DB).max(QUIETEST_DBFS);
+        let quiet_dbfs = (gate.floor_dbfs + ABOVE_FLOOR_DB).max(QUIETEST_DBFS);
+        let over_db = near_dbfs - quiet_dbfs.max(self.usual.above(ABOVE_USUAL));
         if self.answer_blocks == 0 {
             self.rest();
             return None;
@@ -196,6 +204,9 @@ impl NearEnd {
         }
         let believed = sounds && self.unsettled == 0 && !self.echo.resembles();
         let voiced = believed && gate.voiced && echo.near_end > NEAR_VOICE;
+        if self.state != State::Speaking {
+            self.usual.process(gate.level_dbfs);
+        }
         let mic_dbfs = crate::block_level_dbfs(mic);
         let expected = echo.active && echo.echo_dbfs > mic_dbfs - EXPECTED_DB;
         let unexplained = expected && mic_dbfs - gate.level_dbfs < TAKEN_OFF_DB;
