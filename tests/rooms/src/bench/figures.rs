@@ -31,6 +31,8 @@ pub struct Measured {
     pub answer_s: f32,
     pub interruptions: Vec<(Kind, usize)>,
     pub ducks_in_vain: usize,
+    /// What was said while nobody spoke, and who was not heard.
+    pub told: Vec<String>,
     /// Microseconds of each block.
     pub cost_us: Vec<f32>,
     pub path_delay_ms: f32,
@@ -54,6 +56,7 @@ impl Measured {
         self.answer_s += other.answer_s;
         self.interruptions.append(&mut other.interruptions);
         self.ducks_in_vain += other.ducks_in_vain;
+        self.told.append(&mut other.told);
         self.cost_us.append(&mut other.cost_us);
         self.path_delay_ms = self.path_delay_ms.max(other.path_delay_ms);
         self.beside_cost.append(&mut other.beside_cost);

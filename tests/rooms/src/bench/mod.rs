@@ -17,10 +17,12 @@ use pressel_world::table::{Machine, Table};
 use serde_json::json;
 
 const USAGE: &str = "\
-cargo xtask bench sound [--record] [--quick] [--aec3]
+cargo xtask bench sound [--record | --seeds A..B] [--quick] [--aec3]
 
   --record   with the seeds kept for it; the run to compare with from now on (docs/sound-benchmarks.*)
   --quick    one seed of each scene, ten minutes of answers
+  --seeds    with these, an hour of answers for each; tells every word of the detector while nobody spoke, every
+             person who was not heard, and how long each change of the echo's path was felt
   --aec3     rows of WebRTC's canceller beside ours";
 
 /// Rooms in which people talk over answers, cough and slam doors.
@@ -36,11 +38,15 @@ enum Job {
 
 /// Measures everything; fails when a bar is missed.
 pub fn run(arguments: &[String]) -> ExitCode {
-    let (mut record, mut quick, mut aec3) = (false, false, false);
-    for argument in arguments {
+    let (mut record, mut quick, mut aec3, mut chosen) = (false, false, false, None);
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--record" => record = true,
             "--quick" => quick = true,
+            "--seeds" if seeds_of(arguments.as_slice().first()).is_some() => {
+                chosen = seeds_of(arguments.next())
+            }
             "--aec3" if cfg!(feature = "aec3") => aec3 = true,
             "--aec3" => {
                 eprintln!("pressel-rooms: --aec3 is not built in; cargo xtask bench sound --aec3 builds it");
@@ -53,8 +59,10 @@ pub fn run(arguments: &[String]) -> ExitCode {
         }
     }
     let begun = Instant::now();
-    let seeds = if record { REPORT } else { TUNE };
-    let jobs = jobs(if quick { &seeds[..1] } else { &seeds }, if quick { 10 } else { 60 });
+    let tell = chosen.is_some();
+    let seeds = if record { REPORT.to_vec() } else { chosen.unwrap_or(TUNE.to_vec()) };
+    let monologues = if tell { seeds.len() } else { 1 };
+    let jobs = jobs(if quick { &seeds[..1] } else { &seeds }, monologues, if quick { 10 } else { 60 });
     let beside = pass::beside(aec3);
     let next = AtomicUsize::new(0);
     let measured = Mutex::new(Measured::default());
@@ -78,6 +86,10 @@ pub fn run(arguments: &[String]) -> ExitCode {
     measured.add(pass::cost(seeds[0], &beside));
     let mut table = Table::new(&recorded());
     measured.fill(&mut table);
+    if tell {
+        measured.told.sort();
+        measured.told.iter().for_each(|told| println!("{told}"));
+    }
     println!("{}\n{table}", measured.scenes());
     eprintln!("measured in {:.0} s with seeds {seeds:?}", begun.elapsed().as_secs_f32());
     if record {
@@ -97,11 +109,12 @@ pub fn rows(kind: Kind, seed: u64) -> impl Iterator<Item = (&'static str, Row)> 
 }
 
 /// The longest first, so that no thread is left alone with one at the end.
-fn jobs(seeds: &[u64], answer_minutes: u32) -> Vec<Job> {
+fn jobs(seeds: &[u64], monologues: usize, answer_minutes: u32) -> Vec<Job> {
     let mut jobs = Vec::new();
     let answers = Kind::all().count() as u32;
-    for kind in Kind::all() {
-        jobs.push(Job::Scene(kind, Script::Monologue(answer_minutes * 60 / answers), seeds[0]));
+    for &seed in seeds.iter().take(monologues) {
+        let script = Script::Monologue(answer_minutes * 60 / answers);
+        jobs.extend(Kind::all().map(|kind| Job::Scene(kind, script, seed)));
     }
     for &seed in seeds {
         jobs.extend(Kind::all().map(|kind| Job::Scene(kind, Script::Talk, seed)));
@@ -113,6 +126,14 @@ fn jobs(seeds: &[u64], answer_minutes: u32) -> Vec<Job> {
         jobs.push(Job::Worth(seed));
     }
     jobs
+}
+
+/// Seeds to work with, as `A..B`: nothing is ever tuned on those that are kept for the report.
+fn seeds_of(range: Option<&String>) -> Option<Vec<u64>> {
+    let (first, end) = range?.split_once("..")?;
+    let seeds: Vec<u64> =
+        (first.parse().ok()?..end.parse().ok()?).filter(|seed| !REPORT.contains(seed)).collect();
+    (!seeds.is_empty()).then_some(seeds)
 }
 
 /// The page of a recorded run.

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use pressel_dsp::{BLOCK, BargeIn, Block, EchoSettings, FrontEnd, FrontEndSettings, GainSettings};
+use pressel_dsp::{
+    BLOCK, BargeIn, Block, EchoSettings, FrontEnd, FrontEndSettings, GainSettings, Reading, block_level_dbfs,
+};
 use pressel_rooms::level::{amplitude, rms};
 use pressel_rooms::{Kind, RATE, Row, Scene, Script, Speaking, Speex, erle_db, judge, run};
 
@@ -26,6 +28,8 @@ fn front_end(settings: FrontEndSettings) -> FrontEnd {
 struct Pass {
     out: Vec<f32>,
     words: Vec<(usize, BargeIn)>,
+    /// The same in words, with what was known when it was said.
+    told: Vec<String>,
     /// Nanoseconds of each block.
     cost_ns: Vec<u64>,
 }
@@ -33,8 +37,12 @@ struct Pass {
 impl Pass {
     fn of(scene: &Scene, mut path: FrontEnd) -> Pass {
         let blocks = scene.mic.len() / BLOCK;
-        let mut pass =
-            Pass { out: vec![0.0; scene.mic.len()], words: Vec::new(), cost_ns: Vec::with_capacity(blocks) };
+        let mut pass = Pass {
+            out: vec![0.0; scene.mic.len()],
+            words: Vec::new(),
+            told: Vec::new(),
+            cost_ns: Vec::with_capacity(blocks),
+        };
         let mut losses = scene.losses.iter().map(|at| at / BLOCK).peekable();
         for n in 0..blocks {
             if losses.next_if_eq(&n).is_some() {
@@ -46,7 +54,10 @@ impl Pass {
             let begun = Instant::now();
             let reading = path.process(&scene.mic[range], far, out);
             pass.cost_ns.push(begun.elapsed().as_nanos() as u64);
-            pass.words.extend(reading.barge_in.map(|word| (n, word)));
+            if let Some(word) = reading.barge_in {
+                pass.words.push((n, word));
+                pass.told.push(tell(n, word, &path, &reading));
+            }
         }
         pass
     }
@@ -89,24 +100,44 @@ pub fn beside(aec3: bool) -> Beside {
     ours.into()
 }
 
+/// A word of the detector, and what was known when it said it.
+fn tell(block: usize, word: BargeIn, path: &FrontEnd, reading: &Reading) -> String {
+    let (echo, heard) = (path.echo(), block_level_dbfs(&path.stages().microphone));
+    format!(
+        "{:.2} s {word:?}: microphone {heard:.0} dBFS, echo {:.0}, left {:.0}, floor {:.0}, near end {:.2}, explained {:.2}{}",
+        block as f32 / 100.0,
+        echo.echo_dbfs,
+        reading.level_dbfs,
+        reading.floor_dbfs,
+        echo.near_end,
+        echo.explained,
+        if echo.unsettled { ", unsettled" } else { "" },
+    )
+}
+
 /// Everything that one script tells of the capture path in one room.
 pub fn measure(kind: Kind, script: Script, seed: u64, beside: &Beside) -> Measured {
     let scene = Scene::play(kind, script, seed);
     let pass = Pass::of(&scene, front_end(settings()));
     let mut found = Measured::default();
     match script {
-        Script::Talk => talk(kind, &scene, &pass, beside, &mut found),
+        Script::Talk => talk(kind, seed, (&scene, &pass), beside, &mut found),
         Script::Monologue(seconds) => {
             found.answer_s += seconds as f32;
             let whole = 0..scene.mic.len();
             found.interruptions.push((kind, pass.count(BargeIn::Confirmed, whole.clone())));
             found.ducks_in_vain += pass.count(BargeIn::Suspected, whole);
+            found.told.extend(pass.told.iter().map(|told| format!("{} {seed}: {told}", kind.name())));
         }
         Script::BargeIns => {
             for onset in &scene.onsets {
                 let end = onset.range.end + RATE / 4;
                 let heard = pass.after_ms(BargeIn::Confirmed, onset.range.start, end).is_some();
                 found.barge_ins.push((kind, heard));
+                if !heard {
+                    let at = onset.range.start as f32 / RATE as f32;
+                    found.told.push(format!("{} {seed}: {at:.2} s Missed", kind.name()));
+                }
                 found
                     .duck_ms
                     .extend(pass.after_ms(BargeIn::Suspected, onset.range.start, end).map(|ms| ms + DUCK_MS));
@@ -129,7 +160,7 @@ pub fn measure(kind: Kind, script: Script, seed: u64, beside: &Beside) -> Measur
     found
 }
 
-fn talk(kind: Kind, scene: &Scene, pass: &Pass, beside: &Beside, found: &mut Measured) {
+fn talk(kind: Kind, seed: u64, (scene, pass): (&Scene, &Pass), beside: &Beside, found: &mut Measured) {
     found.rows.push((kind, "pressel", judge(scene, &pass.out)));
     found.rows.push((kind, "raw", judge(scene, &scene.mic)));
     for (engine, settings) in beside {
@@ -143,7 +174,12 @@ fn talk(kind: Kind, scene: &Scene, pass: &Pass, beside: &Beside, found: &mut Mea
     let cut: usize = scene.parts_of(Speaking::Far).map(|range| pass.count(BargeIn::Confirmed, range)).sum();
     found.false_barge_ins.push((kind, cut));
     for &at in &scene.moves {
-        found.recovery_s.push((kind, recovery_s(scene, &pass.out, at)));
+        let recovery_s = recovery_s(scene, &pass.out, at);
+        found.recovery_s.push((kind, recovery_s));
+        let at = at as f32 / RATE as f32;
+        found
+            .told
+            .push(format!("{} {seed}: {at:.2} s 10 dB off for good after {recovery_s:.2} s", kind.name()));
     }
 }
 
