@@ -122,6 +122,29 @@ fn finding_following_and_correcting_an_echo_allocates_nothing() {
 }
 
 #[test]
+fn an_echo_that_jumps_is_followed_without_an_allocation() {
+    let mut state = 1u32;
+    let mut random = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state as f32 / u32::MAX as f32 - 0.5
+    };
+    let far: Vec<f32> = (0..16_000 * 8).map(|_| 0.2 * random()).collect();
+    let lag = |n: usize| if n < 16_000 * 6 { 1_600 } else { 880 };
+    let mic: Vec<f32> =
+        (0..far.len()).map(|n| n.checked_sub(lag(n)).map_or(0.0, |at| 0.5 * far[at])).collect();
+    let mut path = FrontEnd::new(FrontEndSettings::new(16_000, 1)).expect("one channel is possible");
+    let (mut out, mut shifts) = ([0.0; BLOCK], 0);
+    let calls = allocations(|| {
+        for (far, mic) in far.chunks_exact(BLOCK).zip(mic.chunks_exact(BLOCK)) {
+            path.process(mic, far.try_into().expect("a block"), &mut out);
+            shifts += u32::from(path.echo().later != 0);
+        }
+    });
+    assert_eq!(calls, 0);
+    assert_eq!((shifts, path.steer().delay_ms.round()), (1, 55.0));
+}
+
+#[test]
 fn the_playback_stages_allocate_nothing() {
     for rate_hz in [24_000, 44_100, 48_000, 192_000] {
         let mut resample = Resampler::aligned(24_000, rate_hz).expect("a common rate");
