@@ -127,6 +127,7 @@ impl Aec3 {
             near_end,
             explained: self.presence.share,
             unsettled: false,
+            later: 0,
         }
     }
 
