@@ -14,6 +14,7 @@ use tests::stage::{KEY, Machine, Remote};
 use crate::scene::{WAIT, messages};
 
 mod life;
+mod setup;
 
 const SERVICE: &str = "pressel.service";
 /// From SIGKILL to ready.

@@ -24,7 +24,15 @@ pub(super) fn service(ground: &Ground) -> Finding {
             Finding::warn(format!("runs, after {restarts} restarts that nobody asked for"), WHY)
         }
         ("active", _) => Finding::ok("runs"),
-        ("activating", "auto-restart") => Finding::fail(
+        // Also "auto-restart-queued". Once may be an accident.
+        ("activating", state) if state.starts_with("auto-restart") && restarts < 2 => Finding::warn(
+            format!(
+                "ended just now ({}) and is started again",
+                ended(property("Result"), property("ExecMainStatus"))
+            ),
+            WHY,
+        ),
+        ("activating", state) if state.starts_with("auto-restart") => Finding::fail(
             format!(
                 "is restarted again and again ({restarts} times): {}",
                 ended(property("Result"), property("ExecMainStatus"))

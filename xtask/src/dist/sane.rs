@@ -29,6 +29,11 @@ pub fn check(package: &Path) -> Result<(), String> {
             faults.push(format!("no {required} in /usr/share/doc/pressel"));
         }
     }
+    for page in ["man1/pressel.1.gz", "man5/pressel.toml.5.gz"] {
+        if !files.contains(format!("/usr/share/man/{page}").as_str()) {
+            faults.push(format!("no manual page {page}"));
+        }
+    }
     let summed = control("md5sums")?.lines().count();
     if summed != files.len() {
         faults.push(format!("md5sums has {summed} lines for {} files", files.len()));
