@@ -56,6 +56,7 @@ fn a_package_and_a_file_with_answers_are_all_that_a_device_needs() {
     assert!(installed.machine.run("systemctl restart pressel.service").is_err());
     let told = installed.doctor("service");
     assert!(told["class"] == "fail" && told["text"].as_str().unwrap().contains("code 78"), "{told}");
-    run("rm /etc/pressel/config.d/zz.toml && systemctl disable --now --quiet pressel.service");
+    run("rm /etc/pressel/config.d/zz.toml && systemctl start pressel.service");
+    run("systemctl disable --now --quiet pressel.service");
     assert_eq!(installed.doctor("service")["text"], "is switched off");
 }
