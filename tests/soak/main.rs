@@ -119,11 +119,14 @@ fn soak(arguments: &Arguments) -> io::Result<Vec<String>> {
     let (mut looks, mut lags, mut faults) = (Looks::default(), Vec::new(), BTreeMap::new());
     let mut broken = Vec::new();
     let begun = Instant::now();
-    let mut talks = 0;
+    let (mut talks, mut passed_over) = (0, 0);
     while begun.elapsed() < arguments.length && broken.is_empty() {
         let fault = (talks % LEFT_ALONE != 0).then(|| Fault::by_chance(&mut random));
         let done = match fault {
-            None => round::whole(&ground).map(|lag| lags.extend(lag)),
+            None => round::whole(&ground).map(|lag| match lag {
+                Some(lag) => lags.push(lag),
+                None => passed_over += 1,
+            }),
             Some(fault) => {
                 *faults.entry(fault.word()).or_insert(0) += 1;
                 round::torn(&ground, fault, &mut random)
@@ -151,6 +154,9 @@ fn soak(arguments: &Arguments) -> io::Result<Vec<String>> {
     println!("{looks}");
     let torn: Vec<String> = faults.iter().map(|(word, count)| format!("{count} {word}")).collect();
     println!("{talks} talks in {:.0} min; {}", begun.elapsed().as_secs_f64() / 60.0, torn.join(", "));
+    if passed_over > 0 {
+        println!("passed over, since this machine was too busy for them: {passed_over}");
+    }
     broken.extend(looks.broken(GROWTH_KB));
     broken.extend(drift(&lags));
     Ok(broken)

@@ -31,10 +31,11 @@ pub struct Lag {
 }
 
 /// A talk of which every sample must arrive, and every sample of the answer be heard. `None`: this machine was too busy
-/// to speak in time.
+/// to speak in time, or to bring the answer in time, which the daemon has counted.
 pub fn whole(ground: &Ground) -> io::Result<Option<Lag>> {
     let stage = &ground.stage;
     stage.server.take_events();
+    let late = late(stage)?;
     let from = stage.card.now_sample(Direction::Capture).saturating_sub(16_000);
     let heard_from = stage.card.now_sample(Direction::Playback);
     let mark = stage.remote.mark();
@@ -48,6 +49,9 @@ pub fn whole(ground: &Ground) -> io::Result<Option<Lag>> {
     let until = stage.card.now_sample(Direction::Capture);
     let microphone = stage.card.channel(Direction::Capture, 0, from..until)?;
     let placement = place(&microphone, 0, stretches(&record));
+    if !placement.is_whole() && self::late(stage)? != late {
+        return Ok(None);
+    }
     if !placement.is_whole() {
         let Placement { lost, repeated, foreign, .. } = placement;
         return Err(io::Error::other(format!("{lost} samples lost, {repeated} repeated, {foreign} foreign")));
@@ -56,6 +60,9 @@ pub fn whole(ground: &Ground) -> io::Result<Option<Lag>> {
         stage.card.channel(Direction::Playback, 0, heard_from..stage.card.now_sample(Direction::Playback))?;
     let sent: Vec<i16> = record.iter().filter_map(sound_sent).flatten().copied().collect();
     if sent.is_empty() || find(&played, &sent, 0).is_none() {
+        if self::late(stage)? != late {
+            return Ok(None);
+        }
         return Err(io::Error::other(format!("the answer of {} samples was not heard whole", sent.len())));
     }
     let begun = placement.placed.first().map_or(0, |first| first.at_ns + BURST_NS);
@@ -65,6 +72,17 @@ pub fn whole(ground: &Ground) -> io::Result<Option<Lag>> {
         .collect();
     let samples = placement.placed.iter().map(|chunk| chunk.range.len() as u64).sum();
     Ok(Some(Lag { ms: percentile(&mut ages, 0.1), samples }))
+}
+
+/// What the daemon has counted of sound that came too late: answers that starved, underruns, overruns.
+fn late(stage: &Stage) -> io::Result<[u64; 3]> {
+    let status = stage.remote.status()?;
+    let number = |value: &serde_json::Value| value.as_u64().unwrap_or_default();
+    Ok([
+        number(&status["counters"]["answer_gaps"]),
+        number(&status["speaker"]["xruns"]),
+        number(&status["microphone"]["xruns"]),
+    ])
 }
 
 /// A talk in which something happens, wherever it happens to; all must be well again soon after.
