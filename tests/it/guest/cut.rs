@@ -132,5 +132,6 @@ fn everything_is_whole_after_the_last_cut_and_is_written_until_the_next() {
         for writer in &mut writers {
             writer.talk();
         }
+        File::create(Path::new(SHARED).join("written")).unwrap();
     }
 }
