@@ -256,7 +256,7 @@ mod tests {
             let error = Wav::parse(bytes).unwrap_err();
             assert!(error.contains(expected), "{error}");
         };
-        let allowed = "allowed are WAV files of 8, 16, 24 or 32-bit integers or 32-bit float";
+        let allowed = "allowed are WAV files of 8, 16, 24 or 32-bit integers or 32 or 64-bit float";
         check(b"OggS", &format!("not a WAV file; {allowed}"));
         check(b"", &format!("an empty file; {allowed}"));
         check(&file(1, 0, 16_000, 16, &[]), "0 channels");
