@@ -75,8 +75,7 @@ fn a_recording_goes_through_the_capture_path_without_daemon_and_card() {
     let refused = run(&["process", "--mic", "song.mp3", "--out", "out.wav"]);
     assert_eq!(refused.status.code(), Some(1));
     let said = String::from_utf8_lossy(&refused.stderr);
-    let allowed =
-        "song.mp3\": not a WAV file; allowed are WAV files of 8, 16, 24 or 32-bit integers or 32-bit float";
+    let allowed = "song.mp3\": not a WAV file; allowed are WAV files of 8, 16, 24 or 32-bit integers or 32 or 64-bit float";
     assert!(said.contains(allowed), "{said}");
     let refused = run(&["process", "--mic", "in.wav", "--out", "in.wav"]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("would be overwritten"));
