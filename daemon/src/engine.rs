@@ -486,6 +486,16 @@ fn settings(config: &Config, credential: Option<&Credential>, tools: &Tools) -> 
     if let Some(credential) = credential {
         settings.model = credential.model(&settings.model);
     }
+    if config.tools.google_search {
+        if Profile::of(&settings.model).takes_search(!settings.tools.is_empty()) {
+            settings.tools.push(serde_json::json!({ "googleSearch": {} }));
+        } else {
+            warn!(
+                model = settings.model,
+                "this model takes no Google Search, or none beside tools: left out"
+            );
+        }
+    }
     for setting in Profile::of(&settings.model).left_out(&settings) {
         warn!(setting, model = settings.model, "this model does not take it: left out");
     }

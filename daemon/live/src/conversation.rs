@@ -53,6 +53,8 @@ pub struct Conversation {
     pub(crate) calls: BTreeMap<String, String>,
     /// A tool was answered and the model has not spoken since: an empty turn does not end the wait.
     pub(crate) tool_answered: bool,
+    /// When the person is to hear that a tool still runs.
+    pub(crate) sign_at: Option<Instant>,
     /// The model says it goes on after this turn.
     pub(crate) in_progress: bool,
     /// Sound of a turn has come, its turnComplete has not.
@@ -104,6 +106,7 @@ impl Conversation {
             forget_at: now,
             calls: BTreeMap::new(),
             tool_answered: false,
+            sign_at: None,
             in_progress: false,
             turn_open: false,
             turn_cut: false,
@@ -192,6 +195,7 @@ impl Conversation {
         due(self.keep_alive_at());
         due(self.open_idle_at());
         due(self.stale_at());
+        due(self.sign_at);
         due(self.talk_over_at());
         due(self.cap_at());
         next
@@ -247,7 +251,8 @@ impl Conversation {
 
     /// Whether nobody speaks and no answer is due: a moment for a line of the device's own.
     pub fn is_quiet(&self) -> bool {
-        let due = matches!(self.turn, Turn::Thinking { .. }) && self.link.is_up();
+        // While a tool runs no answer is due: a sign of life may sound.
+        let due = matches!(self.turn, Turn::Thinking { .. }) && self.link.is_up() && self.calls.is_empty();
         let gate_open = self.open.as_ref().is_some_and(|talk| talk.gate_open);
         !(self.turn.is_speaking() || self.turn.is_listening() || gate_open || due)
     }

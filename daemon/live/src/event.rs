@@ -335,11 +335,13 @@ pub enum Line {
     BudgetSpent,
     /// There is no key yet.
     NeedsSetup,
+    /// A tool takes long: one moment.
+    Working,
 }
 
 impl Line {
     /// All of them.
-    pub const ALL: [Line; 11] = [
+    pub const ALL: [Line; 12] = [
         Line::NoNetwork,
         Line::SignIn,
         Line::ClockNotSet,
@@ -351,6 +353,7 @@ impl Line {
         Line::BudgetLow,
         Line::BudgetSpent,
         Line::NeedsSetup,
+        Line::Working,
     ];
 
     /// Its name in files, logs and events.
@@ -367,6 +370,7 @@ impl Line {
             Line::BudgetLow => "budget-low",
             Line::BudgetSpent => "budget-spent",
             Line::NeedsSetup => "needs-setup",
+            Line::Working => "working",
         }
     }
 }

@@ -17,6 +17,7 @@ mod ask;
 mod barge_in;
 mod change;
 mod conversation;
+mod errand;
 pub mod event;
 mod exchange;
 mod kiosk;

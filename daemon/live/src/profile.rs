@@ -24,6 +24,8 @@ pub struct Profile {
     pub text_by: TextBy,
     /// What becomes of `behavior` in function declarations.
     pub tool_behavior: ToolBehavior,
+    /// Takes Google Search beside functions.
+    pub search_beside_functions: bool,
     /// Takes `scheduling` in a tool response.
     pub scheduling: bool,
     /// Sound may be sent while a call waits for its answer.
@@ -99,6 +101,7 @@ const UNKNOWN: Profile = Profile {
     tools: true,
     text_by: TextBy::ClientContent,
     tool_behavior: ToolBehavior::LeaveOut,
+    search_beside_functions: false,
     scheduling: false,
     audio_during_call: true,
     cancel_by_empty_turn: false,
@@ -118,12 +121,14 @@ const FLASH_3_1: Profile = Profile {
     language_code: true,
     text_by: TextBy::RealtimeInput,
     audio_during_call: false,
+    search_beside_functions: true,
     ..UNKNOWN
 };
 const LIVE_3_8: Profile = Profile {
     name: "3.8",
     language_code: true,
     tool_behavior: ToolBehavior::AsGiven,
+    search_beside_functions: true,
     context_update: true,
     ..UNKNOWN
 };
@@ -131,6 +136,7 @@ const EXTENDED_3_8: Profile = Profile {
     name: "3.8 extended thinking",
     thinking: Thinking::Required { default: "LOW", levels: &["LOW", "MEDIUM", "HIGH"] },
     tool_behavior: ToolBehavior::NonBlocking,
+    search_beside_functions: true,
     cancel_by_empty_turn: true,
     context_update: true,
     ..UNKNOWN
@@ -158,6 +164,11 @@ impl Profile {
         fits.max_by_key(|(prefix, _)| prefix.len()).map_or(&BY_PREFIX[0].1, |(_, profile)| profile)
     }
 
+    /// Whether Google Search may be offered, with functions beside it or without.
+    pub fn takes_search(&self, functions: bool) -> bool {
+        self.tools && (self.search_beside_functions || !functions)
+    }
+
     /// Which settings the model does not take, so that they are left out; fit for a warning.
     pub fn left_out(&self, settings: &Settings) -> Vec<&'static str> {
         let given = |setting: &Option<String>| setting.as_deref().is_some_and(|text| !text.is_empty());
@@ -180,6 +191,19 @@ impl Profile {
 mod tests {
     use super::*;
     use crate::wire::client::tests::settings;
+
+    #[test]
+    fn search_stands_beside_functions_where_that_was_seen_to_work() {
+        let check = |model, alone, beside| {
+            let profile = Profile::of(model);
+            assert_eq!((profile.takes_search(false), profile.takes_search(true)), (alone, beside), "{model}");
+        };
+        check("gemini-3.8-live", true, true);
+        check("gemini-3.8-live-extended-thinking", true, true);
+        check("gemini-3.1-flash-live-preview", true, true);
+        check("gemini-2.5-flash-native-audio-latest", true, false);
+        check("gemini-3.5-transcribe-live", false, false);
+    }
 
     #[test]
     fn the_longest_prefix_decides_and_letter_case_does_not() {

@@ -77,6 +77,7 @@ impl Conversation {
         self.tell_late(now);
         self.tell_losses(now);
         self.end_question();
+        self.watch_errand(now);
         let phase = self.phase();
         if self.shown != Some(phase) {
             self.shown = Some(phase);

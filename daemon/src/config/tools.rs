@@ -1,6 +1,6 @@
 //! The table about tools. Each tool is a file of its own; see docs/tools.md.
 
-use super::rule::{Rule, TEXT};
+use super::rule::{Rule, SWITCH, TEXT};
 use super::table::table;
 
 table! {
@@ -10,6 +10,8 @@ table! {
         folder: String = "/etc/pressel/tools.d", TEXT;
         /// Who talks to this device: tools that name roles are offered to these alone.
         role: String = "", TEXT;
+        /// Whether the model may look things up with Google Search, where it can; the service bills it.
+        google_search: bool = false, SWITCH;
         /// Socket at which systemd starts a process for a call; where there is none the daemon starts it itself.
         socket: String = "/run/pressel-tool/socket", Rule::Text { empty: true, check: Some(super::across::socket_path) };
         /// Folder of the log of calls; `auto` = where the service's state is; empty = none.
