@@ -12,6 +12,7 @@ mod captures;
 mod clock_step;
 mod devices;
 mod doctor;
+mod earcon;
 mod echo;
 mod ending;
 mod faults;
