@@ -50,7 +50,7 @@ fn pressed(scene: &Scene) -> (f64, f64) {
     scene.received("activityEnd", utterances + 1);
     let played = scene.card.channel(Direction::Playback, 0, from..from + 700 * 48).unwrap();
     let loud: Vec<i16> = played.into_iter().filter(|sample| *sample != 0).collect();
-    let heard = dbfs(&loud) + 20.0 * f64::from(ECHO.gain as f32).log10();
+    let heard = dbfs(&loud) + 20.0 * f64::from(ECHO.gain).log10();
     let sent = received(scene);
     (heard, dbfs(&sent[before + (PRE_ROLL_MS * MIC_MS) as usize..]))
 }
