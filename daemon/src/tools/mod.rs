@@ -52,8 +52,8 @@ pub struct Tools {
     quota: Quota,
     log: Option<CallLog>,
     running: BTreeMap<String, Running>,
-    done: mpsc::UnboundedReceiver<(u64, Outcome)>,
-    tell: mpsc::UnboundedSender<(u64, Outcome)>,
+    done: mpsc::Receiver<(u64, Outcome)>,
+    tell: mpsc::Sender<(u64, Outcome)>,
     /// Counts calls, so that a late end of one is never taken for another of the same id.
     number: u64,
     /// Refused on the spot, or done.
@@ -71,7 +71,7 @@ struct Running {
 impl Tools {
     /// The tools of a shelf for somebody in this role. `log_folder` keeps the call log.
     pub fn new(shelf: Vec<Tool>, role: &str, ways: Ways, log_folder: Option<&Path>) -> Self {
-        let (tell, done) = mpsc::unbounded_channel();
+        let (tell, done) = mpsc::channel(RUNNING_MAX);
         let tools = shelf.into_iter().filter(|tool| tool.is_for(role));
         let mut tools = Tools {
             tools: tools.map(|tool| (tool.head.name.clone(), Arc::new(tool))).collect(),
@@ -124,7 +124,7 @@ impl Tools {
                 let task = tokio::spawn(async move {
                     let outcome = ways.run(&called, fitted).await;
                     // Nobody listens only when the daemon ends.
-                    let _ = tell.send((number, outcome));
+                    let _ = tell.send((number, outcome)).await;
                 });
                 self.running.insert(id, Running { number, tool, args, since: now, task });
             }
