@@ -56,8 +56,8 @@ impl Clock {
     }
 }
 
-/// Asks the kernel, whoever keeps the clock (systemd-timesyncd, chrony, ntpd); or where that is refused (a sandbox
-/// stricter than the unit's, which lets this question through) systemd.
+/// Asks the kernel, whoever keeps the clock (systemd-timesyncd, chrony, ntpd); or where that is refused, as under the
+/// unit, systemd, which knows of its own timesyncd alone.
 fn synchronized() -> Option<bool> {
     // SAFETY: all of its fields are numbers, for which zero is a value; `modes` = 0 changes nothing.
     let mut state: libc::timex = unsafe { std::mem::zeroed() };
