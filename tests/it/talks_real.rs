@@ -141,6 +141,7 @@ const LEFT_OUT: &[(&str, Why)] = &[
     ("tool-again-running", Why::Tools),
     ("tool-answered", Why::Tools),
     ("tool-cancelled", Why::Tools),
+    ("tool-errand", Why::Long),
     ("tool-late", Why::Tools),
     ("tool-link-lost", Why::Tools),
     ("tool-never", Why::Long),
