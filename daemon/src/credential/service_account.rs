@@ -1,7 +1,6 @@
 //! The file that names an account: a service account's, whose private key signs a request for a token, or a person's, as
 //! `gcloud auth application-default login` leaves it.
 
-use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
@@ -177,11 +176,5 @@ fn field(form: &mut String, name: &str, value: &str) {
     }
     form.push_str(name);
     form.push('=');
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._*".contains(&byte) {
-            form.push(char::from(byte));
-        } else {
-            let _ = write!(form, "%{byte:02X}"); // writing to a String cannot fail
-        }
-    }
+    crate::net::encode(value, b"-._*", form);
 }

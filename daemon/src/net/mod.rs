@@ -34,7 +34,7 @@ pub use proxy::Proxy;
 pub use settings::{Route, Settings};
 pub use socket::{TcpFacts, UNACKNOWLEDGED_MAX};
 pub use stream::Stream;
-pub(crate) use url::{HttpUrl, place, split_place, without_password};
+pub(crate) use url::{HttpUrl, encode, place, split_place, without_password};
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! `http://[user[:password]@]host[:port][/path]`, taken apart.
 
+use std::fmt::Write;
+
 use zeroize::Zeroizing;
 
 /// A plain HTTP address. It has no `Debug`, since it may hold a password.
@@ -85,6 +87,17 @@ pub(crate) fn split_place(place: &str) -> Result<(&str, Option<u16>), &'static s
 /// `host:port`, with brackets where they belong.
 pub(crate) fn place(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// Appends a text with every byte but letters, digits and `kept` as `%40` and the like (RFC 3986, 2.1).
+pub(crate) fn encode(text: &str, kept: &[u8], into: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || kept.contains(&byte) {
+            into.push(char::from(byte));
+        } else {
+            let _ = write!(into, "%{byte:02X}"); // writing to a String cannot fail
+        }
+    }
 }
 
 /// Undoes `%40` and the like (RFC 3986, 2.1).

@@ -11,12 +11,16 @@ use zeroize::Zeroizing;
 use super::call::Outcome;
 use super::template::{Part, Template, plain};
 use super::tool::{Http as Keys, Verb};
+use crate::net::encode;
 use crate::net::http::{Http, Request, Url};
 
 /// Secrets are shorter; a longer file is some other file.
 const SECRET_MAX: u64 = 8 * 1024;
 /// Of a service's words about its failure, the model is told so much.
 const COMPLAINT_MAX: usize = 300;
+
+/// What an address keeps as it stands, besides letters and digits (RFC 3986, 2.3).
+const UNRESERVED: &[u8] = b"-._~";
 
 /// What is asked, taken apart.
 #[derive(Clone, Debug)]
@@ -143,7 +147,7 @@ impl Ask {
                     if !text.contains('?') && matches!(value.as_str(), "" | "." | "..") {
                         return Err(format!("{name} cannot be a part of an address"));
                     }
-                    encode(&value, &mut text);
+                    encode(&value, UNRESERVED, &mut text);
                 }
             }
         }
@@ -184,17 +188,6 @@ fn output(value: Value) -> Map<String, Value> {
 
 fn parse(text: &str, keys: &Keys) -> Result<Url, String> {
     if keys.tls { Url::parse(text) } else { Url::parse_any(text) }
-}
-
-/// Percent-encodes everything but RFC 3986's unreserved characters.
-fn encode(value: &str, into: &mut String) {
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            into.push(char::from(byte));
-        } else {
-            into.push_str(&format!("%{byte:02X}"));
-        }
-    }
 }
 
 fn header(line: &str) -> Result<(HeaderName, HeaderValue), String> {

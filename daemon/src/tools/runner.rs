@@ -10,7 +10,7 @@ mod child;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -137,9 +137,6 @@ pub(super) fn clean(text: &str, letters: usize) -> String {
     let cut: String = kept.take(letters).collect();
     cut.trim().to_owned()
 }
-
-/// How long a runner may take after a cancellation until nothing of it is left.
-pub const CANCEL_MAX: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {
