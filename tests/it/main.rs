@@ -10,6 +10,7 @@ mod budget;
 mod calibrate;
 mod captures;
 mod clock_step;
+mod consent;
 mod devices;
 mod doctor;
 mod earcon;

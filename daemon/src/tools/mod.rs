@@ -26,7 +26,7 @@ use pressel_live::event::ToolResult;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::config;
 
@@ -147,6 +147,10 @@ impl Tools {
             return Err(format!("not done: there is no such tool; the tools are: {}", known.join(", ")));
         };
         let fitted = tool.parameters.fit(args.clone())?;
+        if tool.head.confirm != Confirm::Never {
+            warn!(tool = tool.head.name, "not run: it needs a person's consent, which cannot be given yet");
+            return Err("not done: it needs a person's consent, and this device cannot ask for it yet".into());
+        }
         if self.running.len() >= RUNNING_MAX {
             return Err(format!(
                 "not done: {RUNNING_MAX} tools are at work already; try again when one has ended"
