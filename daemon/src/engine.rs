@@ -211,6 +211,7 @@ impl Engine {
     async fn stop(mut self) {
         info!("stopping");
         self.edges.notify.stopping();
+        self.edges.tools.stop();
         self.conversation.handle_input(Instant::now(), Input::Shutdown);
         self.perform_all();
         self.keep_talk();

@@ -37,4 +37,5 @@ mod talks_real;
 mod tap;
 mod tidy;
 mod tools;
+mod tools_gpio;
 mod vm;

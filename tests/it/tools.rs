@@ -68,7 +68,7 @@ impl Bench {
 
     /// Calls a tool by hand: what it gave, or the sentence.
     #[track_caller]
-    fn call(&self, name: &str, args: &Value) -> Result<Value, String> {
+    pub fn call(&self, name: &str, args: &Value) -> Result<Value, String> {
         match self.pressel(&["call", name, &args.to_string()]) {
             (Some(0), out, _) => Ok(serde_json::from_str(&out).unwrap()),
             (_, _, told) => Err(told.trim().trim_start_matches("pressel: ").to_owned()),

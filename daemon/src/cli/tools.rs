@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use pressel::config::Config;
+use pressel::tools::gpio::Lines;
 use pressel::tools::{self, CallLog, Shelf, Tool, Ways};
 use serde_json::{Map, Value, json};
 
@@ -58,7 +59,7 @@ fn check(config: &Config, shelf: &Shelf, call: bool) -> Result<(), Failure> {
         let _ = writeln!(out, "fail  {mistake}");
     }
     for tool in &shelf.tools {
-        let problems = tools::problems(tool);
+        let problems = tools::problems(tool, config, Path::new("/"));
         bad += problems.len();
         let name = &tool.head.name;
         for problem in &problems {
@@ -147,6 +148,9 @@ fn run(config: &Config, tool: &Tool, args: Map<String, Value>) -> Result<tools::
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("event loop: {error}")))?;
-    let ways = ways(config)?;
-    Ok(runtime.block_on(ways.run(tool, args)))
+    let (mut lines, mut tool) = (Lines::new(pressel::world::pins()), tool.clone());
+    let problem = lines.take_in_hand(&mut tool);
+    problem.map_err(|problem| Failure::failed(format!("{}: {problem}", tool.file.display())))?;
+    let ways = ways(config)?.with_lines(lines.calls());
+    Ok(runtime.block_on(ways.run(&tool, args)))
 }

@@ -79,7 +79,7 @@ impl Engine {
         let panel = |c: &Config| (c.button.clone(), c.mute.clone(), c.light.clone());
         let panel = panel(&before) != panel(&config);
         let former = self.reload.due.take();
-        let tools = self.edges.tools.is_other(&crate::tools::shelf(&config.tools));
+        let tools = self.edges.tools.is_other(&config);
         if way.is_none() && former.is_none() && later.is_empty() && !tools {
             return;
         }
@@ -125,13 +125,10 @@ impl Engine {
         }
         let Some(Due { way, panel }) = self.reload.due.take() else { return };
         let config = self.reload.config.clone();
-        let tools = match crate::open_tools(&config) {
-            Ok(tools) => self.edges.tools.renew(tools),
-            Err(error) => {
-                error!(error, "the former tools are kept");
-                false
-            }
-        };
+        let tools = self.edges.tools.renew(&config).unwrap_or_else(|error| {
+            error!(error, "the former tools are kept");
+            false
+        });
         let relink = way.is_some() || tools;
         if let Some(way) = way {
             let former = self.edges.wire.way().endpoint.host.clone();

@@ -176,9 +176,8 @@ impl Ask {
     }
 
     /// What would fail at the first call.
-    pub(super) fn problems(&self) -> Vec<String> {
-        let path = secret_path(&self.keys.secret_file);
-        path.and_then(|path| secret(&path, "").err()).into_iter().collect()
+    pub(super) fn problem(&self) -> Option<String> {
+        secret_path(&self.keys.secret_file).and_then(|path| secret(&path, "").err())
     }
 }
 

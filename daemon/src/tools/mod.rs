@@ -1,13 +1,14 @@
 //! Tools: what the assistant can do besides talking.
 //!
 //! A tool is a file. `file` reads it, `schema` says what it may be called with, `template` puts arguments in their
-//! places, `quota` says how often; `call` hands a call to a `runner`, a process of its own inside a `sandbox`; `call_log`
-//! keeps what was done. The conversation (`pressel-live`) sees to it that each call is answered once.
+//! places, `quota` says how often; `call` hands a call to a `runner`, a process of its own inside a `sandbox`; `gpio` has
+//! the lines that tools switch; `call_log` keeps what was done. The conversation (`pressel-live`) sees to it that each call is answered once.
 
 mod call;
 mod call_log;
 mod check;
 mod file;
+pub mod gpio;
 mod http;
 mod quota;
 pub mod runner;
@@ -17,7 +18,7 @@ mod template;
 mod tool;
 mod ways;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -28,11 +29,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-use crate::config;
+use crate::config::{self, Config};
+use gpio::{Lines, OpenPin, Wiring};
 
 pub use call::Outcome;
 pub use call_log::{CallLog, Ending, Entry};
-pub use check::problems;
+pub use check::{problems, unusable};
 pub use file::{Shelf, read_file, read_folder};
 pub use quota::Quota;
 pub use sandbox::kernel_has_landlock;
@@ -47,11 +49,14 @@ const DAY_S: u64 = 24 * 60 * 60;
 /// The tools of this device at work.
 pub struct Tools {
     tools: BTreeMap<String, Arc<Tool>>,
-    role: String,
     ways: Ways,
     quota: Quota,
     log: Option<CallLog>,
+    /// Lines of this device that they switch.
+    lines: Lines,
     running: BTreeMap<String, Running>,
+    /// Cancelled, and they end by themselves.
+    finishing: BTreeSet<u64>,
     done: mpsc::Receiver<(u64, Outcome)>,
     tell: mpsc::Sender<(u64, Outcome)>,
     /// Counts calls, so that a late end of one is never taken for another of the same id.
@@ -69,17 +74,31 @@ struct Running {
 }
 
 impl Tools {
+    /// The tools of the folder; those that cannot be used are told and left out. Lines that tools switch are in their safe
+    /// state from here on.
+    ///
+    /// # Errors
+    /// A file with authorities that cannot be used.
+    pub fn open(config: &Config, pins: OpenPin) -> Result<Self, String> {
+        let mut lines = Lines::new(pins);
+        let offered = offered(config, &mut lines);
+        let log = log_folder(&config.tools, false);
+        let ways = Ways::new(config)?.with_lines(lines.calls());
+        Ok(Tools { lines, ..Tools::new(offered, &config.tools.role, ways, log.as_deref()) })
+    }
+
     /// The tools of a shelf for somebody in this role. `log_folder` keeps the call log.
     pub fn new(shelf: Vec<Tool>, role: &str, ways: Ways, log_folder: Option<&Path>) -> Self {
         let (tell, done) = mpsc::channel(RUNNING_MAX);
         let tools = shelf.into_iter().filter(|tool| tool.is_for(role));
         let mut tools = Tools {
             tools: tools.map(|tool| (tool.head.name.clone(), Arc::new(tool))).collect(),
-            role: role.to_owned(),
             ways,
             quota: Quota::default(),
             log: log_folder.map(CallLog::in_folder),
+            lines: Lines::new(crate::world::pins()),
             running: BTreeMap::new(),
+            finishing: BTreeSet::new(),
             done,
             tell,
             number: 0,
@@ -99,19 +118,32 @@ impl Tools {
         }
     }
 
-    /// Whether a shelf holds something else than what is offered.
-    pub fn is_other(&self, shelf: &Shelf) -> bool {
+    /// Whether the folder holds something else than what is offered, or what could not be used may be now.
+    pub fn is_other(&self, config: &Config) -> bool {
         let here = self.tools.values().map(|tool| format!("{tool:?}"));
-        let there = shelf.tools.iter().filter(|tool| tool.is_for(&self.role)).map(|tool| format!("{tool:?}"));
-        here.ne(there)
+        let shelf = shelf(&config.tools).tools;
+        let usable = shelf.iter().filter(|tool| {
+            tool.is_for(&config.tools.role) && unusable(tool, config, Path::new("/")).is_none()
+        });
+        here.ne(usable.map(|tool| format!("{tool:?}")))
     }
 
-    /// Takes other tools. Calls that run go on, and are answered. Whether the model must be told.
-    pub fn renew(&mut self, new: Tools) -> bool {
+    /// Takes what the folder holds now. Calls that run go on, and are answered. Whether the model must be told.
+    ///
+    /// # Errors
+    /// A file with authorities that cannot be used; nothing has changed then.
+    pub fn renew(&mut self, config: &Config) -> Result<bool, String> {
+        let ways = Ways::new(config)?.with_lines(self.lines.calls());
         let declared = self.declare();
-        (self.tools, self.role) = (new.tools, new.role);
-        (self.ways, self.log) = (new.ways, new.log);
-        self.declare() != declared
+        let offered = offered(config, &mut self.lines);
+        self.tools = offered.into_iter().map(|tool| (tool.head.name.clone(), Arc::new(tool))).collect();
+        (self.ways, self.log) = (ways, log_folder(&config.tools, false).as_deref().map(CallLog::in_folder));
+        Ok(self.declare() != declared)
+    }
+
+    /// The daemon ends: every line of a tool is in its safe state.
+    pub fn stop(&mut self) {
+        self.lines.stop();
     }
 
     /// Begins a call; its end comes from [`Tools::next`], always, once, unless it is cancelled.
@@ -151,7 +183,7 @@ impl Tools {
             warn!(tool = tool.head.name, "not run: it needs a person's consent, which cannot be given yet");
             return Err("not done: it needs a person's consent, and this device cannot ask for it yet".into());
         }
-        if self.running.len() >= RUNNING_MAX {
+        if self.running.len() + self.finishing.len() >= RUNNING_MAX {
             return Err(format!(
                 "not done: {RUNNING_MAX} tools are at work already; try again when one has ended"
             ));
@@ -165,8 +197,9 @@ impl Tools {
         self.ready.retain(|result| !ids.contains(&result.id));
         for id in ids {
             let Some(call) = self.running.remove(id) else { continue };
-            if call.tool.head.on_cancel == OnCancel::Kill {
-                call.task.abort(); // the runner sees its socket end
+            match call.tool.head.on_cancel {
+                OnCancel::Kill => call.task.abort(), // the runner sees its socket end
+                OnCancel::Finish => drop(self.finishing.insert(call.number)),
             }
             let head = &call.tool.head;
             self.keep(&head.name, &call.args, head.logged, Ending::Cancelled, call.since, Instant::now());
@@ -183,6 +216,7 @@ impl Tools {
             let Some(id) =
                 self.running.iter().find(|(_, call)| call.number == number).map(|(id, _)| id.clone())
             else {
+                self.finishing.remove(&number);
                 continue; // cancelled, and it finished nevertheless
             };
             let call = self.running.remove(&id).expect("it was just found");
@@ -224,6 +258,30 @@ impl Tools {
         }
         counts.iter().for_each(|(name, count)| self.quota.restore(name, today, *count));
     }
+}
+
+/// What can be used of the folder's tools, each with its line.
+fn offered(config: &Config, lines: &mut Lines) -> Vec<Tool> {
+    let shelf = shelf(&config.tools);
+    for mistake in &shelf.mistakes {
+        warn!(%mistake, "a tool cannot be used");
+    }
+    let refused = |tool: &Tool, problem: &str| warn!(tool = tool.head.name, problem, "a tool cannot be used");
+    let mut tools = shelf.tools;
+    tools.retain(|tool| tool.is_for(&config.tools.role));
+    tools.retain(|tool| {
+        let problem = unusable(tool, config, Path::new("/"));
+        problem.iter().for_each(|problem| refused(tool, problem));
+        problem.is_none()
+    });
+    let wanted: Vec<Wiring> = tools.iter().filter_map(|tool| Some(tool.contact()?.wiring())).collect();
+    let problems = lines.hold(wanted);
+    tools.retain(|tool| {
+        let problem = tool.contact().and_then(|contact| problems.get(&contact.line()));
+        problem.iter().for_each(|problem| refused(tool, problem));
+        problem.is_none()
+    });
+    tools
 }
 
 /// What the folder of this configuration holds.

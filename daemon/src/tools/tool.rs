@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::gpio::Contact;
 use super::http::Ask;
 use super::schema::Schema;
 use super::template::Template;
@@ -33,6 +34,8 @@ pub enum Way {
     Command(Command, Vec<Template>),
     /// Asks a web service.
     Http(Box<Ask>),
+    /// Switches or reads a line of this device.
+    Gpio(Box<Contact>),
 }
 
 words! {
@@ -184,6 +187,14 @@ impl Tool {
             declared["parameters"] = self.parameters.declare();
         }
         declared
+    }
+
+    /// Its line, if it switches or reads one.
+    pub fn contact(&self) -> Option<&Contact> {
+        match &self.way {
+            Way::Gpio(contact) => Some(contact),
+            _ => None,
+        }
     }
 
     /// A call that takes longer has failed.

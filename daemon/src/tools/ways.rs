@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::call::{Outcome, Runners};
+use super::gpio::Calls;
 use super::tool::{Tool, Way};
 use crate::config::Config;
 use crate::net::http::Http;
@@ -18,6 +19,8 @@ pub struct Ways {
     open: Http,
     /// Asks any.
     private: Http,
+    /// Switches lines; absent where nobody holds them.
+    lines: Option<Calls>,
 }
 
 impl Ways {
@@ -37,7 +40,14 @@ impl Ways {
             runners: Runners::find(socket, program, folder),
             open: Http::new(Dialer::new(open), tls.clone()),
             private: Http::new(Dialer::new(settings), tls),
+            lines: None,
         })
+    }
+
+    /// With somebody who has the lines.
+    pub fn with_lines(mut self, lines: Calls) -> Self {
+        self.lines = Some(lines);
+        self
     }
 
     /// Whether programs run as the daemon's own user.
@@ -53,6 +63,10 @@ impl Ways {
                 let http = if ask.keys.private { &self.private } else { &self.open };
                 ask.run(http, &args, tool.timeout()).await
             }
+            Way::Gpio(contact) => match &self.lines {
+                Some(lines) => lines.run(contact, &args, tool.timeout()).await,
+                None => Err("failed: nobody has the line".to_owned()),
+            },
         }
     }
 }
