@@ -10,6 +10,9 @@ use super::{Action, Wiring};
 /// A line that is away is looked for so often.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// Opens a line.
+pub(super) type Opener<'a> = dyn Fn(&Wiring) -> Result<Box<dyn Pin>, Error> + 'a;
+
 /// What became of an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Done {
@@ -35,11 +38,7 @@ pub(super) struct Held {
 
 impl Held {
     /// Opens it: safe from the first moment on.
-    pub(super) fn open(
-        wiring: Wiring,
-        now: Instant,
-        open: &mut dyn FnMut(&Wiring) -> Result<Box<dyn Pin>, Error>,
-    ) -> Self {
+    pub(super) fn open(wiring: Wiring, now: Instant, open: &Opener<'_>) -> Self {
         let on = wiring.pin.safe == Some(true);
         let mut held =
             Held { wiring, pin: None, problem: None, on, changed: None, off_at: None, look_at: None };
@@ -52,7 +51,7 @@ impl Held {
         self.problem.as_deref()
     }
 
-    fn look(&mut self, now: Instant, open: &mut dyn FnMut(&Wiring) -> Result<Box<dyn Pin>, Error>) {
+    fn look(&mut self, now: Instant, open: &Opener<'_>) {
         self.look_at = None;
         match open(&self.wiring) {
             Ok(pin) => {
@@ -80,7 +79,7 @@ impl Held {
         now: Instant,
         action: Action,
         pulse: Duration,
-        open: &mut dyn FnMut(&Wiring) -> Result<Box<dyn Pin>, Error>,
+        open: &Opener<'_>,
     ) -> Result<Done, String> {
         if self.pin.is_none() {
             self.look(now, open);
@@ -158,11 +157,7 @@ impl Held {
     }
 
     /// What time has brought.
-    pub(super) fn tick(
-        &mut self,
-        now: Instant,
-        open: &mut dyn FnMut(&Wiring) -> Result<Box<dyn Pin>, Error>,
-    ) {
+    pub(super) fn tick(&mut self, now: Instant, open: &Opener<'_>) {
         if self.off_at.is_some_and(|at| at <= now) {
             self.off(now);
         }
@@ -252,7 +247,7 @@ mod tests {
     impl Bench {
         fn new(wiring: Wiring) -> Self {
             let (wire, start) = (Wire::default(), Instant::now());
-            let held = Held::open(wiring, start, &mut |wiring| wire.open(wiring));
+            let held = Held::open(wiring, start, &|wiring| wire.open(wiring));
             Bench { wire, held, start }
         }
 
@@ -261,14 +256,14 @@ mod tests {
             let now = self.start + Duration::from_millis(ms);
             let wire = self.wire.clone();
             while let Some(due) = self.held.due().filter(|due| *due <= now) {
-                self.held.tick(due, &mut |wiring| wire.open(wiring));
+                self.held.tick(due, &|wiring| wire.open(wiring));
             }
             now
         }
 
         fn act(&mut self, ms: u64, action: Action) -> Result<Done, String> {
             let (now, wire) = (self.at(ms), self.wire.clone());
-            self.held.act(now, action, Duration::from_millis(300), &mut |wiring| wire.open(wiring))
+            self.held.act(now, action, Duration::from_millis(300), &|wiring| wire.open(wiring))
         }
     }
 
@@ -291,7 +286,7 @@ mod tests {
         let mut bench = Bench::new(wiring(10, 0));
         assert_eq!(bench.act(0, Action::On), on(10_000));
         assert_eq!(bench.act(9_000, Action::On), on(1_000));
-        assert_eq!(bench.act(10_000, Action::Read).unwrap().on, false);
+        assert!(!bench.act(10_000, Action::Read).unwrap().on);
         assert_eq!(bench.act(11_000, Action::On), on(10_000));
         assert_eq!(bench.act(12_000, Action::Off), Ok(Done { on: false, off_after: None }));
         assert_eq!(bench.held.due(), None);

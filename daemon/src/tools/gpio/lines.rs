@@ -134,7 +134,7 @@ impl Calls {
         if let (true, Action::Pulse, Some(length)) = (contact.attended, action, done.off_after) {
             let end = End { ask: &self.ask, line: Some(line) };
             tokio::time::sleep(length).await;
-            end.is_over();
+            end.over();
             return Ok(answer(contact, Done { on: false, off_after: None }));
         }
         Ok(answer(contact, done))
@@ -157,7 +157,7 @@ struct End<'a> {
 }
 
 impl End<'_> {
-    fn is_over(mut self) {
+    fn over(mut self) {
         self.line = None;
     }
 }
@@ -171,7 +171,7 @@ impl Drop for End<'_> {
 }
 
 fn serve(asked: &Receiver<Ask>, open: &OpenPin) {
-    let mut open = |wiring: &Wiring| open(wiring);
+    let open = open.as_ref();
     let mut lines: BTreeMap<String, Held> = BTreeMap::new();
     loop {
         let due = lines.values().filter_map(Held::due).min();
@@ -180,7 +180,7 @@ fn serve(asked: &Receiver<Ask>, open: &OpenPin) {
             None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         let now = Instant::now();
-        lines.values_mut().for_each(|held| held.tick(now, &mut open));
+        lines.values_mut().for_each(|held| held.tick(now, open));
         match ask {
             Ok(Ask::Hold(wanted, tell)) => {
                 // First let go: another one of the same line may be wired otherwise.
@@ -189,7 +189,7 @@ fn serve(asked: &Receiver<Ask>, open: &OpenPin) {
                     let line = wiring.pin.line.clone();
                     let same = lines.get(&line).is_some_and(|held| held.problem().is_none());
                     if !same {
-                        lines.insert(line, Held::open(wiring, now, &mut open));
+                        lines.insert(line, Held::open(wiring, now, open));
                     }
                 }
                 let problems =
@@ -198,7 +198,7 @@ fn serve(asked: &Receiver<Ask>, open: &OpenPin) {
             }
             Ok(Ask::Act { line, action, pulse, tell }) => {
                 let done = match lines.get_mut(&line) {
-                    Some(held) => held.act(now, action, pulse, &mut open),
+                    Some(held) => held.act(now, action, pulse, open),
                     None => Err("failed: the line is not there".to_owned()),
                 };
                 let _ = tell.send(done);
