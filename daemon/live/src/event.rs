@@ -404,6 +404,26 @@ pub enum Phase {
     Speaking,
 }
 
+/// What an answer rests on, where the model searched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Grounding {
+    /// What it searched for.
+    pub queries: Vec<String>,
+    /// What it found.
+    pub sources: Vec<Source>,
+    /// More searches, as a page of HTML that the service's terms want shown where there is a screen.
+    pub suggestions: Option<String>,
+}
+
+/// A page that was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Source {
+    /// Its address.
+    pub uri: String,
+    /// Its title, often the name of the site.
+    pub title: String,
+}
+
 /// A fact worth a caption, a log line or a counter.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -414,6 +434,8 @@ pub enum Note {
     Said(String),
     /// A running hypothesis of what the person says; replaces the former one.
     Hearing(String),
+    /// What the model searched for and found.
+    Grounding(Grounding),
     /// Setup was accepted.
     LinkUp {
         /// Whether a handle was sent.

@@ -120,6 +120,9 @@ impl Conversation {
             }
             self.note(Note::Said(text));
         }
+        if let Some(grounding) = content.grounding {
+            self.note(Note::Grounding(grounding));
+        }
         for part in content.audio {
             if content.interrupted {
                 // It belongs to what was just cut.

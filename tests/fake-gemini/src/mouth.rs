@@ -21,6 +21,8 @@ pub(crate) struct Mouth {
     service: Service,
     /// Whether output transcriptions are sent.
     transcribe: bool,
+    /// The setup has Google Search.
+    searches: bool,
     pub usage: Usage,
     calls: u64,
     current: Option<Current>,
@@ -48,8 +50,23 @@ enum Step {
 }
 
 impl Mouth {
-    pub(crate) fn new(model: Model, service: Service, transcribe: bool, usage: Usage) -> Self {
-        Self { model, service, transcribe, usage, calls: 0, current: None, waiting: VecDeque::new() }
+    pub(crate) fn new(
+        model: Model,
+        service: Service,
+        transcribe: bool,
+        searches: bool,
+        usage: Usage,
+    ) -> Self {
+        Self {
+            model,
+            service,
+            transcribe,
+            searches,
+            usage,
+            calls: 0,
+            current: None,
+            waiting: VecDeque::new(),
+        }
     }
 
     /// Whether a turn is going on, up to the assumed end of its playback.
@@ -236,7 +253,11 @@ impl Mouth {
             current.step = Step::Endless;
             return true;
         }
-        fx.content(json!({"generationComplete": true}));
+        let mut content = json!({"generationComplete": true});
+        if let Some(grounding) = current.turn.grounding.clone().filter(|_| self.searches) {
+            content["groundingMetadata"] = grounding;
+        }
+        fx.content(content);
         fx.strike(Some(current.number), When::Generated);
         current.step = Step::Play { until: heard };
         true
