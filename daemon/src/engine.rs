@@ -169,9 +169,10 @@ impl Engine {
                 event = self.edges.sound.next() => self.on_sound(event),
                 news = self.edges.wire.next() => self.on_wire(news),
                 change = self.edges.net.next() => self.on_change(change),
-                result = self.edges.tools.next() => {
-                    self.conversation.handle_input(Instant::now(), Input::ToolResult(result));
-                }
+                ended = self.edges.tools.next() => match ended {
+                    Some(result) => self.conversation.handle_input(Instant::now(), Input::ToolResult(result)),
+                    None => self.reload.offered = true,
+                },
                 verdict = told(&mut self.verdict) => self.on_verdict(verdict),
                 request = self.edges.control.next() => self.on_request(request),
                 () = until(due) => {}
@@ -191,6 +192,7 @@ impl Engine {
             self.spend(now);
             self.speak(now);
             self.take_up(now);
+            self.take_up_tools(now);
             self.heal(now);
             if feed_at.is_some_and(|at| at <= now) {
                 feed_at = feed_every.map(|every| now + every);
@@ -487,16 +489,7 @@ fn settings(config: &Config, credential: Option<&Credential>, tools: &Tools) -> 
     if let Some(credential) = credential {
         settings.model = credential.model(&settings.model);
     }
-    if config.tools.google_search {
-        if Profile::of(&settings.model).takes_search(!settings.tools.is_empty()) {
-            settings.tools.push(serde_json::json!({ "googleSearch": {} }));
-        } else {
-            warn!(
-                model = settings.model,
-                "this model takes no Google Search, or none beside tools: left out"
-            );
-        }
-    }
+    crate::tools::offer_search(config, &mut settings);
     for setting in Profile::of(&settings.model).left_out(&settings) {
         warn!(setting, model = settings.model, "this model does not take it: left out");
     }

@@ -9,6 +9,7 @@ use pressel::tools::{self, CallLog, Shelf, Tool, Ways};
 use serde_json::{Map, Value, json};
 
 use super::arguments::ToolsCommand;
+use super::servers::Servers;
 use super::{Failure, load, print};
 
 /// Does what was asked.
@@ -18,10 +19,13 @@ pub(super) fn tools(file: Option<&Path>, command: ToolsCommand) -> Result<(), Fa
     }
     let config = load(file)?.config;
     let shelf = tools::shelf(&config.tools);
+    let servers = || Servers::look(&config, &shelf);
     match command {
-        ToolsCommand::List(format) => list(&shelf, format.json),
-        ToolsCommand::Check { call } => check(&config, &shelf, call),
-        ToolsCommand::Call { name, args } => by_hand(&config, &shelf, &name, args.as_deref()),
+        ToolsCommand::List(format) => list(&servers()?.beside(shelf), format.json),
+        ToolsCommand::Check { call } => check(&config, &shelf, &servers()?, call),
+        ToolsCommand::Call { name, args } => {
+            by_hand(&config, &servers()?.beside(shelf), &name, args.as_deref())
+        }
         ToolsCommand::Log(format) => log(&config, format.json),
         ToolsCommand::Run { .. } => unreachable!("it is done above"),
     }
@@ -52,7 +56,7 @@ fn list(shelf: &Shelf, json: bool) -> Result<(), Failure> {
     print(&out)
 }
 
-fn check(config: &Config, shelf: &Shelf, call: bool) -> Result<(), Failure> {
+fn check(config: &Config, shelf: &Shelf, servers: &Servers, call: bool) -> Result<(), Failure> {
     let mut out = String::new();
     let mut bad = shelf.mistakes.len();
     for mistake in &shelf.mistakes {
@@ -80,6 +84,7 @@ fn check(config: &Config, shelf: &Shelf, call: bool) -> Result<(), Failure> {
             }
         }
     }
+    bad += servers.check(&mut out);
     let own = ways(config)?.is_own_user();
     if own && !shelf.tools.is_empty() {
         let _ = writeln!(
@@ -139,18 +144,21 @@ fn log(config: &Config, json: bool) -> Result<(), Failure> {
     print(&out)
 }
 
-fn ways(config: &Config) -> Result<Ways, Failure> {
+pub(super) fn ways(config: &Config) -> Result<Ways, Failure> {
     Ways::new(config).map_err(Failure::configuration)
 }
 
 fn run(config: &Config, tool: &Tool, args: Map<String, Value>) -> Result<tools::Outcome, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::failed(format!("event loop: {error}")))?;
     let (mut lines, mut tool) = (Lines::new(pressel::world::pins()), tool.clone());
     let problem = lines.take_in_hand(&mut tool);
     problem.map_err(|problem| Failure::failed(format!("{}: {problem}", tool.file.display())))?;
     let ways = ways(config)?.with_lines(lines.calls());
-    Ok(runtime.block_on(ways.run(&tool, args)))
+    Ok(event_loop()?.block_on(ways.run(&tool, args)))
+}
+
+pub(super) fn event_loop() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("event loop: {error}")))
 }

@@ -154,6 +154,18 @@ impl Engine {
         self.tell_status();
     }
 
+    /// Tools of servers came or went: the next link is set up with what there is now.
+    pub(super) fn take_up_tools(&mut self, now: Instant) {
+        if !self.reload.offered || !self.conversation.is_pause() {
+            return;
+        }
+        self.reload.offered = false;
+        let settings =
+            super::settings(&self.reload.config, self.edges.credential.as_deref(), &self.edges.tools);
+        self.conversation.handle_input(now, Input::Settings { settings: Box::new(settings), relink: false });
+        info!("other tools are offered with the next link");
+    }
+
     /// Another button, another switch, another light. Where there is a switch the microphone is off until it says on.
     fn open_panel(&mut self, config: &Config, sound: &crate::sound::SoundSettings, now: Instant) {
         // First let go: it may be the same line.

@@ -82,10 +82,15 @@ pub fn unusable(tool: &Tool, config: &Config, root: &Path) -> Option<String> {
     match &tool.way {
         Way::Command(command, _) => {
             let program = command.argv.first()?;
-            program_problem(program, &below(root, program), is_own_user(config, root))
+            program_problem(program, &below(root, program), is_own_user(config, root), "[command] argv")
         }
         Way::Http(_) if root != Path::new("/") => None,
         Way::Http(ask) => ask.problem(),
+        Way::Server(keys) => {
+            let program = keys.command.first()?;
+            program_problem(program, &below(root, program), false, "[mcp] command")
+        }
+        Way::Mcp(_) => None,
         Way::Gpio(contact) => {
             let table = whose(&contact.line(), config)?;
             Some(format!(
@@ -118,12 +123,13 @@ fn below(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
 }
 
-fn program_problem(name: &str, program: &Path, own: bool) -> Option<String> {
+/// `key`: where it is named.
+fn program_problem(name: &str, program: &Path, own: bool, key: &str) -> Option<String> {
     match fs::metadata(program) {
         // Another user runs it, who may well see it.
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied && !own => None,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Some(format!("there is no program {name}; install it or mend [command] argv"))
+            Some(format!("there is no program {name}; install it or mend {key}"))
         }
         Err(error) => Some(format!("the program {name}: {error}")),
         Ok(facts) if !facts.is_file() => Some(format!("{name} is no program")),

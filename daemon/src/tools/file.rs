@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::http::Ask;
+use super::mcp;
 use super::schema::Schema;
 use super::template::Template;
 use super::tool::{Command, Head, Http, OnCancel, Tool, Way};
@@ -19,9 +20,9 @@ use crate::config::{Found, Mistake, Page, Place, Table, read_text, unknown};
 const SIZE_MAX: u64 = 64 * 1024;
 /// More tools than this no model tells apart.
 const TOOLS_MAX: usize = 64;
-const TABLES: [&str; 6] = ["command", "http", "body", "gpio", "parameters", "test"];
+const TABLES: [&str; 7] = ["command", "http", "body", "gpio", "mcp", "parameters", "test"];
 /// Those that say what a tool does; there is one of them.
-const WAYS: [&str; 3] = ["command", "http", "gpio"];
+const WAYS: [&str; 4] = ["command", "http", "gpio", "mcp"];
 
 /// What a folder holds.
 #[derive(Debug, Default)]
@@ -143,7 +144,9 @@ impl Reader<'_> {
         }
         for (key, text) in [("name", &head.name), ("description", &head.description)] {
             let spoken_of = |mistake: &Mistake| mistake.key == key;
-            if text.is_empty() && !self.mistakes.iter().any(spoken_of) {
+            // Tools of a server have descriptions of their own.
+            let needed = key == "name" || !tables.contains_key("mcp");
+            if text.is_empty() && needed && !self.mistakes.iter().any(spoken_of) {
                 self.at(None, key, "is missing");
             }
         }
@@ -165,6 +168,7 @@ impl Reader<'_> {
             [("gpio", (at, table))] => {
                 self.gpio(*at, table, head.on_cancel == OnCancel::Kill, parameters.as_ref())
             }
+            [("mcp", (at, table))] => self.server(*at, table, &tables),
             [(_, (at, table))] => {
                 let body = tables.get("body").map(|(_, table)| Value::Object(plain_table(table)));
                 self.http(*at, table, body.as_ref(), parameters.as_ref())
@@ -300,6 +304,29 @@ impl Reader<'_> {
         let entry = table.iter().find(|(found, _)| found.get_ref() == key);
         let at = entry.map_or(at, |(found, _)| found.span().start);
         self.at(Some(at), &format!("[{name}] {key}"), problem);
+    }
+
+    fn server(
+        &mut self,
+        at: usize,
+        table: &DeTable<'_>,
+        tables: &BTreeMap<&str, (usize, &DeTable<'_>)>,
+    ) -> Option<Way> {
+        for other in ["parameters", "test"] {
+            if let Some((at, _)) = tables.get(other) {
+                let problem = "stands beside [mcp], whose tools have their own";
+                self.at(Some(*at), &format!("[{other}]"), problem);
+            }
+        }
+        let mut keys = mcp::Keys::default();
+        let before = self.mistakes.len();
+        for (key, value) in in_order(table) {
+            self.set(&mut keys, "mcp", key, value);
+        }
+        if let (Some((key, problem)), true) = (keys.mistake(), self.mistakes.len() == before) {
+            self.at_key(at, table, "mcp", key, problem);
+        }
+        Some(Way::Server(Box::new(keys)))
     }
 
     /// Every place of a template is an argument, and one that may be missing is marked so.

@@ -10,6 +10,7 @@ mod check;
 mod file;
 pub mod gpio;
 mod http;
+pub mod mcp;
 mod quota;
 pub mod runner;
 mod sandbox;
@@ -24,6 +25,8 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use pressel_live::event::ToolResult;
+use pressel_live::profile::Profile;
+use pressel_live::settings::Settings;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -48,7 +51,13 @@ const DAY_S: u64 = 24 * 60 * 60;
 
 /// The tools of this device at work.
 pub struct Tools {
+    /// What is offered, by name.
     tools: BTreeMap<String, Arc<Tool>>,
+    /// What the files say, MCP servers among them.
+    shelf: Vec<Tool>,
+    /// What the servers have.
+    listing: mcp::Listing,
+    servers: Option<mcp::Follow>,
     ways: Ways,
     quota: Quota,
     log: Option<CallLog>,
@@ -90,9 +99,12 @@ impl Tools {
     /// The tools of a shelf for somebody in this role. `log_folder` keeps the call log.
     pub fn new(shelf: Vec<Tool>, role: &str, ways: Ways, log_folder: Option<&Path>) -> Self {
         let (tell, done) = mpsc::channel(RUNNING_MAX);
-        let tools = shelf.into_iter().filter(|tool| tool.is_for(role));
+        let shelf: Vec<Tool> = shelf.into_iter().filter(|tool| tool.is_for(role)).collect();
         let mut tools = Tools {
-            tools: tools.map(|tool| (tool.head.name.clone(), Arc::new(tool))).collect(),
+            tools: BTreeMap::new(),
+            servers: follow(&shelf, &ways),
+            shelf,
+            listing: mcp::Listing::default(),
             ways,
             quota: Quota::default(),
             log: log_folder.map(CallLog::in_folder),
@@ -105,7 +117,16 @@ impl Tools {
             ready: Vec::new(),
         };
         tools.restore();
+        tools.offer(mcp::Listing::default());
         tools
+    }
+
+    /// The tools of the files, and those of the servers.
+    fn offer(&mut self, listing: mcp::Listing) {
+        self.listing = listing;
+        let own = self.shelf.iter().filter(|tool| !matches!(tool.way, Way::Server(_))).cloned();
+        let all = own.chain(mcp::offer(&self.shelf, &self.listing).tools);
+        self.tools = all.map(|tool| (tool.head.name.clone(), Arc::new(tool))).collect();
     }
 
     /// What the model is told of them: one entry of `tools`, or none.
@@ -120,7 +141,7 @@ impl Tools {
 
     /// Whether the folder holds something else than what is offered, or what could not be used may be now.
     pub fn is_other(&self, config: &Config) -> bool {
-        let here = self.tools.values().map(|tool| format!("{tool:?}"));
+        let here = self.shelf.iter().map(|tool| format!("{tool:?}"));
         let shelf = shelf(&config.tools).tools;
         let usable = shelf.iter().filter(|tool| {
             tool.is_for(&config.tools.role) && unusable(tool, config, Path::new("/")).is_none()
@@ -136,7 +157,9 @@ impl Tools {
         let ways = Ways::new(config)?.with_lines(self.lines.calls());
         let declared = self.declare();
         let offered = offered(config, &mut self.lines);
-        self.tools = offered.into_iter().map(|tool| (tool.head.name.clone(), Arc::new(tool))).collect();
+        (self.servers, self.shelf) = (follow(&offered, &ways), offered);
+        let listing = std::mem::take(&mut self.listing);
+        self.offer(listing);
         (self.ways, self.log) = (ways, log_folder(&config.tools, false).as_deref().map(CallLog::in_folder));
         Ok(self.declare() != declared)
     }
@@ -206,13 +229,23 @@ impl Tools {
         }
     }
 
-    /// The end of a call.
-    pub async fn next(&mut self) -> ToolResult {
+    /// The end of a call; `None`: other tools are offered from now on.
+    pub async fn next(&mut self) -> Option<ToolResult> {
         if let Some(result) = self.ready.pop() {
-            return result;
+            return Some(result);
         }
         loop {
-            let Some((number, outcome)) = self.done.recv().await else { std::future::pending().await };
+            let (number, outcome) = tokio::select! {
+                Some(end) = self.done.recv() => end,
+                listing = next_of(&mut self.servers) => {
+                    let before = self.declare();
+                    self.offer(listing);
+                    if self.declare() == before {
+                        continue;
+                    }
+                    return None;
+                }
+            };
             let Some(id) =
                 self.running.iter().find(|(_, call)| call.number == number).map(|(id, _)| id.clone())
             else {
@@ -223,7 +256,7 @@ impl Tools {
             let ending = if outcome.is_ok() { Ending::Done } else { Ending::Failed };
             let head = &call.tool.head;
             self.keep(&head.name, &call.args, head.logged, ending, call.since, Instant::now());
-            return ToolResult { id, outcome };
+            return Some(ToolResult { id, outcome });
         }
     }
 
@@ -260,6 +293,18 @@ impl Tools {
     }
 }
 
+/// Follows what MCP servers have, if there are any.
+fn follow(shelf: &[Tool], ways: &Ways) -> Option<mcp::Follow> {
+    shelf.iter().any(|tool| matches!(tool.way, Way::Server(_))).then(|| ways.mcp().follow())
+}
+
+async fn next_of(servers: &mut Option<mcp::Follow>) -> mcp::Listing {
+    match servers {
+        Some(servers) => servers.next().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// What can be used of the folder's tools, each with its line.
 fn offered(config: &Config, lines: &mut Lines) -> Vec<Tool> {
     let shelf = shelf(&config.tools);
@@ -287,6 +332,18 @@ fn offered(config: &Config, lines: &mut Lines) -> Vec<Tool> {
 /// What the folder of this configuration holds.
 pub fn shelf(settings: &config::Tools) -> Shelf {
     if settings.folder.is_empty() { Shelf::default() } else { read_folder(Path::new(&settings.folder)) }
+}
+
+/// Lets the model look things up with Google Search, where that is wanted and it can.
+pub(crate) fn offer_search(config: &Config, settings: &mut Settings) {
+    if !config.tools.google_search {
+        return;
+    }
+    if Profile::of(&settings.model).takes_search(!settings.tools.is_empty()) {
+        settings.tools.push(json!({ "googleSearch": {} }));
+    } else {
+        warn!(model = settings.model, "this model takes no Google Search, or none beside tools: left out");
+    }
 }
 
 /// Where the log of calls is; `reads`: for somebody who only looks.

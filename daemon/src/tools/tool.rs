@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::gpio::Contact;
 use super::http::Ask;
+use super::mcp;
 use super::schema::Schema;
 use super::template::Template;
 use crate::config::rule::{LIST, NAME, Rule, SWITCH, TEXT, whole, whole_or};
@@ -36,6 +37,10 @@ pub enum Way {
     Http(Box<Ask>),
     /// Switches or reads a line of this device.
     Gpio(Box<Contact>),
+    /// Stands for the tools of an MCP server.
+    Server(Box<mcp::Keys>),
+    /// Asks an MCP server.
+    Mcp(Box<mcp::Remote>),
 }
 
 words! {

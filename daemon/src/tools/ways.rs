@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::call::{Outcome, Runners};
 use super::gpio::Calls;
+use super::mcp::Helper;
 use super::tool::{Tool, Way};
 use crate::config::Config;
 use crate::net::http::Http;
@@ -21,6 +22,8 @@ pub struct Ways {
     private: Http,
     /// Switches lines; absent where nobody holds them.
     lines: Option<Calls>,
+    /// Asks MCP servers.
+    mcp: Helper,
 }
 
 impl Ways {
@@ -41,6 +44,7 @@ impl Ways {
             open: Http::new(Dialer::new(open), tls.clone()),
             private: Http::new(Dialer::new(settings), tls),
             lines: None,
+            mcp: Helper::new(PathBuf::from(&config.tools.mcp_socket)),
         })
     }
 
@@ -55,6 +59,11 @@ impl Ways {
         matches!(self.runners, Runners::Own { .. })
     }
 
+    /// What holds the connections to MCP servers.
+    pub fn mcp(&self) -> &Helper {
+        &self.mcp
+    }
+
     /// Makes a call with arguments that fit. Dropped before it ends, the call ends.
     pub async fn run(&self, tool: &Tool, args: Map<String, Value>) -> Outcome {
         match &tool.way {
@@ -67,6 +76,8 @@ impl Ways {
                 Some(lines) => lines.run(contact, &args, tool.timeout()).await,
                 None => Err("failed: nobody has the line".to_owned()),
             },
+            Way::Mcp(remote) => remote.run(&self.mcp, tool, args).await,
+            Way::Server(_) => Err("not done: it is a server and no tool".to_owned()),
         }
     }
 }
