@@ -41,4 +41,5 @@ mod tap;
 mod tidy;
 mod tools;
 mod tools_gpio;
+mod tools_own;
 mod vm;

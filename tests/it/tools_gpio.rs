@@ -45,7 +45,7 @@ impl Bench {
 }
 
 /// Turns that call these, one each.
-fn calling(calls: &[(&str, Value)]) -> Script {
+pub fn calling(calls: &[(&str, Value)]) -> Script {
     calls.iter().fold(Script::default(), |script, (name, args)| {
         script.turn(Turn { think_ms: Some(10), ..Turn::noise(300, 1) }.call(name, args.clone()))
     })
@@ -54,7 +54,7 @@ fn calling(calls: &[(&str, Value)]) -> Script {
 impl Scene {
     /// Asks, and the so-manieth response to a call.
     #[track_caller]
-    fn asks_for(&self, count: usize) -> Value {
+    pub fn asks_for(&self, count: usize) -> Value {
         let mark = self.remote.mark();
         self.ask("question-time");
         self.answered(mark);

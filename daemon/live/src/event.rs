@@ -33,6 +33,8 @@ pub enum Input {
     Muted(bool),
     /// A new talk begins: nothing of the former one is known any more.
     Forget,
+    /// The talk is over, as if nobody had said anything for long: a link that nothing needs is let go.
+    HangUp,
     /// What is left of the money.
     Budget(Budget),
     /// Whether a link is to be kept ready although nobody talks. Starts out as false.

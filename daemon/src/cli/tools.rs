@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use pressel::config::Config;
+use pressel::tools::builtin::Desk;
 use pressel::tools::gpio::Lines;
 use pressel::tools::{self, CallLog, Shelf, Tool, Ways};
 use serde_json::{Map, Value, json};
@@ -69,7 +70,12 @@ fn check(config: &Config, shelf: &Shelf, servers: &Servers, call: bool) -> Resul
         for problem in &problems {
             let _ = writeln!(out, "fail  {}: {problem}", tool.file.display());
         }
-        if problems.is_empty() {
+        if let (true, Some((problem, stays))) = (problems.is_empty(), found(config, tool)?) {
+            // A name may be unknown because this device is not on the network yet.
+            bad += usize::from(stays);
+            let word = if stays { "fail" } else { "warn" };
+            let _ = writeln!(out, "{word}  {}: {problem}", tool.file.display());
+        } else if problems.is_empty() {
             let _ = writeln!(out, "ok    {name}");
         }
         if let (true, true, Some(args)) = (call, problems.is_empty(), &tool.test) {
@@ -148,17 +154,21 @@ pub(super) fn ways(config: &Config) -> Result<Ways, Failure> {
     Ways::new(config).map_err(Failure::configuration)
 }
 
+pub(super) fn event_loop() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::failed(format!("event loop: {error}")))
+}
+
+fn found(config: &Config, tool: &Tool) -> Result<Option<(String, bool)>, Failure> {
+    let ways = ways(config)?;
+    Ok(event_loop()?.block_on(ways.find(tool)))
+}
+
 fn run(config: &Config, tool: &Tool, args: Map<String, Value>) -> Result<tools::Outcome, Failure> {
     let (mut lines, mut tool) = (Lines::new(pressel::world::pins()), tool.clone());
     let problem = lines.take_in_hand(&mut tool);
     problem.map_err(|problem| Failure::failed(format!("{}: {problem}", tool.file.display())))?;
     let ways = ways(config)?.with_lines(lines.calls());
+    let ways = ways.with_desk(Desk::new(tools::notes_folder(&config.tools, true).as_deref()).0);
     Ok(event_loop()?.block_on(ways.run(&tool, args)))
-}
-
-pub(super) fn event_loop() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::failed(format!("event loop: {error}")))
 }

@@ -18,5 +18,7 @@ table! {
         mcp_socket: String = "/run/pressel-mcp/socket", Rule::Text { empty: true, check: Some(super::across::socket_path) };
         /// Folder of the log of calls; `auto` = where the service's state is; empty = none.
         log_folder: String = "auto", TEXT;
+        /// Folder of the notes that the model keeps by the built in tool `remember`; `auto` as above; empty = no notes.
+        notes_folder: String = "auto", TEXT;
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use pressel_hal::gpio::{self, LineName};
 
+use super::builtin::Builtin;
 use super::tool::{Tool, Way};
 use crate::config::{ButtonKind, Config, LightKind, MuteKind};
 
@@ -91,6 +92,12 @@ pub fn unusable(tool: &Tool, config: &Config, root: &Path) -> Option<String> {
             program_problem(program, &below(root, program), false, "[mcp] command")
         }
         Way::Mcp(_) => None,
+        Way::Builtin(Builtin::Remember | Builtin::Recall | Builtin::Forget)
+            if config.tools.notes_folder.is_empty() =>
+        {
+            Some("no notes are kept: [tools] notes_folder is empty".to_owned())
+        }
+        Way::Builtin(_) => None,
         Way::Gpio(contact) => {
             let table = whose(&contact.line(), config)?;
             Some(format!(

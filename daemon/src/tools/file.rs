@@ -1,6 +1,8 @@
 //! From a folder of tool files to tools. A bad file is named with its line, and the others still load.
 
+mod builtin;
 mod gpio;
+mod home_assistant;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,9 +22,12 @@ use crate::config::{Found, Mistake, Page, Place, Table, read_text, unknown};
 const SIZE_MAX: u64 = 64 * 1024;
 /// More tools than this no model tells apart.
 const TOOLS_MAX: usize = 64;
-const TABLES: [&str; 7] = ["command", "http", "body", "gpio", "mcp", "parameters", "test"];
+const TABLES: [&str; 9] =
+    ["command", "http", "body", "gpio", "home_assistant", "data", "mcp", "parameters", "test"];
 /// Those that say what a tool does; there is one of them.
-const WAYS: [&str; 4] = ["command", "http", "gpio", "mcp"];
+const WAYS: [&str; 5] = ["command", "http", "gpio", "home_assistant", "mcp"];
+/// Those that belong to one of these.
+const PARTS: [(&str, &str); 2] = [("body", "http"), ("data", "home_assistant")];
 
 /// What a folder holds.
 #[derive(Debug, Default)]
@@ -142,6 +147,7 @@ impl Reader<'_> {
                 _ => self.set(&mut head, "", name, value),
             }
         }
+        let builtin = self.builtin(&mut head, &tables);
         for (key, text) in [("name", &head.name), ("description", &head.description)] {
             let spoken_of = |mistake: &Mistake| mistake.key == key;
             // Tools of a server have descriptions of their own.
@@ -150,8 +156,11 @@ impl Reader<'_> {
                 self.at(None, key, "is missing");
             }
         }
-        let parameters =
-            tables.get("parameters").map_or_else(|| Some(Schema::nothing()), |(at, t)| self.schema(*at, t));
+        let parameters = match (builtin, tables.get("parameters")) {
+            (Some(builtin), _) => Some(builtin.parameters()),
+            (None, None) => Some(Schema::nothing()),
+            (None, Some((at, table))) => self.schema(*at, table),
+        };
         let test = tables.get("test").map(|(at, table)| (*at, plain_table(table)));
         let test = test.map(|(at, args)| self.test(at, args, parameters.as_ref()));
         let gpio = tables.contains_key("gpio");
@@ -160,8 +169,9 @@ impl Reader<'_> {
         }
         let named: Vec<_> = WAYS.iter().filter_map(|way| Some((*way, *tables.get(way)?))).collect();
         let way = match named.as_slice() {
+            [] if builtin.is_some() => builtin.map(Way::Builtin),
             [] => {
-                self.at(None, "", format!("does nothing; there is none of {}", bracketed(&WAYS)));
+                self.at(None, "", format!("does nothing; there is none of {}, builtin", bracketed(&WAYS)));
                 None
             }
             [("command", (at, table))] => self.command(*at, table, parameters.as_ref()),
@@ -169,6 +179,10 @@ impl Reader<'_> {
                 self.gpio(*at, table, head.on_cancel == OnCancel::Kill, parameters.as_ref())
             }
             [("mcp", (at, table))] => self.server(*at, table, &tables),
+            [("home_assistant", (at, table))] => {
+                let data = tables.get("data").map(|(_, table)| *table);
+                self.home_assistant(*at, table, data, parameters.as_ref())
+            }
             [(_, (at, table))] => {
                 let body = tables.get("body").map(|(_, table)| Value::Object(plain_table(table)));
                 self.http(*at, table, body.as_ref(), parameters.as_ref())
@@ -182,8 +196,10 @@ impl Reader<'_> {
                 None
             }
         };
-        if let (Some((at, _)), None) = (tables.get("body"), tables.get("http")) {
-            self.at(Some(*at), "[body]", "belongs to [http], and there is none");
+        for (part, whole) in PARTS {
+            if let (Some((at, _)), None) = (tables.get(part), tables.get(whole)) {
+                self.at(Some(*at), &format!("[{part}]"), format!("belongs to [{whole}], and there is none"));
+            }
         }
         Some(Tool { file: path.to_owned(), head, parameters: parameters?, test: test.flatten(), way: way? })
     }

@@ -4,11 +4,13 @@
 //! places, `quota` says how often; `call` hands a call to a `runner`, a process of its own inside a `sandbox`; `gpio` has
 //! the lines that tools switch; `call_log` keeps what was done. The conversation (`pressel-live`) sees to it that each call is answered once.
 
+pub mod builtin;
 mod call;
 mod call_log;
 mod check;
 mod file;
 pub mod gpio;
+mod home_assistant;
 mod http;
 pub mod mcp;
 mod quota;
@@ -33,6 +35,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use crate::config::{self, Config};
+use builtin::{Desk, Wished};
 use gpio::{Lines, OpenPin, Wiring};
 
 pub use call::Outcome;
@@ -63,6 +66,9 @@ pub struct Tools {
     log: Option<CallLog>,
     /// Lines of this device that they switch.
     lines: Lines,
+    /// What built in tools ask of the engine.
+    desk: Desk,
+    wished: mpsc::Receiver<Wished>,
     running: BTreeMap<String, Running>,
     /// Cancelled, and they end by themselves.
     finishing: BTreeSet<u64>,
@@ -72,6 +78,17 @@ pub struct Tools {
     number: u64,
     /// Refused on the spot, or done.
     ready: Vec<ToolResult>,
+}
+
+/// What tools tell.
+#[derive(Debug)]
+pub enum News {
+    /// A call has ended.
+    Done(ToolResult),
+    /// A built in tool asks the engine for something.
+    Wished(Wished),
+    /// Other tools are offered from now on.
+    Offered,
 }
 
 struct Running {
@@ -92,14 +109,16 @@ impl Tools {
         let mut lines = Lines::new(pins);
         let offered = offered(config, &mut lines);
         let log = log_folder(&config.tools, false);
-        let ways = Ways::new(config)?.with_lines(lines.calls());
-        Ok(Tools { lines, ..Tools::new(offered, &config.tools.role, ways, log.as_deref()) })
+        let (desk, wished) = Desk::new(notes_folder(&config.tools, false).as_deref());
+        let ways = Ways::new(config)?.with_lines(lines.calls()).with_desk(desk.clone());
+        Ok(Tools { lines, desk, wished, ..Tools::new(offered, &config.tools.role, ways, log.as_deref()) })
     }
 
     /// The tools of a shelf for somebody in this role. `log_folder` keeps the call log.
     pub fn new(shelf: Vec<Tool>, role: &str, ways: Ways, log_folder: Option<&Path>) -> Self {
         let (tell, done) = mpsc::channel(RUNNING_MAX);
         let shelf: Vec<Tool> = shelf.into_iter().filter(|tool| tool.is_for(role)).collect();
+        let (desk, wished) = Desk::new(None);
         let mut tools = Tools {
             tools: BTreeMap::new(),
             servers: follow(&shelf, &ways),
@@ -109,6 +128,8 @@ impl Tools {
             quota: Quota::default(),
             log: log_folder.map(CallLog::in_folder),
             lines: Lines::new(crate::world::pins()),
+            desk,
+            wished,
             running: BTreeMap::new(),
             finishing: BTreeSet::new(),
             done,
@@ -154,7 +175,9 @@ impl Tools {
     /// # Errors
     /// A file with authorities that cannot be used; nothing has changed then.
     pub fn renew(&mut self, config: &Config) -> Result<bool, String> {
-        let ways = Ways::new(config)?.with_lines(self.lines.calls());
+        let ways = Ways::new(config)?;
+        self.desk.move_notes(notes_folder(&config.tools, false).as_deref());
+        let ways = ways.with_lines(self.lines.calls()).with_desk(self.desk.clone());
         let declared = self.declare();
         let offered = offered(config, &mut self.lines);
         (self.servers, self.shelf) = (follow(&offered, &ways), offered);
@@ -229,35 +252,41 @@ impl Tools {
         }
     }
 
-    /// The end of a call; `None`: other tools are offered from now on.
-    pub async fn next(&mut self) -> Option<ToolResult> {
+    /// The end of a call, or what one asks of the engine.
+    pub async fn next(&mut self) -> News {
         if let Some(result) = self.ready.pop() {
-            return Some(result);
+            return News::Done(result);
         }
         loop {
             let (number, outcome) = tokio::select! {
-                Some(end) = self.done.recv() => end,
+                Some(done) = self.done.recv() => done,
+                Some(wished) = self.wished.recv() => return News::Wished(wished),
                 listing = next_of(&mut self.servers) => {
                     let before = self.declare();
                     self.offer(listing);
                     if self.declare() == before {
                         continue;
                     }
-                    return None;
+                    return News::Offered;
                 }
             };
-            let Some(id) =
-                self.running.iter().find(|(_, call)| call.number == number).map(|(id, _)| id.clone())
-            else {
-                self.finishing.remove(&number);
-                continue; // cancelled, and it finished nevertheless
-            };
-            let call = self.running.remove(&id).expect("it was just found");
-            let ending = if outcome.is_ok() { Ending::Done } else { Ending::Failed };
-            let head = &call.tool.head;
-            self.keep(&head.name, &call.args, head.logged, ending, call.since, Instant::now());
-            return Some(ToolResult { id, outcome });
+            if let Some(result) = self.ended(number, outcome) {
+                return News::Done(result);
+            }
         }
+    }
+
+    fn ended(&mut self, number: u64, outcome: Outcome) -> Option<ToolResult> {
+        let Some(id) = self.running.iter().find(|(_, call)| call.number == number).map(|(id, _)| id.clone())
+        else {
+            self.finishing.remove(&number);
+            return None; // cancelled, and it finished nevertheless
+        };
+        let call = self.running.remove(&id).expect("it was just found");
+        let ending = if outcome.is_ok() { Ending::Done } else { Ending::Failed };
+        let head = &call.tool.head;
+        self.keep(&head.name, &call.args, head.logged, ending, call.since, Instant::now());
+        Some(ToolResult { id, outcome })
     }
 
     fn keep(
@@ -349,6 +378,11 @@ pub(crate) fn offer_search(config: &Config, settings: &mut Settings) {
 /// Where the log of calls is; `reads`: for somebody who only looks.
 pub fn log_folder(settings: &config::Tools, reads: bool) -> Option<PathBuf> {
     crate::keep::folder(&settings.log_folder, std::env::var_os("STATE_DIRECTORY"), reads)
+}
+
+/// Where notes are kept; `by_hand`: for somebody who is not the service.
+pub fn notes_folder(settings: &config::Tools, by_hand: bool) -> Option<PathBuf> {
+    crate::keep::folder(&settings.notes_folder, std::env::var_os("STATE_DIRECTORY"), by_hand)
 }
 
 fn clock_s() -> u64 {

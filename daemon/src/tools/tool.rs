@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::builtin::Builtin;
 use super::gpio::Contact;
 use super::http::Ask;
 use super::mcp;
@@ -41,6 +42,8 @@ pub enum Way {
     Server(Box<mcp::Keys>),
     /// Asks an MCP server.
     Mcp(Box<mcp::Remote>),
+    /// Something that the device itself can do.
+    Builtin(Builtin),
 }
 
 words! {
@@ -82,6 +85,8 @@ table! {
         name: String = "", Rule::Text { empty: false, check: Some(tool_name) };
         /// What it does and when to call it, for the model.
         description: String = "", NAME;
+        /// What the device itself can do, instead of a table that says it.
+        builtin: String = "", Rule::Text { empty: true, check: Some(builtin) };
         /// Whether it is offered at all.
         on: bool = true, SWITCH;
         /// The gesture without which it is not run.
@@ -210,6 +215,13 @@ impl Tool {
     /// Whether somebody in this role is offered it.
     pub fn is_for(&self, role: &str) -> bool {
         self.head.on && (self.head.roles.is_empty() || self.head.roles.iter().any(|one| one == role))
+    }
+}
+
+fn builtin(word: &str) -> Result<(), String> {
+    match Builtin::of(word) {
+        Some(_) => Ok(()),
+        None => Err(format!("is not built in; allowed: {}", Rule::Words(Builtin::WORDS))),
     }
 }
 
