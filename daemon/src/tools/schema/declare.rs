@@ -17,9 +17,9 @@ impl Schema {
                     // Models take `enum` with this format.
                     put("enum", json!(words));
                     put("format", json!("enum"));
-                } else if !format.is_empty() {
+                } else if format == DATE_TIME {
                     put("format", json!(format));
-                }
+                } // any other closes the link (enechange/collmbo#195): it is told in the description
                 span(&mut put, *length, ["minLength", "maxLength"]);
                 if let Some(pattern) = pattern {
                     put("pattern", json!(pattern.as_str()));
@@ -57,13 +57,31 @@ impl Schema {
             }
         };
         put("type", json!(name));
-        if !self.description.is_empty() {
-            put("description", json!(self.description));
+        let description = self.described();
+        if !description.is_empty() {
+            put("description", json!(description));
         }
         if self.nullable {
             put("nullable", json!(true));
         }
         Value::Object(out)
+    }
+}
+
+/// The one format of a text that every model takes, besides that of an enumeration.
+const DATE_TIME: &str = "date-time";
+
+impl Schema {
+    /// For the model, with the format that cannot be declared.
+    fn described(&self) -> String {
+        match &self.kind {
+            Kind::Text { words, format, .. }
+                if words.is_empty() && !format.is_empty() && format != DATE_TIME =>
+            {
+                format!("{} Format: {format}.", self.description).trim_start().to_owned()
+            }
+            _ => self.description.clone(),
+        }
     }
 }
 

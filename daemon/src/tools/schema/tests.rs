@@ -65,6 +65,16 @@ fn it_is_declared_as_the_api_spells_it() {
     assert_eq!(properties["bolt"], bolt);
     assert_eq!(properties["count"], json!({ "type": "INTEGER", "minimum": 1, "maximum": 99 }));
     assert_eq!(properties["note"], json!({ "type": "STRING", "maxLength": "5", "pattern": "^[a-z]*$" }));
+    let format = |format: &str| {
+        let at = json!({ "type": "string", "format": format, "description": "When." });
+        let schema = Schema::read(&json!({ "properties": { "at": at } })).unwrap();
+        schema.declare()["properties"]["at"].clone()
+    };
+    assert_eq!(format("date"), json!({ "type": "STRING", "description": "When. Format: date." }));
+    assert_eq!(
+        format("date-time"),
+        json!({ "type": "STRING", "format": "date-time", "description": "When." })
+    );
     assert_eq!(properties["dry"], json!({ "type": "BOOLEAN", "nullable": true }));
     // What was declared reads back as the same, so a server's schema may be given in either spelling.
     let mut again = declared.clone();
