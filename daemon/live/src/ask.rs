@@ -70,6 +70,8 @@ impl Conversation {
             (exchange.waits, exchange.lost) = (false, false);
             exchange.asked += 1;
         }
+        self.answer_calls(now);
+        self.carry.hushed = false;
         self.send(now, client::text(self.profile, &question.text));
         self.ask_for_life(now);
         self.turn = Turn::Thinking { until: Some(now + self.settings.answer_timeout) };

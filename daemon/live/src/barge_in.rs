@@ -174,7 +174,7 @@ impl Conversation {
         if samples.is_empty() {
             return;
         }
-        if self.link.is_up() && !self.link.manual && !self.is_manual() {
+        if self.link.is_up() && !self.link.manual && !self.is_manual() && !self.is_blocked() {
             self.watch.hushed = true;
             self.send(now, client::audio(&vec![0; samples.len()]));
         }
@@ -234,6 +234,9 @@ impl Conversation {
 
     /// What went up as silence pauses here.
     pub(crate) fn end_hush(&mut self, now: Instant) {
+        if self.is_blocked() {
+            return; // the next sound's end says so too
+        }
         if std::mem::take(&mut self.watch.hushed) && self.link.is_up() && !self.link.manual {
             self.send(now, client::audio_stream_end().to_owned());
         }

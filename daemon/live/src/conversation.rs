@@ -12,6 +12,7 @@ use crate::barge_in::Watch;
 use crate::event::{Action, Budget, Input, Listen, Note, Phase};
 use crate::link::Link;
 use crate::memory::Memory;
+use crate::pending::{Called, Pending};
 use crate::profile::Profile;
 use crate::replay::Carry;
 use crate::settings::{OpenStart, Settings, TalkMode};
@@ -49,8 +50,9 @@ pub struct Conversation {
     pub(crate) asking: bool,
     /// When nobody goes on with this talk any more.
     pub(crate) forget_at: Instant,
-    /// Calls of the present link not yet answered: the id they run under, and the name.
-    pub(crate) calls: BTreeMap<String, String>,
+    /// Calls of the present link not yet answered, by the id they run under.
+    pub(crate) calls: BTreeMap<String, Pending>,
+    pub(crate) called: Called,
     /// A tool was answered and the model has not spoken since: an empty turn does not end the wait.
     pub(crate) tool_answered: bool,
     /// When the person is to hear that a tool still runs.
@@ -105,6 +107,7 @@ impl Conversation {
             asking: false,
             forget_at: now,
             calls: BTreeMap::new(),
+            called: Called::default(),
             tool_answered: false,
             sign_at: None,
             in_progress: false,
@@ -159,7 +162,6 @@ impl Conversation {
             Input::Stop => self.on_stop(now),
             Input::Muted(muted) => self.on_muted(now, muted),
             Input::Forget => self.on_forget(now),
-            Input::HangUp => self.on_hang_up(now),
             Input::Budget(budget) => self.on_budget(now, budget),
             Input::Mode(talk) => self.on_mode(now, talk),
             Input::Settings { settings, relink } => self.on_settings(now, *settings, relink),
@@ -186,7 +188,7 @@ impl Conversation {
             }
         };
         due(self.link.deadline(&self.settings));
-        due(self.turn.deadline());
+        due(self.turn_deadline());
         due(self.listening_deadline());
         due(self.suspicion_deadline());
         due(self.leave_at());
@@ -253,7 +255,7 @@ impl Conversation {
     /// Whether nobody speaks and no answer is due: a moment for a line of the device's own.
     pub fn is_quiet(&self) -> bool {
         // While a tool runs no answer is due: a sign of life may sound.
-        let due = matches!(self.turn, Turn::Thinking { .. }) && self.link.is_up() && self.calls.is_empty();
+        let due = matches!(self.turn, Turn::Thinking { .. }) && self.link.is_up() && !self.is_on_errand();
         let gate_open = self.open.as_ref().is_some_and(|talk| talk.gate_open);
         !(self.turn.is_speaking() || self.turn.is_listening() || gate_open || due)
     }

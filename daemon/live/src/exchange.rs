@@ -33,6 +33,8 @@ pub(crate) struct ToolRecord {
     pub(crate) args: Args,
     /// `None` while it runs.
     pub(crate) outcome: Option<Outcome>,
+    /// A server was told what it found.
+    pub(crate) told: bool,
 }
 
 impl ToolRecord {

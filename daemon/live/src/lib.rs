@@ -26,6 +26,7 @@ mod liveness;
 mod memory;
 mod news;
 mod patience;
+mod pending;
 mod person;
 pub mod profile;
 mod pulse;

@@ -10,7 +10,11 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::exchange::{Args, Exchange, Outcome, ToolRecord};
+use crate::pending::STOPPED;
+use crate::recap::shortened;
 use crate::utterance::Utterance;
 
 /// Exchanges on record that no handle holds; a server that gives none fills it.
@@ -20,6 +24,8 @@ const HISTORY_MAX: usize = 24;
 
 /// Calls on record in one exchange.
 const TOOLS_MAX: usize = 32;
+/// Of what a tool found so much is on record, in bytes of JSON; of what is longer, its beginning and its end.
+const RESULT_MAX: usize = 32 * 1024;
 
 /// The talk as far as it is on record.
 #[derive(Debug, Default)]
@@ -225,7 +231,7 @@ impl Memory {
         self.give_up();
         let mut ids = Vec::new();
         for tool in self.tools_mut().filter(|tool| tool.outcome.is_none()) {
-            tool.outcome = Some(Err("stopped before it was done".to_owned()));
+            tool.outcome = Some(Err(STOPPED.to_owned()));
             ids.push(tool.id.clone());
         }
         ids
@@ -237,6 +243,15 @@ impl Memory {
         *self = Memory::default();
         running
     }
+}
+
+fn bounded(outcome: &Outcome) -> Outcome {
+    let Ok(result) = outcome else { return outcome.clone() };
+    let text = Value::Object(result.clone()).to_string();
+    if text.len() <= RESULT_MAX {
+        return outcome.clone();
+    }
+    Ok(Args::from_iter([("output".to_owned(), shortened(&text, RESULT_MAX).into())]))
 }
 
 /// Tools.
@@ -265,35 +280,48 @@ impl Memory {
                 name,
                 args,
                 outcome: None,
+                told: false,
             });
         }
         id
     }
 
-    /// A call of this id waits for its answer on the present link.
-    pub(crate) fn is_called(&mut self, wire: &str) -> bool {
-        self.tools_mut().any(|tool| tool.outcome.is_none() && tool.wire.as_deref() == Some(wire))
+    /// The same call was made for the same words, or under the same id, on a link that is gone.
+    pub(crate) fn repeated(&mut self, wire: &str, name: &str, args: &Args) -> Option<&mut ToolRecord> {
+        let again = self.since.back().is_some_and(|exchange| exchange.again);
+        let newest = self.since.len().saturating_sub(1);
+        let same = |tool: &ToolRecord| tool.former && tool.name == name && tool.args == *args;
+        let each = self.since.iter_mut().enumerate().rev();
+        let mut tools = each.flat_map(|(n, exchange)| exchange.tools.iter_mut().map(move |tool| (n, tool)));
+        let found = |(n, tool): &(usize, &mut ToolRecord)| {
+            same(tool) && ((again && *n == newest) || (!wire.is_empty() && tool.id == wire))
+        };
+        tools.find(found).map(|(_, tool)| tool)
     }
 
-    /// The same call was made for the same words on a link that is gone.
-    pub(crate) fn repeated(&mut self, name: &str, args: &Args) -> Option<&mut ToolRecord> {
-        let exchange = self.since.back_mut().filter(|exchange| exchange.again)?;
-        exchange.tools.iter_mut().find(|tool| tool.former && tool.name == name && tool.args == *args)
+    /// Its call is answered, and it runs on: what it finds is told otherwise.
+    pub(crate) fn goes_on(&mut self, id: &str) {
+        let record = self.tools_mut().find(|tool| tool.id == id && tool.outcome.is_none());
+        record.into_iter().for_each(|record| record.wire = None);
     }
 
     /// A tool has finished: its record, if there is one.
     pub(crate) fn finished(&mut self, id: &str, outcome: &Outcome) -> Option<ToolRecord> {
         let record = self.tools_mut().find(|tool| tool.id == id && tool.outcome.is_none())?;
-        record.outcome = Some(outcome.clone());
+        record.outcome = Some(bounded(outcome));
         Some(record.clone())
     }
 
-    /// The server takes a call back: the id it runs under.
-    pub(crate) fn cancelled(&mut self, wire: &str) -> Option<String> {
-        let open = |tool: &&mut ToolRecord| tool.outcome.is_none() && tool.wire.as_deref() == Some(wire);
-        let record = self.tools_mut().find(open)?;
-        record.outcome = Some(Err("stopped before it was done".to_owned()));
-        Some(record.id.clone())
+    /// A server was told what it found.
+    pub(crate) fn told(&mut self, id: &str) {
+        let record = self.tools_mut().find(|tool| tool.id == id && tool.outcome.is_some());
+        record.into_iter().for_each(|record| record.told = true);
+    }
+
+    /// The server has taken a call back.
+    pub(crate) fn cancelled(&mut self, id: &str) {
+        let record = self.tools_mut().find(|tool| tool.outcome.is_none() && tool.id == id);
+        record.into_iter().for_each(|record| record.outcome = Some(Err(STOPPED.to_owned())));
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::conversation::Conversation;
 use crate::event::{Cause, Line, LinkInput, Note};
 use crate::link::State;
+use crate::pending::Called;
 use crate::turn::Turn;
 use crate::verdict::{Failure, Judgement, Stage, Verdict, judge};
 use crate::wire::client;
@@ -25,10 +26,7 @@ impl Conversation {
             }
             LinkInput::Closed { code, reason } => self.on_ended(now, Failure::Close(code, &reason)),
             LinkInput::Failed { cause, reason } => self.on_ended(now, Failure::Dial(cause, &reason)),
-            LinkInput::Pong => {
-                self.link.pulse.pong(now);
-                self.mute.delayed(self.link.pulse.delay());
-            }
+            LinkInput::Pong => self.link.pulse.pong(now),
         }
     }
 
@@ -110,6 +108,7 @@ impl Conversation {
         self.turn_open = false;
         self.turn_cut = false;
         self.calls.clear(); // the tools go on: what they find is told to the next link
+        self.called = Called::default();
         self.leave_talk(now);
         match self.turn {
             // What was received is still heard to its end.

@@ -223,6 +223,9 @@ impl Conversation {
         if !self.link.is_up() || self.link.manual != self.is_manual() {
             return;
         }
+        if !self.may_speak(now) {
+            return;
+        }
         let (manual, silence) = (self.is_manual(), self.closing_silence());
         let Some(utterance) = &mut self.utterance else { return };
         if utterance.is_sent() {
@@ -237,6 +240,7 @@ impl Conversation {
                 self.note(Note::SaidAgain);
             }
             self.memory.begin(false);
+            self.carry.hushed = false;
         }
         for message in messages {
             self.send(now, message);
@@ -328,7 +332,7 @@ impl Conversation {
         if self.listening_deadline().is_some_and(|at| at <= now) {
             self.end_utterance(now);
         }
-        if self.turn.deadline().is_none_or(|at| at > now) {
+        if self.turn_deadline().is_none_or(|at| at > now) {
             return;
         }
         match self.turn {

@@ -28,7 +28,7 @@ pub struct Profile {
     pub search_beside_functions: bool,
     /// Takes `scheduling` in a tool response.
     pub scheduling: bool,
-    /// Sound may be sent while a call waits for its answer.
+    /// Sound and words may be sent while a call waits for its answer; otherwise they close the link.
     pub audio_during_call: bool,
     /// `clientContent` without turns cuts the answer and starts nothing new.
     pub cancel_by_empty_turn: bool,
@@ -99,11 +99,11 @@ const UNKNOWN: Profile = Profile {
     voice: true,
     instruction: true,
     tools: true,
-    text_by: TextBy::ClientContent,
+    text_by: TextBy::RealtimeInput,
     tool_behavior: ToolBehavior::LeaveOut,
     search_beside_functions: false,
     scheduling: false,
-    audio_during_call: true,
+    audio_during_call: false,
     cancel_by_empty_turn: false,
     context_update: false,
 };
@@ -113,14 +113,14 @@ const NATIVE_2_5: Profile = Profile {
     language_code: true,
     tool_behavior: ToolBehavior::AsGiven,
     scheduling: true,
+    audio_during_call: true,
+    text_by: TextBy::ClientContent,
     ..UNKNOWN
 };
 const FLASH_3_1: Profile = Profile {
     name: "3.1",
     thinking: Thinking::Optional { levels: LEVELS },
     language_code: true,
-    text_by: TextBy::RealtimeInput,
-    audio_during_call: false,
     search_beside_functions: true,
     ..UNKNOWN
 };
@@ -129,6 +129,8 @@ const LIVE_3_8: Profile = Profile {
     language_code: true,
     tool_behavior: ToolBehavior::AsGiven,
     search_beside_functions: true,
+    audio_during_call: true,
+    text_by: TextBy::ClientContent,
     context_update: true,
     ..UNKNOWN
 };
@@ -137,6 +139,8 @@ const EXTENDED_3_8: Profile = Profile {
     thinking: Thinking::Required { default: "LOW", levels: &["LOW", "MEDIUM", "HIGH"] },
     tool_behavior: ToolBehavior::NonBlocking,
     search_beside_functions: true,
+    audio_during_call: true,
+    text_by: TextBy::ClientContent,
     cancel_by_empty_turn: true,
     context_update: true,
     ..UNKNOWN

@@ -15,9 +15,6 @@ const UNKNOWN: Duration = Duration::from_secs(35);
 /// A service that takes longer than this to answer a ping is one of the slow ones, of which the next may take 30 s.
 const QUICK_MAX: Duration = Duration::from_secs(5);
 
-/// A network takes no longer, not even one that has lost a packet.
-const DELAY_MAX: Duration = Duration::from_secs(2);
-
 /// What is known of the server's life.
 #[derive(Debug, Default)]
 pub(crate) struct Pulse {
@@ -47,24 +44,13 @@ impl Pulse {
         self.asked.get_or_insert(now);
     }
 
-    /// A message came. It may have been on its way since before the utterance ended, and its server hang now: the
-    /// patience begins anew.
+    /// A message came.
     pub(crate) fn message(&mut self, now: Instant) {
-        self.asked = self.asked.map(|_| now);
+        self.asked = None;
         if let (Some(pinged), Some(slowest)) = (self.pinged, &mut self.slowest) {
             // The link lives and the pong is not there yet: it takes at least as long as this.
             *slowest = (*slowest).max(now.saturating_duration_since(pinged));
         }
-    }
-
-    /// Something came that shows that the utterance was heard.
-    pub(crate) fn sign(&mut self) {
-        self.asked = None;
-    }
-
-    /// So long what was sent may take to get here, as far as pongs have shown: the slow ones are the service's own.
-    pub(crate) fn delay(&self) -> Duration {
-        self.slowest.unwrap_or_default().min(DELAY_MAX)
     }
 
     /// A pong came.
@@ -133,10 +119,7 @@ mod tests {
         assert!(pulse.ping(now) && !pulse.ping(now), "one at a time");
         pulse.ask(now + Duration::from_secs(34));
         assert_eq!(pulse.dead_at(), Some(now + UNKNOWN), "who asks again does not begin anew");
-        let later = now + Duration::from_secs(1);
-        pulse.message(later);
-        assert_eq!(pulse.dead_at(), Some(later + UNKNOWN), "it may be of what was said before");
-        pulse.sign();
+        pulse.message(now);
         assert_eq!(pulse.dead_at(), None);
         assert!(pulse.is_unknown(), "a message is no pong");
         pulse.ask(now);

@@ -91,7 +91,8 @@ fn story(exchange: &Exchange, letters: usize) -> String {
     text
 }
 
-fn call(tool: &ToolRecord) -> String {
+/// What a tool was asked and found, in one line.
+pub(crate) fn call(tool: &ToolRecord) -> String {
     let args = serde_json::Value::Object(tool.args.clone()).to_string();
     let result = match &tool.outcome {
         None => "is still running, the result follows".to_owned(),
@@ -169,7 +170,15 @@ mod tests {
         let mut call = |outcome| {
             let (id, name) = (String::new(), "lamp".to_owned());
             let args = serde_json::Map::from_iter([("on".to_owned(), true.into())]);
-            exchange.tools.push(ToolRecord { id, wire: None, former: true, name, args, outcome });
+            exchange.tools.push(ToolRecord {
+                id,
+                wire: None,
+                former: true,
+                name,
+                args,
+                outcome,
+                told: false,
+            });
         };
         call(None);
         call(Some(Err("no lamp".to_owned())));

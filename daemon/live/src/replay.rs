@@ -22,6 +22,7 @@ use crate::conversation::Conversation;
 use crate::event::{Action, Line, Note};
 use crate::exchange::{Args, Exchange, Outcome, ToolRecord};
 use crate::link::State;
+use crate::pending::STOPPED;
 use crate::profile::TextBy;
 use crate::recap::{self, Asks};
 use crate::turn::Turn;
@@ -32,8 +33,8 @@ use crate::wire::client;
 pub(crate) const TRIES_MAX: u32 = 2;
 /// An answer that broke off is gone on with on a link that comes within this; later nobody waits for the rest.
 const GO_ON_MAX: Duration = Duration::from_secs(20);
-/// A tool answers through the program, which bounds it; this only bounds a lost report.
-pub(crate) const CALL_MAX: Duration = Duration::from_secs(300);
+/// A tool answers through the program, which bounds it (600 s at most); this only bounds a lost report.
+pub(crate) const CALL_MAX: Duration = Duration::from_secs(630);
 /// Results that wait for a moment in which they can be told; more cannot run (`CALLS_MAX`).
 const LATE_MAX: usize = 64;
 /// The unfinished exchange may need so many letters of a note whatever the recap is allowed.
@@ -46,6 +47,8 @@ pub(crate) struct Carry {
     briefed: bool,
     /// Results whose calls died, and of which the present link was told that they follow.
     late: Vec<LateResult>,
+    /// They wait until the person has said something again: who says stop wants no more of it now.
+    pub(crate) hushed: bool,
     /// Some of what was said is lost, and the person was not told yet.
     speech_lost: bool,
     /// The link whose session was forgotten: its last handles are not wanted.
@@ -160,6 +163,20 @@ impl Conversation {
         }
     }
 
+    /// Results that the note for this link has no room for are told by themselves.
+    fn owe_untold(&mut self, note: &str) {
+        for exchange in self.memory.since_mut().filter(|exchange| exchange.lost) {
+            for tool in exchange.tools.iter_mut().filter(|tool| tool.outcome.is_some() && !tool.told) {
+                tool.told = note.contains(&recap::call(tool));
+                let waits = self.carry.late.iter().any(|late| late.0.id == tool.id);
+                let stopped = matches!(&tool.outcome, Some(Err(why)) if why == STOPPED);
+                if !(tool.told || waits || stopped) && self.carry.late.len() < LATE_MAX {
+                    self.carry.late.push(LateResult(tool.clone()));
+                }
+            }
+        }
+    }
+
     fn note_told(&mut self, asks: Asks) {
         for exchange in self.memory.since_mut().filter(|exchange| exchange.lost) {
             exchange.lost = false;
@@ -179,6 +196,7 @@ impl Conversation {
         if text.is_empty() {
             return None;
         }
+        self.owe_untold(&text);
         self.note_told(Asks::Nothing);
         self.carry.briefed = true;
         Some(text)
@@ -216,9 +234,10 @@ impl Conversation {
         if asks == Asks::Nothing
             && (self.profile.text_by == TextBy::RealtimeInput || !self.profile.instruction)
         {
-            return; // it would answer; the setup has told what can be told
+            return self.owe_untold(""); // it would answer; the setup has told what can be told
         }
         let text = self.note_text(!resumed, asks);
+        self.owe_untold(&text);
         if text.is_empty() {
             if asks == Asks::Answer {
                 self.memory.give_up(); // told often enough
@@ -240,25 +259,32 @@ impl Conversation {
     pub(crate) fn late_result(&mut self, record: ToolRecord) {
         let untold = self.memory.since().any(|e| e.lost && e.tools.iter().any(|tool| tool.id == record.id));
         // Otherwise the note of the next link, or the one that waits for this, has it.
-        if !untold && self.carry.late.len() < LATE_MAX {
+        if (!untold || self.carry.briefed) && self.carry.late.len() < LATE_MAX {
             self.carry.late.push(LateResult(record));
         }
     }
 
     /// Tells late results when nobody is in the middle of anything.
     pub(crate) fn tell_late(&mut self, now: Instant) {
-        let quiet = self.carry.briefed && self.is_pause() && !self.turn_open && self.question.is_none();
+        let quiet = self.carry.briefed
+            && !self.carry.hushed
+            && self.is_pause()
+            && !self.turn_open
+            && self.question.is_none();
         if self.carry.late.is_empty() || !self.link.is_up() || !quiet {
             return;
         }
         let tools: Vec<ToolRecord> = self.carry.late.drain(..).map(|late| late.0).collect();
+        tools.iter().for_each(|tool| self.memory.told(&tool.id));
+        self.answer_calls(now);
         self.send(now, client::text(self.profile, &recap::late_result(&tools)));
         self.turn = Turn::Thinking { until: Some(now + self.settings.answer_timeout) };
     }
 
     /// What the record says of a tool that is called again for the same words. `None`: it was never called.
     pub(crate) fn on_record(&mut self, wire: &str, name: &str, args: &Args) -> Option<Answered> {
-        let record = self.memory.repeated(name, args)?;
+        let record = self.memory.repeated(wire, name, args)?;
+        record.told |= record.outcome.is_some();
         Some(match (&record.outcome, &record.wire) {
             (Some(outcome), _) => Answered::Done(outcome.clone()),
             (None, Some(_)) => Answered::Done(Err("it runs already; its result follows".to_owned())),
@@ -276,8 +302,9 @@ impl Conversation {
     }
 
     fn cancel_tools(&mut self, mut ids: Vec<String>) {
-        let live = std::mem::take(&mut self.calls).into_keys();
-        ids.extend(live.filter(|id| !ids.contains(id)).collect::<Vec<_>>());
+        let live = self.calls.keys().filter(|id| !ids.contains(id));
+        ids.extend(live.cloned().collect::<Vec<_>>());
+        self.stop_calls();
         if !ids.is_empty() {
             self.act(Action::CancelTools { ids });
         }

@@ -94,7 +94,7 @@ impl Conversation {
     }
 
     /// A link is to be kept although nobody talks, and costs nothing that there is not.
-    pub(crate) fn is_warm(&self) -> bool {
+    fn is_warm(&self) -> bool {
         self.warm && self.key && self.may_spend() && self.last_talk.is_none()
     }
 
@@ -128,7 +128,7 @@ impl Conversation {
     }
 
     pub(crate) fn keep_alive_at(&self) -> Option<Instant> {
-        let kept = self.open.is_some() || (self.is_warm() && !self.is_manual());
+        let kept = (self.open.is_some() || (self.is_warm() && !self.is_manual())) && !self.is_blocked();
         self.link.last_sent().filter(|_| kept).map(|last| last + KEEP_ALIVE)
     }
 

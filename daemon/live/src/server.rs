@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::conversation::Conversation;
 use crate::event::{Action, Note, ToolResult};
+use crate::pending::Pending;
+use crate::recap::shortened;
 use crate::replay::{Answered, CALL_MAX};
 use crate::turn::Turn;
 use crate::wire::client::{self, ToolAnswer};
@@ -19,6 +21,10 @@ const DONE_GRACE: Duration = Duration::from_millis(500);
 const AFTER_INTERRUPTION: Duration = Duration::from_secs(6);
 /// Calls that may wait for their answers at the same time.
 const CALLS_MAX: usize = 64;
+/// What a tool is called with is shorter, in bytes of JSON: it is kept, and one argument of a program has to hold it.
+const ARGS_MAX: usize = 64 * 1024;
+/// Declared names have 64 letters at most.
+const NAME_MAX: usize = 128;
 
 impl Conversation {
     pub(crate) fn on_payload(&mut self, now: Instant, payload: &[u8]) {
@@ -71,9 +77,7 @@ impl Conversation {
             self.on_tool_calls(now, message.tool_calls);
         }
         if !message.cancelled_calls.is_empty() {
-            let calls = message.cancelled_calls.iter();
-            let mut ids: Vec<String> = calls.filter_map(|wire| self.memory.cancelled(wire)).collect();
-            ids.retain(|id| self.calls.remove(id).is_some());
+            let ids = self.take_cancelled(&message.cancelled_calls);
             if !ids.is_empty() {
                 self.act(Action::CancelTools { ids });
                 let wait = self.patience();
@@ -104,24 +108,18 @@ impl Conversation {
         if let Some(text) = content.heard {
             self.mute.understood();
             self.memory.heard(&text);
-            self.link.pulse.sign();
             self.lives(now);
             self.note(Note::Heard(text));
         }
         if let Some(text) = content.hearing {
-            self.link.pulse.sign();
             self.lives(now);
             self.note(Note::Hearing(text));
         }
         if let Some(text) = content.said {
             if !(self.turn.is_listening() || self.mute.is_on()) {
                 self.memory.said(&text);
-                self.link.pulse.sign();
             }
             self.note(Note::Said(text));
-        }
-        if let Some(grounding) = content.grounding {
-            self.note(Note::Grounding(grounding));
         }
         for part in content.audio {
             if content.interrupted {
@@ -187,7 +185,6 @@ impl Conversation {
         let length = Duration::from_secs_f64(dropped as f64 / f64::from(rate_hz.max(1)));
         self.turn = Turn::Speaking { turn, last_sound: now, heard_by: before + length, ended: false };
         self.memory.received(length, first);
-        self.link.pulse.sign();
         self.lives(now);
         self.act(Action::Play { turn, samples, rate_hz });
     }
@@ -258,7 +255,6 @@ impl Conversation {
             self.memory.settle(true);
             return;
         }
-        self.link.pulse.sign();
         self.end_of_sound();
         if !self.tool_answered && !self.in_progress && self.calls.is_empty() {
             self.memory.settle(false);
@@ -275,25 +271,28 @@ impl Conversation {
 
     fn on_tool_calls(&mut self, now: Instant, calls: Vec<FunctionCall>) {
         self.answered();
-        self.link.pulse.sign();
         let mut answers = Vec::new();
-        for FunctionCall { id, name, args } in calls {
-            if self.memory.is_called(&id) {
+        for FunctionCall { id, name, args, unread } in calls {
+            if !self.called.is_new(now, &id) {
                 self.note(Note::Unread { kind: "tool call repeated" });
                 continue;
             }
             let error = if self.settings.tools.is_empty() {
-                format!("there is no tool \"{name}\" on this device")
+                format!("there is no tool \"{}\" on this device", shortened(&name, NAME_MAX))
             } else if self.calls.len() >= CALLS_MAX {
                 "too many calls at a time".to_owned()
+            } else if unread {
+                "not done: the arguments cannot be read; send them again as a plain JSON object".to_owned()
+            } else if name.len() > NAME_MAX || length_of(&args) > ARGS_MAX {
+                format!("not done: the arguments are longer than {} kB", ARGS_MAX / 1024)
             } else {
                 match self.on_record(&id, &name, &args) {
                     None => {
                         let run = self.memory.call(&id, &name, &args);
-                        self.calls.insert(run.clone(), name.clone());
+                        self.calls.insert(run.clone(), Pending { wire: id, name: name.clone() });
                         self.act(Action::CallTool { id: run, name, args });
                     }
-                    Some(Answered::Runs(run)) => drop(self.calls.insert(run, name)),
+                    Some(Answered::Runs(run)) => drop(self.calls.insert(run, Pending { wire: id, name })),
                     Some(Answered::Done(outcome)) => {
                         let response = outcome.unwrap_or_else(|error| object("error", error));
                         answers.push(ToolAnswer { id, name, response });
@@ -314,17 +313,17 @@ impl Conversation {
 
     pub(crate) fn on_tool_result(&mut self, now: Instant, result: ToolResult) {
         let record = self.memory.finished(&result.id, &result.outcome);
-        let Some(name) = self.calls.remove(&result.id) else {
+        let Some(Pending { wire, name }) = self.calls.remove(&result.id) else {
             return match record {
                 Some(record) => self.late_result(record),
                 None => self.note(Note::Unread { kind: "result of a dead tool call" }),
             };
         };
-        let id = record.and_then(|record| record.wire).unwrap_or(result.id);
         let response = result.outcome.unwrap_or_else(|error| object("error", error));
         self.tool_answered = true;
+        self.memory.told(&result.id);
         let wait = self.patience();
-        self.send(now, client::tool_response(&[ToolAnswer { id, name, response }]));
+        self.send(now, client::tool_response(&[ToolAnswer { id: wire, name, response }]));
         if let Turn::Thinking { until } = &mut self.turn {
             *until = Some(now + wait);
         }
@@ -334,6 +333,10 @@ impl Conversation {
     pub(crate) fn patience(&self) -> Duration {
         if self.calls.is_empty() { self.settings.answer_timeout } else { CALL_MAX }
     }
+}
+
+fn length_of(args: &Map<String, Value>) -> usize {
+    serde_json::to_string(args).map_or(usize::MAX, |text| text.len())
 }
 
 fn object(key: &str, text: String) -> Map<String, Value> {

@@ -5,9 +5,15 @@ use std::time::Instant;
 use crate::conversation::Conversation;
 
 impl Conversation {
-    /// The answer is silenced, and what is being said leads to nothing: its rest does not go up, and no answer to what
-    /// did is heard. An open talk stays open.
+    /// The answer is silenced and tools are stopped, and what is being said leads to nothing: its rest does not go up, and
+    /// no answer to what did is heard. An open talk stays open.
     pub(crate) fn on_stop(&mut self, now: Instant) {
+        self.stop_waiting();
+        self.carry.hushed = true;
+        self.take_back(now);
+    }
+
+    fn take_back(&mut self, now: Instant) {
         self.question = None;
         if self.open.is_none() {
             self.drop_unsent();
@@ -20,18 +26,6 @@ impl Conversation {
         self.silence(now);
     }
 
-    /// The talk is over by somebody's wish. One that is always open goes on, and so does a link that is kept warm.
-    pub(crate) fn on_hang_up(&mut self, now: Instant) {
-        if self.open.is_some() {
-            self.end_open_talk(now);
-        }
-        if self.is_pause() && !self.is_wanted() && !self.is_warm() && self.link.is_up() {
-            let close = self.link.leave(now);
-            self.actions.extend(close);
-            self.lose_link(now);
-        }
-    }
-
     /// A microphone that is switched off is a lost one that takes what it heard before with it. An answer goes on.
     pub(crate) fn on_muted(&mut self, now: Instant, muted: bool) {
         if std::mem::replace(&mut self.muted, muted) == muted || !muted {
@@ -39,7 +33,7 @@ impl Conversation {
         }
         self.forget_suspicion();
         if self.turn.is_listening() {
-            self.on_stop(now);
+            self.take_back(now);
         } else {
             self.drop_unsent();
             self.on_gate_closed(now);

@@ -7,6 +7,7 @@ use crate::event::Usage;
 use crate::wire::Handle;
 use serde::de::MapAccess;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -170,10 +171,14 @@ impl<'de> Members<'de> for FunctionCall {
         match key {
             "id" => self.id = Leaf::of(map)?.text(trouble).unwrap_or_default().into_owned(),
             "name" => self.name = Leaf::of(map)?.text(trouble).unwrap_or_default().into_owned(),
-            "args" => match map.next_value::<Value>()? {
-                Value::Object(args) => self.args = args,
-                Value::Null => {}
-                _ => note(trouble, WRONG_TYPE),
+            // Skipped as a text first: what cannot be read of it costs this call alone, and the call is answered.
+            "args" => match serde_json::from_str(map.next_value::<Box<RawValue>>()?.get()) {
+                Ok(Value::Object(args)) => (self.args, self.unread) = (args, false),
+                Ok(Value::Null) => {}
+                Ok(_) | Err(_) => {
+                    self.unread = true;
+                    note(trouble, WRONG_TYPE);
+                }
             },
             _ => return Ok(false),
         }
@@ -385,7 +390,7 @@ mod tests {
 
     fn call(id: &str, name: &str, args: Value) -> FunctionCall {
         let args = args.as_object().cloned().unwrap_or_default();
-        FunctionCall { id: id.to_owned(), name: name.to_owned(), args }
+        FunctionCall { id: id.to_owned(), name: name.to_owned(), args, unread: false }
     }
 
     #[test]

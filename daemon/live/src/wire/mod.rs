@@ -8,7 +8,6 @@ use std::fmt;
 
 pub mod client;
 mod content;
-mod grounding;
 mod members;
 mod pcm;
 mod read;

@@ -3,7 +3,7 @@
 //! [`decode`] requires nothing: members may be absent, null, unknown, in camelCase or snake_case. One of the wrong type
 //! costs only itself.
 
-use crate::event::{Grounding, Usage};
+use crate::event::Usage;
 use crate::wire::Handle;
 use crate::wire::members::Reading;
 use crate::wire::read::{Found, Object};
@@ -83,8 +83,11 @@ pub struct FunctionCall {
     pub id: String,
     /// Declared name.
     pub name: String,
-    /// Arguments.
+    /// Arguments; none where they could not be read.
     pub args: Map<String, Value>,
+    /// There are arguments that are no object, or of which no JSON could be made: too deep, a number without bounds, half
+    /// a letter.
+    pub unread: bool,
 }
 
 /// What the model says and what it heard.
@@ -112,8 +115,6 @@ pub struct Content {
     pub interaction: Option<Interaction>,
     /// The model waits for more on purpose.
     pub waiting_for_input: bool,
-    /// What it searched for and found, if it did.
-    pub grounding: Option<Grounding>,
 }
 
 /// A piece of answer sound.
@@ -150,7 +151,26 @@ pub struct ServerError {
 /// # Errors
 /// When it is not a JSON object, or when nothing in it could be read and something was wrong with it.
 pub fn decode(payload: &[u8]) -> Result<ServerMessage, Unreadable> {
-    let text = std::str::from_utf8(payload).map_err(|_| Unreadable { kind: "not UTF-8" })?;
+    match std::str::from_utf8(payload) {
+        Ok(text) => decode_text(text),
+        Err(_) => calls_of(&String::from_utf8_lossy(payload)).ok_or(Unreadable { kind: NO_UTF8 }),
+    }
+}
+
+const NO_UTF8: &str = "not UTF-8";
+
+/// The calls of a message that is damaged: they can be answered, and not be made.
+fn calls_of(damaged: &str) -> Option<ServerMessage> {
+    let mut tool_calls = decode_text(damaged).ok()?.tool_calls;
+    tool_calls.retain(|call| !call.id.contains(char::REPLACEMENT_CHARACTER));
+    for call in &mut tool_calls {
+        (call.args, call.unread) = (Map::new(), true);
+    }
+    let any = !tool_calls.is_empty();
+    any.then(|| ServerMessage { tool_calls, unread: Some(NO_UTF8), ..ServerMessage::default() })
+}
+
+fn decode_text(text: &str) -> Result<ServerMessage, Unreadable> {
     let trouble = Cell::new(None);
     let mut reading = Reading::default();
     let mut json = serde_json::Deserializer::from_str(text);

@@ -1,0 +1,133 @@
+//! Calls that the server waits for. Of each link's ids every one is answered once, and run once at most.
+//!
+//! Some models take nothing of the person's while they wait and close the link over it (1008). There, what is said is held
+//! back, and where it must not wait (a press, a typed question, words spoken since the call) the calls are answered first:
+//! that they go on, or that they were stopped. What one that goes on finds is told later, as a result whose call is dead.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+
+use crate::conversation::Conversation;
+use crate::profile::ToolBehavior;
+use crate::wire::client::{self, ToolAnswer};
+
+/// Ids of a link that are remembered, so that a call that is told twice is made once.
+const SEEN_MAX: usize = 256;
+/// Words of this length are not held back any longer, in samples.
+const HELD_MAX: u64 = 5 * 16_000;
+/// The one answer to a call that goes on while the person speaks.
+const GOES_ON: &str =
+    "It is not done yet and goes on. Its result follows in a note of the device: do not call it again.";
+/// What is said of a call that was stopped.
+pub(crate) const STOPPED: &str = "stopped before it was done";
+
+/// A call of the present link without its answer.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    /// Its id there; empty where the backend leaves it out.
+    pub(crate) wire: String,
+    pub(crate) name: String,
+}
+
+/// What the present link has called besides.
+#[derive(Debug, Default)]
+pub(crate) struct Called {
+    seen: BTreeSet<String>,
+    oldest: VecDeque<String>,
+    /// When the newest call came.
+    at: Option<Instant>,
+    /// Stopped here, and the server does not know it.
+    stopped: Vec<Pending>,
+}
+
+impl Called {
+    /// A call came. False: it came before.
+    pub(crate) fn is_new(&mut self, now: Instant, wire: &str) -> bool {
+        self.at = Some(now);
+        if wire.is_empty() {
+            return true; // nothing tells two of them apart
+        }
+        if !self.seen.insert(wire.to_owned()) {
+            return false;
+        }
+        self.oldest.push_back(wire.to_owned());
+        if self.oldest.len() > SEEN_MAX {
+            if let Some(oldest) = self.oldest.pop_front() {
+                self.seen.remove(&oldest);
+            }
+        }
+        true
+    }
+}
+
+impl Conversation {
+    /// The model waits for an answer, and takes nothing else before it.
+    pub(crate) fn is_blocked(&self) -> bool {
+        let waits = !self.calls.is_empty() || !self.called.stopped.is_empty();
+        waits && !self.profile.audio_during_call
+    }
+
+    /// The server takes these back; the ids that they run under.
+    pub(crate) fn take_cancelled(&mut self, wires: &[String]) -> Vec<String> {
+        self.called.stopped.retain(|call| !wires.contains(&call.wire));
+        let of = |(id, call): (&String, &Pending)| wires.contains(&call.wire).then(|| id.clone());
+        let ids: Vec<String> = self.calls.iter().filter_map(of).collect();
+        for id in &ids {
+            self.calls.remove(id);
+            self.memory.cancelled(id);
+        }
+        ids
+    }
+
+    /// These were stopped by the person. Nothing is sent for them, unless the model waits on when the person goes on.
+    pub(crate) fn stop_calls(&mut self) {
+        let calls = std::mem::take(&mut self.calls).into_values();
+        let goes_on = self.profile.tool_behavior == ToolBehavior::NonBlocking;
+        if goes_on || !self.profile.audio_during_call {
+            self.called.stopped.extend(calls);
+        }
+    }
+
+    /// Whether what is to be said now may go up; answers the calls that are in its way, if they must be.
+    pub(crate) fn may_speak(&mut self, now: Instant) -> bool {
+        let blocked = self.is_blocked();
+        if !blocked && self.called.stopped.is_empty() {
+            return true;
+        }
+        let manual = self.is_manual();
+        let Some(utterance) = self.utterance.as_ref().filter(|u| !u.is_sent() && !u.is_empty()) else {
+            return !blocked;
+        };
+        // The gate is open for a while after the last word, and for noise.
+        let meant =
+            utterance.last_speech.is_some_and(|said| self.called.at.is_none_or(|called| said > called));
+        let ripe = utterance.ended || utterance.unsent() >= HELD_MAX;
+        let speaks = !blocked || manual || (meant && ripe);
+        if speaks {
+            self.answer_calls(now);
+        }
+        speaks
+    }
+
+    /// Answers what the model waits for, so that the person is heard.
+    pub(crate) fn answer_calls(&mut self, now: Instant) {
+        if !self.is_blocked() && self.called.stopped.is_empty() {
+            return;
+        }
+        let answer = |call: Pending, key: &str, text: &str| {
+            let response = Map::from_iter([(key.to_owned(), Value::from(text))]);
+            ToolAnswer { id: call.wire, name: call.name, response }
+        };
+        let stopped = std::mem::take(&mut self.called.stopped).into_iter();
+        let mut answers: Vec<ToolAnswer> = stopped.map(|call| answer(call, "error", STOPPED)).collect();
+        if !self.profile.audio_during_call {
+            for (id, call) in std::mem::take(&mut self.calls) {
+                self.memory.goes_on(&id);
+                answers.push(answer(call, "output", GOES_ON));
+            }
+        }
+        self.send(now, client::tool_response(&answers));
+    }
+}
