@@ -42,6 +42,7 @@ mod talk;
 mod tls;
 mod usage;
 mod vad;
+mod virtual_time;
 mod world;
 
 pub use door::Passes;
@@ -53,3 +54,4 @@ pub use rule::{Fault, Rule, When};
 pub use script::{Call, Script, Service, Sound, Stall, Turn};
 pub use server::FakeGemini;
 pub use tls::Authority;
+pub use virtual_time::{Sent, VirtualGemini};

@@ -21,10 +21,21 @@ pub(crate) enum Thinking {
 pub(crate) enum Behavior {
     /// Both.
     Free,
-    /// `NON_BLOCKING` is refused.
-    BlockingOnly,
     /// `BLOCKING` is refused.
     NonBlockingOnly,
+    /// Any is refused.
+    Unknown,
+}
+
+/// What becomes of a call that waits for its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// The model waits too; what the person says cancels the call.
+    Blocks,
+    /// The same, and anything of the person's but a response ends the link.
+    BlocksAll,
+    /// The model goes on; what comes of the call is a turn of its own.
+    GoesOn,
 }
 
 /// How input transcription arrives.
@@ -58,9 +69,20 @@ pub(crate) struct Model {
     pub context_update: bool,
     /// Takes `mediaChunks`.
     pub media_chunks: bool,
+    /// Takes tools at all.
+    pub tools: bool,
+    /// Takes a system instruction.
+    pub instruction: bool,
+    /// Takes `speechConfig`.
+    pub speech: bool,
     /// Takes tools other than functions and search.
     pub other_tools: bool,
+    /// Takes search beside functions.
+    pub search_beside_functions: bool,
     pub behavior: Behavior,
+    pub waiting: Waiting,
+    /// After an interim response the last one is never spoken of.
+    pub interim_mutes: bool,
     /// Takes `scheduling` in a function response.
     pub scheduling: bool,
     /// Takes `willContinue` in a function response.
@@ -99,8 +121,14 @@ const V25: Model = Model {
     client_content: true,
     context_update: false,
     media_chunks: true,
+    tools: true,
+    instruction: true,
+    speech: true,
     other_tools: true,
+    search_beside_functions: false,
     behavior: Behavior::Free,
+    waiting: Waiting::Blocks,
+    interim_mutes: false,
     scheduling: true,
     will_continue: true,
     no_null_handle: false,
@@ -124,7 +152,9 @@ const V31: Model = Model {
     client_content: false,
     media_chunks: false,
     other_tools: false,
-    behavior: Behavior::BlockingOnly,
+    search_beside_functions: true,
+    behavior: Behavior::Unknown,
+    waiting: Waiting::BlocksAll,
     scheduling: false,
     will_continue: false,
     no_null_handle: true,
@@ -143,6 +173,7 @@ const V38: Model = Model {
     client_content: true,
     context_update: true,
     behavior: Behavior::Free,
+    waiting: Waiting::Blocks,
     will_continue: true,
     no_null_handle: false,
     pads_with_nothing: true,
@@ -152,7 +183,7 @@ const V38: Model = Model {
 };
 
 /// Every model served here.
-pub(crate) const MODELS: [Model; 7] = [
+pub(crate) const MODELS: [Model; 9] = [
     V25,
     Model { name: "gemini-2.5-flash-native-audio-latest", ..V25 },
     Model { name: "gemini-2.5-flash-native-audio-preview-09-2025", ..V25 },
@@ -164,11 +195,24 @@ pub(crate) const MODELS: [Model; 7] = [
         on_vertex: false,
         thinking: Thinking::LevelDemanded,
         behavior: Behavior::NonBlockingOnly,
+        waiting: Waiting::GoesOn,
+        interim_mutes: true,
         empty_turn_after_tools: false,
         interaction_status: true,
         ..V38
     },
+    TRANSLATE,
+    Model { name: "gemini-3.5-transcribe-live", speech: false, ..TRANSLATE },
 ];
+
+const TRANSLATE: Model = Model {
+    name: "gemini-3.5-live-translate-preview",
+    tools: false,
+    instruction: false,
+    thinking: Thinking::Nothing,
+    language: false,
+    ..V38
+};
 
 /// A model nobody knows yet: it takes what every model takes, and nothing else.
 pub(crate) const NEW: Model = Model {
@@ -180,6 +224,9 @@ pub(crate) const NEW: Model = Model {
     context_update: false,
     will_continue: false,
     no_null_handle: true,
+    search_beside_functions: false,
+    behavior: Behavior::Unknown,
+    waiting: Waiting::BlocksAll,
     ..V38
 };
 

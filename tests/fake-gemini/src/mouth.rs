@@ -1,6 +1,6 @@
 //! The model's side of the talk: thinking, calling functions, speaking, being cut.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -8,12 +8,14 @@ use serde_json::{Map, Value, json};
 use crate::answer::{Answer, deltas, milliseconds};
 use crate::audio;
 use crate::effects::{Effects, Out};
-use crate::models::Model;
+use crate::models::{Model, Waiting};
 use crate::rule::When;
 use crate::script::{Service, Turn};
 use crate::usage::Usage;
 
 const MS: u64 = 1_000_000;
+/// A word while something takes long.
+const FILLER_MS: u16 = 200;
 
 /// The model of one link.
 pub(crate) struct Mouth {
@@ -21,13 +23,42 @@ pub(crate) struct Mouth {
     service: Service,
     /// Whether output transcriptions are sent.
     transcribe: bool,
-    /// The setup has Google Search.
-    searches: bool,
     pub usage: Usage,
     calls: u64,
+    /// What became of each call, by id.
+    called: BTreeMap<String, Called>,
     current: Option<Current>,
     /// Turns that wait for the current one to end.
     waiting: VecDeque<(u32, Turn)>,
+    /// Calls that the model did not wait for.
+    errands: Vec<Errand>,
+}
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Called {
+    Waits,
+    Answered,
+    Cancelled { at: u64 },
+}
+
+/// What a response met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// A call that waited for it.
+    Yes,
+    /// One that was cancelled; `late`: so long ago that the client knows.
+    Cancelled { late: bool },
+    /// None, or one that has its response.
+    Unknown,
+}
+
+/// Calls of a turn that ended meanwhile.
+struct Errand {
+    ids: Vec<String>,
+    cancel_at: u64,
+    number: u32,
+    turn: Turn,
 }
 
 struct Current {
@@ -42,7 +73,7 @@ struct Current {
 /// What a turn does next, and when.
 enum Step {
     Think { until: u64 },
-    Call { ids: Vec<String>, until: u64 },
+    Call { ids: Vec<String>, since: u64, until: u64 },
     Speak { since: u64 },
     Play { until: u64 },
     Cut { until: u64 },
@@ -50,28 +81,39 @@ enum Step {
 }
 
 impl Mouth {
-    pub(crate) fn new(
-        model: Model,
-        service: Service,
-        transcribe: bool,
-        searches: bool,
-        usage: Usage,
-    ) -> Self {
+    pub(crate) fn new(model: Model, service: Service, transcribe: bool, usage: Usage) -> Self {
         Self {
             model,
             service,
             transcribe,
-            searches,
             usage,
             calls: 0,
+            called: BTreeMap::new(),
             current: None,
             waiting: VecDeque::new(),
+            errands: Vec::new(),
         }
     }
 
-    /// Whether a turn is going on, up to the assumed end of its playback.
+    /// Whether a turn is going on, up to the assumed end of its playback, or a call waits.
     pub(crate) fn busy(&self) -> bool {
-        self.current.is_some()
+        self.current.is_some() || !self.errands.is_empty()
+    }
+
+    /// Since when a call has been waiting whose client must know of it by now.
+    pub(crate) fn waits_since(&self, now: u64) -> Option<u64> {
+        match self.current.as_ref()?.step {
+            Step::Call { since, .. } if now > since + self.service.in_flight_ms * MS => Some(since),
+            _ => None,
+        }
+    }
+
+    /// Takes calls back.
+    fn cancel(&mut self, ids: &[String], now: u64, fx: &mut Effects) {
+        for id in ids {
+            self.called.insert(id.clone(), Called::Cancelled { at: now });
+        }
+        fx.send(json!({"toolCallCancellation": {"ids": ids}}));
     }
 
     /// Begins a turn, after the current one if there is one.
@@ -98,6 +140,11 @@ impl Mouth {
 
     /// When something is due.
     pub(crate) fn deadline(&self) -> Option<u64> {
+        let errands = self.errands.iter().map(|errand| errand.cancel_at).filter(|at| *at < u64::MAX).min();
+        [self.step_at(), errands].into_iter().flatten().min()
+    }
+
+    fn step_at(&self) -> Option<u64> {
         let current = self.current.as_ref()?;
         match &current.step {
             Step::Think { until } | Step::Play { until } | Step::Cut { until } | Step::Call { until, .. } => {
@@ -112,12 +159,17 @@ impl Mouth {
 
     /// Does what is due.
     pub(crate) fn tick(&mut self, now: u64, fx: &mut Effects) {
-        while self.deadline().is_some_and(|due| due <= now) {
+        while let Some(at) = self.errands.iter().position(|errand| errand.cancel_at <= now) {
+            let errand = self.errands.remove(at);
+            self.cancel(&errand.ids, now, fx);
+            self.begin(now, errand.number, errand.turn);
+        }
+        while self.step_at().is_some_and(|due| due <= now) {
             let Some(mut current) = self.current.take() else { return };
             let goes_on = match &current.step {
                 Step::Think { .. } => self.stop_thinking(&mut current, now, fx),
                 Step::Call { ids, .. } => {
-                    fx.send(json!({"toolCallCancellation": {"ids": ids}}));
+                    self.cancel(ids, now, fx);
                     current.step = Step::Think { until: now + self.think_ns(&current.turn) };
                     true
                 }
@@ -149,12 +201,26 @@ impl Mouth {
                 self.calls += 1;
                 let id = format!("{}{}{:04}", self.model.call_prefix, fx.link, self.calls);
                 calls.push(json!({"id": id, "name": call.name, "args": call.args}));
+                self.called.insert(id.clone(), Called::Waits);
                 ids.push(id);
             }
+            let goes_on = self.model.waiting == Waiting::GoesOn;
+            if current.turn.filler && !goes_on {
+                self.fill(current, fx);
+            }
             fx.send(json!({"toolCall": {"functionCalls": calls}}));
-            let until = current.turn.cancel_tools_after_ms.map_or(u64::MAX, |ms| now + ms * MS);
-            current.step = Step::Call { ids, until };
-            return true;
+            let until = current.turn.cancel_tools_after_ms.take().map_or(u64::MAX, |ms| now + ms * MS);
+            if !goes_on {
+                current.step = Step::Call { ids, since: now, until };
+                return true;
+            }
+            if std::mem::take(&mut current.turn.filler) {
+                self.fill(current, fx);
+            }
+            let (number, turn) = (current.number, current.turn.clone());
+            self.errands.push(Errand { ids, cancel_at: until, number, turn });
+            self.complete(current, json!({}), fx);
+            return false;
         }
         if std::mem::take(&mut current.turn.empty_first) {
             self.complete(current, json!({}), fx);
@@ -191,6 +257,17 @@ impl Mouth {
             return self.finish(current, now, fx);
         }
         true
+    }
+
+    /// A word before the answer.
+    fn fill(&mut self, current: &mut Current, fx: &mut Effects) {
+        current.turn.filler = false;
+        let word = Turn::noise(u64::from(FILLER_MS), 1);
+        let Ok((samples, _)) = audio::render(&word, current.number) else { return };
+        let blob = json!({"mimeType": "audio/pcm;rate=24000", "data": ""});
+        let message = json!({"serverContent": {"modelTurn": {"parts": [{"inlineData": blob}]}}});
+        self.usage.say(milliseconds(samples.len()));
+        fx.out.push_back(Out::Audio { message, samples, turn: current.number });
     }
 
     /// Sends the next part, and what follows the last one.
@@ -253,11 +330,7 @@ impl Mouth {
             current.step = Step::Endless;
             return true;
         }
-        let mut content = json!({"generationComplete": true});
-        if let Some(grounding) = current.turn.grounding.clone().filter(|_| self.searches) {
-            content["groundingMetadata"] = grounding;
-        }
-        fx.content(content);
+        fx.content(json!({"generationComplete": true}));
         fx.strike(Some(current.number), When::Generated);
         current.step = Step::Play { until: heard };
         true
@@ -269,7 +342,8 @@ impl Mouth {
             content["turnCompleteReason"] = json!(reason);
         }
         if self.model.interaction_status {
-            let pending = matches!(current.step, Step::Think { .. } | Step::Call { .. });
+            let thinks = matches!(current.step, Step::Think { .. } | Step::Call { .. });
+            let pending = thinks || !self.errands.is_empty();
             content["interactionStatus"] = json!(if pending { "IN_PROGRESS" } else { "IDLE" });
         }
         fx.send(json!({"serverContent": content, "usageMetadata": self.usage.of_turn()}));
@@ -280,7 +354,7 @@ impl Mouth {
         let Some(mut current) = self.current.take() else { return };
         if !matches!(current.step, Step::Cut { .. }) {
             if let Step::Call { ids, .. } = &current.step {
-                fx.send(json!({"toolCallCancellation": {"ids": ids}}));
+                self.cancel(ids, now, fx);
             }
             let mut interrupted = Map::new();
             interrupted.insert("interrupted".to_owned(), json!(true));
@@ -298,23 +372,52 @@ impl Mouth {
         self.current = Some(current);
     }
 
-    /// Takes a function's response; `false` where that call is not pending.
-    pub(crate) fn respond(&mut self, now: u64, id: &str, more_to_come: bool, fx: &mut Effects) -> bool {
-        let think_ns = self.current.as_ref().map_or(0, |current| self.think_ns(&current.turn));
-        let Some(Current { step: Step::Call { ids, .. }, .. }) = &mut self.current else { return false };
-        let Some(at) = ids.iter().position(|pending| pending == id) else { return false };
+    /// Takes a function's response.
+    pub(crate) fn respond(&mut self, now: u64, id: &str, more_to_come: bool, fx: &mut Effects) -> Taken {
+        let in_flight = self.service.in_flight_ms * MS;
+        let met = match self.called.get(id) {
+            None | Some(Called::Answered) => return Taken::Unknown,
+            Some(Called::Cancelled { at }) => Taken::Cancelled { late: now > at + in_flight },
+            Some(Called::Waits) => Taken::Yes,
+        };
         if !more_to_come {
-            ids.remove(at);
+            self.called.insert(id.to_owned(), Called::Answered);
         }
-        if ids.is_empty() {
-            if let Some(mut current) = self.current.take() {
+        if met != Taken::Yes {
+            return met;
+        }
+        let mutes = more_to_come && self.model.interim_mutes;
+        let answered = |ids: &mut Vec<String>, turn: &mut Turn| {
+            if mutes {
+                (turn.audio, turn.transcript) = (false, false);
+            }
+            ids.retain(|pending| more_to_come || pending != id);
+            let all = ids.is_empty();
+            if all {
+                turn.tools = std::mem::take(&mut turn.then_tools);
+            }
+            all
+        };
+        if let Some(at) = self.errands.iter().position(|errand| errand.ids.iter().any(|of| of == id)) {
+            let errand = &mut self.errands[at];
+            if answered(&mut errand.ids, &mut errand.turn) {
+                let Errand { number, turn, .. } = self.errands.remove(at);
+                self.begin(now, number, turn);
+            }
+            return met;
+        }
+        let think_ns = self.current.as_ref().map_or(0, |current| self.think_ns(&current.turn));
+        if let Some(mut current) = self.current.take() {
+            let Current { step, turn, .. } = &mut current;
+            let all = if let Step::Call { ids, .. } = step { answered(ids, turn) } else { false };
+            if all {
                 if self.model.empty_turn_after_tools {
                     self.complete(&current, json!({}), fx);
                 }
                 current.step = Step::Think { until: now + think_ns };
-                self.current = Some(current);
             }
+            self.current = Some(current);
         }
-        true
+        met
     }
 }

@@ -73,14 +73,7 @@ impl Outbox {
     /// Queues a message with audio, which goes into its empty `data`.
     pub(crate) fn audio(&mut self, mut message: Value, samples: std::sync::Arc<[i16]>, turn: u32) {
         self.decorate(&mut message);
-        let raw: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
-        let data = STANDARD.encode(raw);
-        // filled in as text: the record keeps the message without it
-        let payload = String::from_utf8_lossy(&pretty(&message)).replacen(
-            "\"data\": \"\"",
-            &format!("\"data\": \"{data}\""),
-            1,
-        );
+        let payload = with_audio(&message, &samples);
         let note = What::SentAudio { turn, samples, message, done_ns: 0, bytes: payload.len() };
         self.queue(payload.as_bytes(), note);
     }
@@ -144,6 +137,13 @@ impl Outbox {
         }
         Ok(())
     }
+}
+
+/// A message with these samples in its empty `data`: filled in as text, the record keeps the message without it.
+pub(crate) fn with_audio(message: &Value, samples: &[i16]) -> String {
+    let raw: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
+    let data = format!("\"data\": \"{}\"", STANDARD.encode(raw));
+    String::from_utf8_lossy(&pretty(message)).replacen("\"data\": \"\"", &data, 1)
 }
 
 /// The service's way to write JSON: two spaces, and a line feed at the end.

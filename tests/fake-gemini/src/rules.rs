@@ -1,5 +1,7 @@
 //! What the service refuses although its parser understands it.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::models::{Behavior, LANGUAGES, MODELS, Model, NEW, Thinking, VOICES};
@@ -11,6 +13,8 @@ pub(crate) struct Refusal(pub u16, pub String);
 
 /// The reason the service gives for most of what it dislikes.
 pub(crate) const INVALID: &str = "Request contains an invalid argument.";
+/// The reason for what comes while a call waits, where the model takes nothing else meanwhile.
+pub(crate) const NOT_IMPLEMENTED: &str = "Operation is not implemented, or supported, or enabled.";
 /// The reason for what comes at the wrong time.
 pub(crate) const PRECONDITION: &str = "Precondition check failed.";
 
@@ -104,8 +108,32 @@ pub(crate) fn check_setup(model: &Model, setup: &Value) -> Result<(), Refusal> {
     if negative("silenceDurationMs") || negative("prefixPaddingMs") {
         return Err(invalid());
     }
-    for (index, tool) in setup["tools"].as_array().into_iter().flatten().enumerate() {
+    if parts.is_some() && !model.instruction {
+        return Err(refuse("System instructions are not supported for this model."));
+    }
+    let tools = setup["tools"].as_array().map_or(&[][..], Vec::as_slice);
+    for (index, tool) in tools.iter().enumerate() {
         check_tool(model, tool, index)?;
+    }
+    check_together(model, tools)
+}
+
+/// What tools may not be beside each other.
+fn check_together(model: &Model, tools: &[Value]) -> Result<(), Refusal> {
+    if !tools.is_empty() && !model.tools {
+        return Err(refuse("Tools are not supported for this model."));
+    }
+    let mut names = BTreeSet::new();
+    let declared =
+        tools.iter().flat_map(|tool| tool["functionDeclarations"].as_array().into_iter().flatten());
+    for name in declared.filter_map(|declaration| declaration["name"].as_str()) {
+        if !names.insert(name) {
+            return Err(refuse(format!("Duplicate function declaration found: {name}")));
+        }
+    }
+    let searches = tools.iter().any(|tool| !tool["googleSearch"].is_null());
+    if searches && !names.is_empty() && !model.search_beside_functions {
+        return Err(refuse("Tool use with function calling is unsupported by the model."));
     }
     Ok(())
 }
@@ -127,6 +155,9 @@ fn check_speech(model: &Model, speech: &Value) -> Result<(), Refusal> {
         if !VOICES.contains(&voice) {
             return Err(refuse(format!("Requested voice api_name '{voice}' is not available for model.")));
         }
+    }
+    if !(model.speech || speech.is_null()) {
+        return Err(refuse("Speech configuration is not supported for this model."));
     }
     if !speech["voiceConfig"]["replicatedVoiceConfig"].is_null()
         || !speech["multiSpeakerVoiceConfig"].is_null()
@@ -194,8 +225,8 @@ fn check_tool(model: &Model, tool: &Value, index: usize) -> Result<(), Refusal> 
             (Behavior::NonBlockingOnly, Some("BLOCKING")) => {
                 return Err(refuse("BLOCKING function calls are not supported for this model."));
             }
-            (Behavior::BlockingOnly, Some("NON_BLOCKING")) => {
-                return Err(refuse("NON_BLOCKING function calls are not supported for this model."));
+            (Behavior::Unknown, Some(behavior)) => {
+                return Err(refuse(format!("{behavior} function calls are not supported for this model.")));
             }
             _ => {}
         }
@@ -210,6 +241,20 @@ fn check_parameters(schema: &Value, path: &str) -> Result<(), Refusal> {
     }
     if kind.as_deref() == Some("ARRAY") && schema["items"].is_null() {
         return Err(refuse(format!("{path}.items: missing field.")));
+    }
+    if kind.as_deref() == Some("OBJECT") && schema["properties"].as_object().is_none_or(Map::is_empty) {
+        return Err(refuse(format!("{path}.properties: should be non-empty for OBJECT type")));
+    }
+    let odd = |allowed: &[&str]| schema["format"].as_str().is_some_and(|format| !allowed.contains(&format));
+    if kind.as_deref() == Some("STRING") && odd(&["enum", "date-time"]) {
+        return Err(refuse(format!(
+            "{path}.format: only 'enum' and 'date-time' are supported for STRING type"
+        )));
+    }
+    for (index, name) in schema["required"].as_array().into_iter().flatten().enumerate() {
+        if schema["properties"].get(name.as_str().unwrap_or("")).is_none() {
+            return Err(refuse(format!("{path}.required[{index}]: property is not defined")));
+        }
     }
     for (name, inside) in schema["properties"].as_object().into_iter().flatten() {
         check_parameters(inside, &format!("{path}.properties[{name}]"))?;

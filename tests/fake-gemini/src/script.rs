@@ -74,6 +74,8 @@ pub struct Service {
     pub stale_parts: usize,
     /// Whether the message with `interrupted` holds one more part as well.
     pub interrupted_with_audio: bool,
+    /// So long after a call, or its cancellation, what comes may have been sent before it was known.
+    pub in_flight_ms: u64,
     /// From `setupComplete` to the first resumption handle.
     pub first_handle_ms: u64,
     /// From `turnComplete` to the next one.
@@ -103,6 +105,7 @@ impl Default for Service {
             cut_ms: 60,
             stale_parts: 0,
             interrupted_with_audio: false,
+            in_flight_ms: 250,
             first_handle_ms: 200,
             handle_ms: 20,
             idle_close_ms: 150_000,
@@ -137,6 +140,10 @@ pub struct Turn {
     pub stalls: Vec<Stall>,
     /// Functions called before the answer, all in one message.
     pub tools: Vec<Call>,
+    /// Functions called once those are answered, all in one message.
+    pub then_tools: Vec<Call>,
+    /// A word is said while calls wait, where the model goes on meanwhile; before them elsewhere.
+    pub filler: bool,
     /// The calls are cancelled after this, unasked.
     pub cancel_tools_after_ms: Option<u64>,
     /// A thought, sent as a text part before the answer.
@@ -155,8 +162,6 @@ pub struct Turn {
     pub endless: bool,
     /// `turnCompleteReason` beside turnComplete.
     pub reason: Option<String>,
-    /// `groundingMetadata` beside generationComplete; only where the setup has googleSearch.
-    pub grounding: Option<Value>,
 }
 
 impl Default for Turn {
@@ -171,6 +176,8 @@ impl Default for Turn {
             pace: None,
             stalls: Vec::new(),
             tools: Vec::new(),
+            then_tools: Vec::new(),
+            filler: false,
             cancel_tools_after_ms: None,
             thought: None,
             audio: true,
@@ -180,7 +187,6 @@ impl Default for Turn {
             never: false,
             endless: false,
             reason: None,
-            grounding: None,
         }
     }
 }

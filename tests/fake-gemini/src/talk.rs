@@ -7,10 +7,10 @@ use crate::ear::{Ear, Perceived};
 use crate::effects::Effects;
 use crate::events::What;
 use crate::lifetime::Lifetime;
-use crate::models::{InputWords, Model};
-use crate::mouth::Mouth;
+use crate::models::{InputWords, Model, Waiting};
+use crate::mouth::{Mouth, Taken};
 use crate::rule::{Fault, When};
-use crate::rules::{PRECONDITION, Refusal, invalid, rate_of, refuse, single};
+use crate::rules::{NOT_IMPLEMENTED, PRECONDITION, Refusal, invalid, rate_of, refuse, single};
 use crate::schema::decode_base64;
 use crate::script::Turn;
 use crate::usage::Usage;
@@ -39,8 +39,6 @@ impl Talk {
         let instruction = setup["systemInstruction"]["parts"][0]["text"].as_str().unwrap_or("");
         let handles = model.handles_unasked || !setup["sessionResumption"].is_null();
         let realtime = &setup["realtimeInputConfig"];
-        let mut tools = setup["tools"].as_array().into_iter().flatten();
-        let searches = tools.any(|tool| !tool["googleSearch"].is_null());
         Self {
             ear: Ear::new(realtime, &service),
             interrupts: realtime["activityHandling"] != "NO_INTERRUPTION",
@@ -48,13 +46,7 @@ impl Talk {
             seeding: setup["historyConfig"]["initialHistoryInClientContent"] == true,
             live: false,
             lifetime: Lifetime::new(session, handles, now, fx),
-            mouth: Mouth::new(
-                model,
-                service,
-                asks("outputAudioTranscription"),
-                searches,
-                Usage::new(instruction),
-            ),
+            mouth: Mouth::new(model, service, asks("outputAudioTranscription"), Usage::new(instruction)),
             model,
         }
     }
@@ -105,6 +97,9 @@ impl Talk {
 
     fn realtime(&mut self, at: u64, name: &str, value: &Value, fx: &mut Effects) -> Result<(), Refusal> {
         self.live = true;
+        if self.model.waiting == Waiting::BlocksAll && self.mouth.waits_since(at).is_some() {
+            return Err(Refusal(1008, NOT_IMPLEMENTED.to_owned()));
+        }
         match name {
             "audio" => self.audio(at, value, fx),
             "mediaChunks" if self.model.media_chunks => {
@@ -270,8 +265,14 @@ impl Talk {
                 return Err(invalid());
             }
             let more = response["willContinue"] == true;
-            if !self.mouth.respond(at, id, more, fx) {
-                fx.complain(at, "toolResponse for a call that is not pending");
+            match self.mouth.respond(at, id, more, fx) {
+                Taken::Yes => {}
+                // It may have been on its way when the call was cancelled.
+                Taken::Cancelled { late: false } => {}
+                Taken::Cancelled { late: true } => {
+                    fx.complain(at, "toolResponse for a call that was cancelled")
+                }
+                Taken::Unknown => return Err(invalid()),
             }
         }
         Ok(())

@@ -150,6 +150,12 @@ impl World {
         (state.turns, turn.clone())
     }
 
+    /// The turn that was taken last is taken again.
+    pub(crate) fn give_turn_back(&self) {
+        let mut state = self.state();
+        state.turns = state.turns.saturating_sub(1);
+    }
+
     /// What goes wrong at this point.
     pub(crate) fn faults_at(&self, link: u32, turn: Option<u32>, point: When) -> Vec<Fault> {
         let mut state = self.state();

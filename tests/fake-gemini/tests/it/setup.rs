@@ -91,8 +91,23 @@ async fn each_model_refuses_what_the_service_was_seen_to_refuse() {
         (json!({"tools": [{"googleSearch": {}}]}), none.to_vec(), ""),
         (json!({"tools": [{"codeExecution": {}}]}), vec![V31, V38, THINKS], "Tool codeExecution is not supported"),
         (function(json!({})), none.to_vec(), ""),
-        (function(json!({"behavior": "BLOCKING"})), vec![THINKS], "BLOCKING function calls are not supported"),
+        (function(json!({"behavior": "BLOCKING"})), vec![V31, THINKS], "BLOCKING function calls are not supported"),
         (function(json!({"behavior": "NON_BLOCKING"})), vec![V31], "NON_BLOCKING function calls"),
+        (json!({"tools": [{"functionDeclarations": [{"name": "lamp", "description": "Lamp."}]}, {"googleSearch": {}}]}),
+            vec![V25], "Tool use with function calling is unsupported"),
+        (json!({"tools": [{"functionDeclarations": [{"name": "lamp", "description": "1"}]},
+            {"functionDeclarations": [{"name": "lamp", "description": "2"}]}]}),
+            all.to_vec(), "Duplicate function declaration found: lamp"),
+        (function(json!({"parameters": {"type": "OBJECT", "properties": {}}})), all.to_vec(),
+            "* BidiGenerateContentRequest.setup.tools[0].function_declarations[0].parameters.properties: should be non-empty"),
+        (function(json!({"parameters": {"type": "OBJECT", "properties": {"at": {"type": "STRING", "format": "date"}}}})),
+            all.to_vec(), "* BidiGenerateContentRequest.setup.tools[0].function_declarations[0].parameters.properties[at].format"),
+        (function(json!({"parameters": {"type": "OBJECT", "properties": {"at": {"type": "STRING"}}, "required": ["on"]}})),
+            all.to_vec(), "* BidiGenerateContentRequest.setup.tools[0].function_declarations[0].parameters.required[0]"),
+        (function(json!({"parameters": {"type": "OBJECT", "properties": {"n": {"type": "NUMBER", "exclusiveMinimum": 0}}}})),
+            all.to_vec(), "Invalid JSON payload received. Unknown name \"exclusiveMinimum\""),
+        (function(json!({"parameters": {"type": "OBJECT", "properties": {"n": {"$ref": "#/x"}}}})),
+            all.to_vec(), "Invalid JSON payload received. Unknown name \"$ref\""),
         (function(json!({"name": "la mp"})), all.to_vec(),
             "* BidiGenerateContentRequest.setup.tools[0].function_declarations[0].name"),
         (function(json!({"description": ""})), all.to_vec(), "* BidiGenerateContentRequest.setup.tools[0]"),
@@ -128,6 +143,22 @@ async fn proactivity_belongs_to_v1alpha_and_2_5() {
 }
 
 #[tokio::test]
+async fn translation_and_transcription_take_no_tools() {
+    let server = serve(Script::default()).await;
+    let tools = json!({"tools": [{"functionDeclarations": [{"name": "lamp", "description": "Lamp."}]}]});
+    let instruction = json!({"systemInstruction": {"parts": [{"text": "Be brief."}]}});
+    let voice = json!({"generationConfig": {"speechConfig": {}}});
+    for model in ["gemini-3.5-live-translate-preview", "gemini-3.5-transcribe-live"] {
+        assert_eq!(answer(&server, PATH, model, &json!({})).await, None);
+        for refused in [&tools, &instruction] {
+            assert_eq!(answer(&server, PATH, model, refused).await.unwrap().0, 1007, "{model} {refused}");
+        }
+        let speaks = answer(&server, PATH, model, &voice).await.is_none();
+        assert_eq!(speaks, model.contains("translate"));
+    }
+}
+
+#[tokio::test]
 async fn a_model_nobody_knows_takes_the_minimum_and_an_unserved_one_is_not_found() {
     let options = Options { new_model: Some("gemini-4-live".to_owned()), ..Options::default() };
     let server = FakeGemini::start(options.plain()).await.unwrap();
@@ -137,6 +168,9 @@ async fn a_model_nobody_knows_takes_the_minimum_and_an_unserved_one_is_not_found
     assert_eq!(answer(&server, PATH, "gemini-4-live", &minimum).await, None);
     let more = json!({"generationConfig": {"thinkingConfig": {"thinkingBudget": 0}}});
     assert!(answer(&server, PATH, "gemini-4-live", &more).await.is_some());
+    let declaration = json!({"name": "lamp", "description": "Lamp.", "behavior": "NON_BLOCKING"});
+    let behavior = json!({"tools": [{"functionDeclarations": [declaration]}]});
+    assert!(answer(&server, PATH, "gemini-4-live", &behavior).await.is_some());
     let (code, reason) = answer(&server, PATH, "gemini-5-live", &json!({})).await.unwrap();
     let whole = "models/gemini-5-live is not found for API version v1beta, or is not supported for bidiGenerateContent";
     assert_eq!((code, reason.as_str()), (1008, whole));
