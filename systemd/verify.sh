@@ -10,12 +10,11 @@ trap 'rm -rf "$root"' EXIT
 mkdir -p "$root/etc/systemd/system" "$root/usr/bin" "$root/usr/lib/systemd"
 cp -R /lib/systemd/system "$root/usr/lib/systemd/system"
 ln -s usr/lib "$root/lib"
-for program in pressel pressel-mcp systemctl rm; do
+for program in pressel systemctl rm; do
     printf '#!/bin/sh\n' > "$root/usr/bin/$program"
     chmod +x "$root/usr/bin/$program"
 done
-units="pressel.service pressel-key.path pressel-key.service pressel-poweroff.path pressel-poweroff.service pressel-tool.socket pressel-tool@.service \
-    pressel-mcp.socket pressel-mcp.service"
+units="pressel.service pressel-key.path pressel-key.service pressel-poweroff.path pressel-poweroff.service pressel-tool.socket pressel-tool@.service"
 for unit in $units; do
     cp "$here/$unit" "$root/etc/systemd/system/"
 done
@@ -30,7 +29,7 @@ if [ -n "$said" ]; then
     exit 1
 fi
 
-for unit in pressel.service pressel-key.service pressel-poweroff.service pressel-tool@.service pressel-mcp.service; do
+for unit in pressel.service pressel-key.service pressel-poweroff.service pressel-tool@.service; do
     report=$(systemd-analyze security --offline=yes --threshold=20 --no-pager "$here/$unit") || {
         printf '%s\n' "$report" >&2
         exit 1
@@ -39,7 +38,5 @@ for unit in pressel.service pressel-key.service pressel-poweroff.service pressel
 done
 
 if command -v systemd-sysusers > /dev/null; then
-    for users in pressel.sysusers pressel-mcp.sysusers; do
-        systemd-sysusers --dry-run --root="$root" "$here/$users" > /dev/null 2>&1
-    done
+    systemd-sysusers --dry-run --root="$root" "$here/pressel.sysusers" > /dev/null 2>&1
 fi

@@ -9,7 +9,6 @@ mod emulate;
 mod image;
 mod lint;
 mod manual;
-mod mcp;
 mod nspawn;
 mod run;
 mod sbom;
@@ -33,6 +32,7 @@ cargo xtask <chore>
   bench [SCENE…|micro]         latencies, CPU, memory, bytes; compared with the last recorded run
   bench sound [--quick|--aec3] echo, barge-in, noise, array in simulated rooms; likewise
   faults [--quick|--long]      what networks, servers and devices may do, and what comes of it; likewise
+  calls [--quick|--long]       calls of tools by every model, in virtual time and by the daemon; likewise
   soak [5m|8h] [--seed N]      talk after talk with faults in between: does anything grow, or drift?
   lint                         format, clippy, docs, unit files
   arm                          release binaries for arm64 and armhf, built as Debian trixie would
@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         "test" => test::test(rest),
         "bench" => run::bench(rest),
         "faults" => run::faults(rest),
+        "calls" => run::calls(rest),
         "soak" => run::soak(rest),
         "lint" => lint::lint(),
         "deny" => lint::deny(),

@@ -50,6 +50,13 @@ pub fn faults(args: &[String]) -> Result<(), String> {
     start("quick", "pressel-faults", args)
 }
 
+/// Calls of tools by every model, against the conversation alone and the real daemon.
+pub fn calls(args: &[String]) -> Result<(), String> {
+    apt::need(apt::BUILD)?;
+    sh("cargo", QUICK)?;
+    start("quick", "pressel-calls", args)
+}
+
 /// Talk after talk, with faults by a seed.
 pub fn soak(args: &[String]) -> Result<(), String> {
     apt::need(apt::BUILD)?;

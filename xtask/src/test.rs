@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::{aloop, apt, arm, image, lint, mcp, nspawn, root, run, sh, vm};
+use crate::{aloop, apt, arm, image, lint, nspawn, root, run, sh, vm};
 
 /// What a tier's tests find out from their environment: where that is which they need.
 pub type Needs = Vec<(&'static str, PathBuf)>;
@@ -27,7 +27,7 @@ const TIERS: &[Tier] = &[
     Tier { flag: "--image", module: "image::", need: image::test },
 ];
 
-/// Builds the programs, then runs all tests of the workspace and the quick set of faults, or those of the tiers that are asked for. With `CI` set, lints
+/// Builds the programs, then runs all tests of the workspace and the quick sets of calls and faults, or those of the tiers that are asked for. With `CI` set, lints
 /// come first.
 pub fn test(args: &[String]) -> Result<(), String> {
     let tiers: Vec<&Tier> = TIERS.iter().filter(|tier| wanted(args, tier.flag)).collect();
@@ -41,12 +41,6 @@ pub fn test(args: &[String]) -> Result<(), String> {
     }
     // The integration tests run the real programs.
     sh("cargo", &["build", "--workspace", "--bins", "--quiet"])?;
-    if tiers.is_empty() {
-        apt::need(apt::SERVICES)?;
-        // Its tests first: they build what the program is made of.
-        mcp::cargo("test", &["--quiet"])?;
-        mcp::cargo("build", &["--quiet"])?;
-    }
     let mut chosen = vec!["test"];
     if tiers.is_empty() {
         chosen.extend(["--workspace", "--no-fail-fast"]);
@@ -77,13 +71,14 @@ pub fn test(args: &[String]) -> Result<(), String> {
     let passed = status.success() && sum.failed == 0 && sum.passed > 0;
     let all = tiers.is_empty() && own.is_empty();
     // With a test that fails there is something else to mend first.
-    let faults = if passed && all { run::faults(&[]) } else { Ok(()) };
+    let quick = || run::calls(&["--quick".to_owned()]).and(run::faults(&[]));
+    let faults = if passed && all { quick() } else { Ok(()) };
     let campaign = match (&faults, passed && all) {
         (_, false) => "passed over",
         (Ok(()), true) => "every bar reached",
         (Err(_), true) => "bars missed",
     };
-    println!("\n{} passed, {} failed; campaign of faults: {campaign}", sum.passed, sum.failed);
+    println!("\n{} passed, {} failed; campaigns of calls and faults: {campaign}", sum.passed, sum.failed);
     if passed { faults } else { Err(format!("cargo test: {status}")) }
 }
 

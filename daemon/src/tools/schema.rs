@@ -5,12 +5,10 @@
 
 mod declare;
 mod fit;
-mod loosen;
 mod read;
 
-pub use loosen::Mend;
 pub use read::Flaw;
-pub(super) use read::{is_name, plain_name};
+pub(super) use read::is_name;
 
 use regex_lite::Regex;
 

@@ -12,7 +12,7 @@
 
 mod actions;
 pub mod campaign;
-mod capture;
+pub mod capture;
 mod deeds;
 pub mod faults;
 mod header;
@@ -24,7 +24,7 @@ mod parse;
 pub mod player;
 pub mod script;
 pub mod simulation;
-mod sound;
+pub mod sound;
 mod uplink;
 
 pub use faults::Faults;

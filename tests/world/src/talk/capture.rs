@@ -11,7 +11,7 @@ use pressel_live::event::{Listen, MicrophoneInput};
 use super::script::{Cable, Room, Suspicion};
 
 /// Length of a chunk.
-pub(super) const TICK: Duration = Duration::from_millis(20);
+pub const TICK: Duration = Duration::from_millis(20);
 /// The same in 16 kHz samples.
 const SAMPLES: u64 = 320;
 /// Different values there are.
@@ -22,12 +22,13 @@ const AGAIN: u64 = VALUES / 5;
 const BURST: u32 = 3;
 
 /// The virtual microphone.
-pub(super) struct Capture {
+pub struct Capture {
     /// Whether there was speech, by chunk since the beginning.
     speech: Vec<bool>,
     /// Somebody speaks.
-    pub(super) speaking: bool,
-    pub(super) cable: Cable,
+    pub speaking: bool,
+    /// Whether the card is there.
+    pub cable: Cable,
     listen: Listen,
     /// Chunks that were not delivered to anybody.
     ring: VecDeque<u64>,
@@ -47,7 +48,8 @@ pub(super) struct Capture {
 }
 
 impl Capture {
-    pub(super) fn new(room: &Room) -> Self {
+    /// A microphone in this room.
+    pub fn new(room: &Room) -> Self {
         let ticks = |time: Duration| time.as_millis() as u64 / TICK.as_millis() as u64;
         Capture {
             speech: Vec::new(),
@@ -68,7 +70,7 @@ impl Capture {
     }
 
     /// The card goes, comes, or stands still; what it held is lost.
-    pub(super) fn plug(&mut self, cable: Cable) {
+    pub fn plug(&mut self, cable: Cable) {
         self.cable = cable;
         self.ring.clear();
         self.gate_open = false;
@@ -80,7 +82,7 @@ impl Capture {
     }
 
     /// What is asked for from now on; delivers what is due at once.
-    pub(super) fn obey(&mut self, listen: Listen, now: Instant) -> Vec<MicrophoneInput> {
+    pub fn obey(&mut self, listen: Listen, now: Instant) -> Vec<MicrophoneInput> {
         let goes_on = number_of(listen).is_some() && number_of(listen) == number_of(self.listen);
         self.listen = listen;
         self.suspects &= self.watches();
@@ -103,17 +105,17 @@ impl Capture {
     }
 
     /// Whether what is captured may be delivered.
-    pub(super) fn listens(&self) -> bool {
+    pub fn listens(&self) -> bool {
         self.listen != Listen::Rest
     }
 
     /// Up to when chunks are captured.
-    pub(super) fn captured(&self) -> Duration {
+    pub fn captured(&self) -> Duration {
         TICK * self.speech.len() as u32
     }
 
     /// Captures up to here while nobody listens.
-    pub(super) fn rest_until(&mut self, now: Duration) {
+    pub fn rest_until(&mut self, now: Duration) {
         while self.captured() + TICK <= now {
             let tick = self.speech.len() as u64;
             let heard = self.hear();
@@ -136,7 +138,7 @@ impl Capture {
     }
 
     /// 20 ms are over.
-    pub(super) fn tick(&mut self, now: Instant) -> Vec<MicrophoneInput> {
+    pub fn tick(&mut self, now: Instant) -> Vec<MicrophoneInput> {
         let tick = self.speech.len() as u64;
         let heard = self.hear();
         self.speech.push(heard);
@@ -169,7 +171,7 @@ impl Capture {
     }
 
     /// The detector says something, if it runs: what is told of it.
-    pub(super) fn suspicion(&mut self, suspicion: Suspicion, now: Instant) -> Vec<MicrophoneInput> {
+    pub fn suspicion(&mut self, suspicion: Suspicion, now: Instant) -> Vec<MicrophoneInput> {
         let Listen::Gated { number: listen, watch: true } = self.listen else { return Vec::new() };
         let before = std::mem::replace(&mut self.suspects, suspicion == Suspicion::Suspected);
         match suspicion {
@@ -190,13 +192,13 @@ impl Capture {
     }
 
     /// These samples arrive while an answer is being heard.
-    pub(super) fn spoke_over(&mut self, samples: &[i16]) {
+    pub fn spoke_over(&mut self, samples: &[i16]) {
         let chunks = self.recognize(samples).unwrap_or_default();
         self.over.extend(chunks);
     }
 
     /// Whether what came before this chunk may have been held back, or another utterance.
-    pub(super) fn was_spoken_over(&self, chunk: u64) -> bool {
+    pub fn was_spoken_over(&self, chunk: u64) -> bool {
         self.over.contains(&chunk) || self.over.contains(&chunk.saturating_sub(1))
     }
 
@@ -232,28 +234,28 @@ impl Capture {
     }
 
     /// Whether there was speech in this chunk.
-    pub(super) fn is_speech(&self, tick: u64) -> bool {
+    pub fn is_speech(&self, tick: u64) -> bool {
         self.speech.get(tick as usize).is_some_and(|&speech| speech)
     }
 
     /// The newest chunk.
-    pub(super) fn newest(&self) -> u64 {
+    pub fn newest(&self) -> u64 {
         (self.speech.len() as u64).saturating_sub(1)
     }
 
     /// These samples get lost on their way: what follows them begins a stretch.
-    pub(super) fn lose(&mut self, samples: &[i16]) {
+    pub fn lose(&mut self, samples: &[i16]) {
         let chunks = self.recognize(samples).unwrap_or_default();
         self.stretches.extend(chunks.last().map(|chunk| chunk + 1));
     }
 
     /// Whether this chunk was the first of a stretch.
-    pub(super) fn begins_stretch(&self, tick: u64) -> bool {
+    pub fn begins_stretch(&self, tick: u64) -> bool {
         self.stretches.contains(&tick)
     }
 
     /// Which chunks these samples are; `None` where they are not whole chunks of this microphone.
-    pub(super) fn recognize(&self, samples: &[i16]) -> Option<Vec<u64>> {
+    pub fn recognize(&self, samples: &[i16]) -> Option<Vec<u64>> {
         samples
             .chunks(SAMPLES as usize)
             .map(|chunk| {

@@ -19,7 +19,7 @@ struct Segment {
 
 /// The virtual speaker.
 #[derive(Default)]
-pub(super) struct Speaker {
+pub struct Speaker {
     segments: Vec<Segment>,
     cable: Option<Cable>,
     flushed: u32,
@@ -34,12 +34,7 @@ impl Speaker {
     }
 
     /// Queues sound; when its turn is first heard, if that is news.
-    pub(super) fn play(
-        &mut self,
-        now: Duration,
-        turn: u32,
-        time: Duration,
-    ) -> Option<(Duration, SpeakerInput)> {
+    pub fn play(&mut self, now: Duration, turn: u32, time: Duration) -> Option<(Duration, SpeakerInput)> {
         if !self.works() || turn <= self.flushed {
             return None;
         }
@@ -52,7 +47,7 @@ impl Speaker {
     }
 
     /// When the last of this turn will have been heard; `None`: nobody will be told.
-    pub(super) fn end_of_turn(&self, now: Duration, turn: u32) -> Option<(Duration, SpeakerInput)> {
+    pub fn end_of_turn(&self, now: Duration, turn: u32) -> Option<(Duration, SpeakerInput)> {
         if turn <= self.flushed || self.cable == Some(Cable::Stuck) {
             return None;
         }
@@ -62,7 +57,7 @@ impl Speaker {
     }
 
     /// Whether a report that was promised still holds.
-    pub(super) fn stands(&self, report: SpeakerInput) -> bool {
+    pub fn stands(&self, report: SpeakerInput) -> bool {
         match report {
             SpeakerInput::Started { turn } => turn > self.flushed && self.works(),
             SpeakerInput::Drained { turn } => turn > self.flushed && self.cable != Some(Cable::Stuck),
@@ -71,13 +66,13 @@ impl Speaker {
     }
 
     /// Silences turns up to this one.
-    pub(super) fn flush(&mut self, now: Duration, turn: u32) {
+    pub fn flush(&mut self, now: Duration, turn: u32) {
         self.flushed = self.flushed.max(turn);
         self.cut(now, |segment| segment.turn <= turn);
     }
 
     /// The card goes, comes, or stands still.
-    pub(super) fn plug(&mut self, now: Duration, cable: Cable) {
+    pub fn plug(&mut self, now: Duration, cable: Cable) {
         self.cable = Some(cable).filter(|&cable| cable != Cable::Back);
         if cable != Cable::Back {
             self.cut(now, |_| true);
@@ -95,7 +90,7 @@ impl Speaker {
     }
 
     /// How much of the newest turn has been heard.
-    pub(super) fn heard(&self, now: Duration) -> Duration {
+    pub fn heard(&self, now: Duration) -> Duration {
         let of_newest = self.segments.iter().filter(|segment| segment.turn == self.newest);
         of_newest.map(|segment| segment.to.min(now).saturating_sub(segment.from)).sum()
     }

@@ -1,0 +1,231 @@
+//! `cargo xtask calls`: thousands of calls of tools in virtual time, over every model's profile, against the strict
+//! server; and some hundred through the shipped daemon, with real programs and real sockets. What must hold of each call is
+//! in `account.rs`.
+
+mod account;
+mod plan;
+mod run;
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use fake_gemini::Script;
+use plan::Plan;
+use pressel_world::table::{Bar, Machine, Table};
+use run::World;
+use serde_json::{Value, json};
+
+const USAGE: &str = "\
+cargo xtask calls [--quick | --long] [--seed N] [--record]
+
+  --quick    what every commit is held against: 2,000 calls in virtual time
+  --long     100,000 calls in virtual time; 10,000 otherwise
+  --seed N   of all runs; a failing run names its own
+  --run N    only the run with this seed, and what happened in it
+  --record   keep this run as the one to compare with (docs/calls.json, docs/calls.md)";
+
+/// Stories of failing runs that are told.
+const STORIES: usize = 5;
+
+struct Arguments {
+    calls: usize,
+    seed: u64,
+    run: Option<u64>,
+    record: bool,
+}
+
+fn parse() -> Result<Arguments, String> {
+    let mut parsed = Arguments { calls: 10_000, seed: 1, run: None, record: false };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut number = || {
+            let number = arguments.next().and_then(|number| number.parse().ok());
+            number.ok_or(format!("{argument} needs a number"))
+        };
+        match argument.as_str() {
+            "--quick" => parsed.calls = 2000,
+            "--long" => parsed.calls = 100_000,
+            "--record" => parsed.record = true,
+            "--seed" => parsed.seed = number()?,
+            "--run" => parsed.run = Some(number()?),
+            other => return Err(format!("no option {other}")),
+        }
+    }
+    Ok(parsed)
+}
+
+/// What is counted over all runs.
+#[derive(Default)]
+struct Sum {
+    runs: u64,
+    calls: usize,
+    ran: usize,
+    cancelled: usize,
+    late: u32,
+    links: u32,
+    signs: u32,
+    closes: u32,
+    missing: usize,
+    double: usize,
+    twice: usize,
+    untold: usize,
+    other: usize,
+    failed: Vec<(u64, String)>,
+}
+
+impl Sum {
+    fn add(&mut self, seed: u64, world: &World<'_>) {
+        let account = &world.account;
+        self.runs += 1;
+        self.calls += account.made.len();
+        self.ran += account.runs.len();
+        self.cancelled += account.made.values().filter(|made| made.cancelled.is_some()).count();
+        self.late += account.late;
+        self.links += account.links;
+        self.signs += account.signs;
+        self.closes += account.closes;
+        for what in &account.broken {
+            let has = |word: &str| what.contains(word);
+            let count = match () {
+                () if has("the server closed") => continue,
+                () if has("no response") => &mut self.missing,
+                () if has("response ") => &mut self.double,
+                () if has(" ran ") || has("runs already") => &mut self.twice,
+                () if has("nobody was told") => &mut self.untold,
+                () => &mut self.other,
+            };
+            *count += 1;
+        }
+        if let Some(first) = account.broken.first() {
+            self.failed.push((seed, format!("{first} ({} in all)", account.broken.len())));
+        }
+    }
+
+    fn put(&self, table: &mut Table) {
+        let none = Bar::Exactly(0.0);
+        let Sum { runs, calls, ran, .. } = self;
+        let mut row = |name: String, value: f64, bar| table.put(name, value, "", bar);
+        row(
+            format!("of {calls} calls in {runs} runs: links closed by the server"),
+            f64::from(self.closes),
+            none,
+        );
+        row("  calls without a response".into(), self.missing as f64, none);
+        row("  calls with two, or with none that was made".into(), self.double as f64, none);
+        row("  tools run twice for one call".into(), self.twice as f64, none);
+        row("  results that no server was told".into(), self.untold as f64, none);
+        row(
+            "  anything else: a cancelled tool that goes on, silence, a complaint".into(),
+            self.other as f64,
+            none,
+        );
+        row(format!("  of {ran} tools that ran: taken back by the server"), self.cancelled as f64, Bar::None);
+        row("  told in words, their call being dead".into(), f64::from(self.late), Bar::None);
+        row("  links".into(), f64::from(self.links), Bar::None);
+        row("  times that somebody was told to wait".into(), f64::from(self.signs), Bar::None);
+    }
+}
+
+/// Plays runs until there are so many calls.
+fn virtual_time(calls: usize, seed: u64, declared: &[Value]) -> Sum {
+    let (next, made) = (AtomicU64::new(0), AtomicUsize::new(0));
+    let sum = Mutex::new(Sum::default());
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while made.load(Ordering::Relaxed) < calls {
+                    let seed = seed + next.fetch_add(1, Ordering::Relaxed);
+                    let plan = Plan::of_seed(seed);
+                    let mut world = World::new(&plan, declared, false);
+                    world.run();
+                    made.fetch_add(world.account.made.len(), Ordering::Relaxed);
+                    sum.lock().expect("no thread fails while it counts").add(seed, &world);
+                }
+            });
+        }
+    });
+    let mut sum = sum.into_inner().expect("no thread failed");
+    sum.failed.sort();
+    sum
+}
+
+/// Models that take no tools are offered none.
+fn without(declared: &[Value]) -> u32 {
+    let closes = plan::WITHOUT.iter().map(|model| {
+        let script = Script::default();
+        let deeds = vec![(Duration::from_secs(1), plan::Deed::Ask(Duration::from_secs(1)))];
+        let (header, rtt) = ("mode hold".to_owned(), Duration::from_millis(50));
+        let length = Duration::from_secs(20);
+        let plan = Plan { seed: 1, model, header, rtt, script, errands: Vec::new(), deeds, length };
+        let mut world = World::new(&plan, declared, false);
+        world.run();
+        world.account.closes + u32::from(world.account.links != 1)
+    });
+    closes.sum()
+}
+
+fn main() -> ExitCode {
+    let arguments = match parse() {
+        Ok(arguments) => arguments,
+        Err(mistake) => {
+            eprintln!("pressel-calls: {mistake}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match calls(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("pressel-calls: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn calls(arguments: &Arguments) -> Result<bool, String> {
+    let folder = tempfile::tempdir().map_err(|error| format!("a temporary folder: {error}"))?;
+    let tools = tools::tools(folder.path())?;
+    let declared: Vec<Value> = tools.iter().map(pressel::tools::Tool::declare).collect();
+    if let Some(seed) = arguments.run {
+        let plan = Plan::of_seed(seed);
+        let mut world = World::new(&plan, &declared, true);
+        world.run();
+        println!("{} {:?} rtt {:?}", plan.model, plan.header, plan.rtt);
+        println!("{}", world.story.take().unwrap_or_default().join("\n"));
+        println!("{}", world.account.broken.join("\n"));
+        return Ok(world.account.broken.is_empty());
+    }
+    let begun = Instant::now();
+    let mut table = Table::new(&recorded());
+    let sum = virtual_time(arguments.calls, arguments.seed, &declared);
+    for (seed, what) in sum.failed.iter().take(STORIES) {
+        eprintln!("run {seed}, {}: {what}", Plan::of_seed(*seed).model);
+    }
+    sum.put(&mut table);
+    table.put("models without tools that were offered some", without(&declared), "", Bar::Exactly(0.0));
+    println!("{table}");
+    eprintln!("seed {}, {:.1} s", arguments.seed, begun.elapsed().as_secs_f32());
+    if arguments.record {
+        let page = |rows: &str| page(rows, arguments.seed);
+        let kept = table.record(&recorded(), json!({ "seed": arguments.seed }), page);
+        kept.map_err(|error| format!("{}: {error}", recorded().display()))?;
+    }
+    Ok(table.missed() == 0)
+}
+
+fn page(rows: &str, seed: u64) -> String {
+    format!(
+        "# Calls of tools\n\nPrinted by `cargo xtask calls --record --seed {seed}`. {}.\n\n{rows}\n{}",
+        Machine::this(),
+        include_str!("page.md")
+    )
+}
+
+fn recorded() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/calls.json")
+}

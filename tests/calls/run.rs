@@ -1,0 +1,622 @@
+//! One run in virtual time: the conversation, the strict server, a network between them, tools, and a person.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use fake_gemini::{Fault, Options, Sent, VirtualGemini, What};
+use pressel_live::Conversation;
+use pressel_live::event::{
+    Action, ButtonInput, Cause, Input, Line, LinkInput, Listen, MicrophoneInput, Phase, SpeakerInput,
+    ToolResult,
+};
+use pressel_live::settings::{Settings, TalkMode};
+use pressel_world::talk::Talk;
+use pressel_world::talk::capture::{Capture, TICK};
+use pressel_world::talk::sound::Speaker;
+use serde_json::{Map, Value, json};
+
+use crate::account::{Account, Made, Run};
+use crate::plan::{Deed, FINISHES, NEW, Plan, TIMEOUT};
+
+/// From a word to the microphone until it is obeyed.
+const OBEY: Duration = Duration::from_millis(3);
+/// Calls that the daemon makes at a time.
+const AT_ONCE: usize = 8;
+/// Between the press and the first word, and between the last word and letting go.
+const BREATH: Duration = Duration::from_millis(100);
+/// Somebody who waits for a tool in silence hears of it by then.
+const SIGN: Duration = Duration::from_millis(1300);
+/// Steps at one time before it is an endless loop.
+const STEPS_MAX: u32 = 100_000;
+
+/// Something that will happen.
+enum Event {
+    Tick,
+    Obey(Listen),
+    Link(u32, LinkInput),
+    /// A client's message arrives; or its end.
+    Arrives(u32, String),
+    Leaves(u32),
+    Opens(u32),
+    Speaker(SpeakerInput),
+    Tool(String, u64),
+    Deed(usize),
+    Speak,
+    Silent,
+    Release,
+    Unmute,
+    SignDue(u64),
+}
+
+/// A link as both ends know it.
+struct Pair {
+    /// The server's number; none until it is open.
+    server: Option<u32>,
+    over: bool,
+    closing: bool,
+}
+
+/// A tool at work.
+struct Working {
+    number: usize,
+    begun: u64,
+    kill: bool,
+    outcome: Result<Map<String, Value>, String>,
+}
+
+/// One run.
+pub struct World<'a> {
+    plan: &'a Plan,
+    began: Instant,
+    now: Duration,
+    settings: Settings,
+    conversation: Conversation,
+    capture: Capture,
+    ticks: bool,
+    speaker: Speaker,
+    server: VirtualGemini,
+    links: BTreeMap<u32, Pair>,
+    /// Numbers of links begin again with a restart of the daemon.
+    base: u32,
+    working: BTreeMap<String, Working>,
+    tools_begun: u64,
+    pub account: Account,
+    agenda: BTreeMap<(Duration, u64), Event>,
+    happened: u64,
+    phase: Phase,
+    speaking: Duration,
+    away_until: Duration,
+    twice: bool,
+    /// A tool is waited for in silence; counts such waits.
+    silent: bool,
+    waits: u64,
+    /// A question was lost with its link, and nobody has said anything since: it is the same question on the next.
+    again: bool,
+    /// When somebody last asked something, and when an answer was last whole.
+    asked_at: Duration,
+    answered_at: Duration,
+    pressed: bool,
+    pub story: Option<Vec<String>>,
+}
+
+impl<'a> World<'a> {
+    pub fn new(plan: &'a Plan, tools: &[Value], told: bool) -> Self {
+        let talk = Talk::parse(&format!("{}\nwait 1ms", plan.header)).expect("a plan's header is a talk's");
+        let began = Instant::now();
+        let mut settings = Settings { seed: plan.seed, model: plan.model.to_owned(), ..talk.settings };
+        settings.tools = vec![json!({ "functionDeclarations": tools })];
+        if pressel_live::profile::Profile::of(plan.model).takes_search(true) {
+            settings.tools.push(json!({ "googleSearch": {} }));
+        }
+        let options = Options { new_model: Some(NEW.to_owned()), ..Options::script(plan.script.clone()) };
+        let mut world = World {
+            plan,
+            began,
+            now: Duration::ZERO,
+            conversation: Conversation::new(settings.clone(), began),
+            settings,
+            capture: Capture::new(&talk.room),
+            ticks: false,
+            speaker: Speaker::default(),
+            server: VirtualGemini::new(options).expect("it writes no log"),
+            links: BTreeMap::new(),
+            base: 0,
+            working: BTreeMap::new(),
+            tools_begun: 0,
+            account: Account::default(),
+            agenda: BTreeMap::new(),
+            happened: 0,
+            phase: Phase::Idle,
+            speaking: Duration::ZERO,
+            away_until: Duration::ZERO,
+            twice: false,
+            silent: false,
+            waits: 0,
+            again: false,
+            asked_at: Duration::ZERO,
+            answered_at: Duration::ZERO,
+            pressed: false,
+            story: told.then(Vec::new),
+        };
+        world.perform_all();
+        for (n, (at, _)) in plan.deeds.iter().enumerate() {
+            world.plan_at(*at, Event::Deed(n));
+        }
+        world
+    }
+
+    fn tell(&mut self, what: impl FnOnce() -> String) {
+        let now = self.now.as_millis();
+        if let Some(story) = &mut self.story {
+            story.push(format!("{now:9} ms  {}", what()));
+        }
+    }
+
+    fn plan_at(&mut self, at: Duration, event: Event) {
+        self.happened += 1;
+        self.agenda.insert((at.max(self.now), self.happened), event);
+    }
+
+    fn plan_in(&mut self, after: Duration, event: Event) {
+        self.plan_at(self.now + after, event);
+    }
+
+    fn ns(&self) -> u64 {
+        self.now.as_nanos() as u64 + 1
+    }
+
+    /// Plays it to its end.
+    pub fn run(&mut self) {
+        let mut steps = 0;
+        while self.now < self.plan.length {
+            let next = self.agenda.first_key_value().map(|(key, _)| *key);
+            let timer = self.conversation.poll_timeout().map(|at| at.saturating_duration_since(self.began));
+            let open = self.links.values().filter(|pair| !pair.over).filter_map(|pair| pair.server);
+            let due = open.filter_map(|link| Some((self.server.deadline(link)?, link))).min();
+            let served = due.map(|(at, _)| Duration::from_nanos(at.saturating_sub(1)));
+            let first = [next.map(|(at, _)| at), timer, served].into_iter().flatten().min();
+            let Some(at) = first.filter(|at| *at < self.plan.length) else { break };
+            steps = if at > self.now { 0 } else { steps + 1 };
+            if steps > STEPS_MAX {
+                self.account.breaks(self.now, "time stands still");
+                break;
+            }
+            self.now = self.now.max(at);
+            if let Some((_, link)) = due.filter(|_| served.is_some_and(|served| served <= at)) {
+                let sent = self.server.tick(link, self.ns());
+                self.send_down(link, sent);
+            } else if let Some(event) =
+                next.filter(|(planned, _)| *planned <= at).and_then(|key| self.agenda.remove(&key))
+            {
+                self.happen(event);
+            } else {
+                self.input(Input::Timeout);
+            }
+        }
+        self.now = self.plan.length;
+        self.account.close(self.now);
+        self.account.links = self.links.len() as u32;
+        for event in self.server.take_events().iter() {
+            if let What::Complaint(text) = &event.what {
+                self.account.breaks(Duration::from_nanos(event.at_ns), text);
+            }
+        }
+    }
+
+    /// What the server sends is on its way.
+    fn send_down(&mut self, server: u32, sent: Vec<Sent>) {
+        let Some((&number, pair)) = self.links.iter().find(|(_, pair)| pair.server == Some(server)) else {
+            return;
+        };
+        if pair.over {
+            return;
+        }
+        for sent in sent {
+            let news = match sent {
+                Sent::Message(payload) => {
+                    self.look(server, &payload);
+                    let twice = self.twice && payload.windows(10).any(|part| part == b"\"toolCall\"");
+                    if twice {
+                        self.twice = false;
+                        self.plan_in(
+                            self.plan.rtt / 2,
+                            Event::Link(number, LinkInput::Message(payload.clone())),
+                        );
+                    }
+                    LinkInput::Message(payload)
+                }
+                Sent::Close(code, reason) => {
+                    self.account.link_over(self.now, server);
+                    let announced = reason.contains("GoAway") || reason.contains("session not found");
+                    if !announced {
+                        self.account.closes += 1;
+                        self.account.breaks(self.now, format_args!("the server closed: {code} {reason}"));
+                    }
+                    LinkInput::Closed { code, reason }
+                }
+                Sent::Cut => LinkInput::Closed { code: 1006, reason: String::new() },
+            };
+            self.plan_in(self.plan.rtt / 2, Event::Link(number, news));
+        }
+    }
+
+    /// Calls and cancellations, as the server sends them.
+    fn look(&mut self, link: u32, payload: &[u8]) {
+        let has = |name: &[u8]| payload.windows(name.len()).any(|part| part == name);
+        if has(b"\"generationComplete\"") {
+            self.answered_at = self.now;
+        }
+        if !has(b"\"toolCall") {
+            return;
+        }
+        let Ok(message) = serde_json::from_slice::<Value>(payload) else { return };
+        for call in message["toolCall"]["functionCalls"].as_array().into_iter().flatten() {
+            let number = call["args"]["n"].as_u64().unwrap_or(u64::MAX) as usize;
+            let id = call["id"].as_str().unwrap_or_default().to_owned();
+            self.tell(|| format!("server {link} calls {id}, number {number}"));
+            self.again = false;
+            let made = Made {
+                at: self.now,
+                number,
+                delivered: None,
+                cancelled: None,
+                link_over: None,
+                stopped: false,
+                answered: false,
+                responses: 0,
+            };
+            self.account.made.insert((link, id), made);
+        }
+        for id in message["toolCallCancellation"]["ids"].as_array().into_iter().flatten() {
+            let id = id.as_str().unwrap_or_default().to_owned();
+            self.tell(|| format!("server {link} cancels {id}"));
+            if let Some(made) = self.account.made.get_mut(&(link, id)) {
+                made.cancelled = Some(self.now);
+            }
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Tick => {
+                let told = self.capture.tick(self.began + self.now);
+                self.hand_over(told);
+                self.ticks = self.capture.listens();
+                if self.ticks {
+                    self.plan_in(TICK, Event::Tick);
+                }
+            }
+            Event::Obey(listen) => {
+                self.catch_up();
+                let told = self.capture.obey(listen, self.began + self.now);
+                self.hand_over(told);
+                if !std::mem::replace(&mut self.ticks, true) {
+                    let next = self.capture.captured() + TICK;
+                    self.plan_at(next, Event::Tick);
+                }
+            }
+            Event::Opens(number) => {
+                if self.links.get(&number).is_some_and(|pair| !pair.over && !pair.closing) {
+                    let server = self.server.open();
+                    if let Some(pair) = self.links.get_mut(&number) {
+                        pair.server = Some(server);
+                    }
+                    self.link(number, LinkInput::Opened);
+                }
+            }
+            Event::Link(number, news) => self.link(number, news),
+            Event::Arrives(number, text) => self.arrives(number, &text),
+            Event::Leaves(number) => self.end_server(number),
+            Event::Speaker(report) if self.speaker.stands(report) => self.input(Input::Speaker(report)),
+            Event::Speaker(_) => {}
+            Event::Tool(id, begun) => self.tool_ends(id, begun),
+            Event::Deed(n) => self.deed(n),
+            Event::Speak => {
+                self.catch_up();
+                self.capture.speaking = true;
+                self.plan_in(self.speaking, Event::Silent);
+            }
+            Event::Silent => {
+                self.catch_up();
+                self.capture.speaking = false;
+                self.plan_in(BREATH, Event::Release);
+            }
+            Event::Release => {
+                if std::mem::take(&mut self.pressed) {
+                    self.input(Input::Button(ButtonInput::Release));
+                }
+            }
+            Event::Unmute => self.input(Input::Muted(false)),
+            Event::SignDue(wait) => {
+                if self.silent && self.waits == wait {
+                    self.account.breaks(self.now, "somebody waits for a tool and hears nothing");
+                }
+            }
+        }
+    }
+
+    /// The server's end of a link is over.
+    fn end_server(&mut self, number: u32) {
+        let Some(server) = self.links.get(&number).and_then(|pair| pair.server) else { return };
+        self.account.link_over(self.now, server);
+        self.server.end(server);
+    }
+
+    fn link(&mut self, number: u32, news: LinkInput) {
+        let Some(pair) = self.links.get_mut(&number).filter(|pair| !pair.over) else { return };
+        if let LinkInput::Closed { .. } | LinkInput::Failed { .. } = news {
+            pair.over = true;
+            let server = pair.server;
+            self.end_server(number);
+            self.link_lost(server);
+        }
+        self.tell(|| match &news {
+            LinkInput::Message(bytes) => {
+                let text = String::from_utf8_lossy(bytes);
+                let short: String =
+                    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(120).collect();
+                format!("link {number}: {short}")
+            }
+            other => format!("link {number}: {other:?}"),
+        });
+        if number < self.base {
+            return; // of the daemon that was ended
+        }
+        let delivered = self.delivered(number, &news);
+        self.input(Input::Link(number - self.base, news));
+        for number in delivered {
+            if self.working.values().any(|working| working.number == number && working.kill) {
+                self.account.breaks(self.now, format_args!("number {number} was cancelled and goes on"));
+            }
+        }
+    }
+
+    /// The device has calls now, and cancellations. Numbers of what it must not be doing any more.
+    fn delivered(&mut self, number: u32, news: &LinkInput) -> Vec<usize> {
+        let LinkInput::Message(payload) = news else { return Vec::new() };
+        if !payload.windows(9).any(|part| part == b"\"toolCall") {
+            return Vec::new();
+        }
+        let Some(server) = self.links.get(&number).and_then(|pair| pair.server) else { return Vec::new() };
+        let Ok(message) = serde_json::from_slice::<Value>(payload) else { return Vec::new() };
+        let closing = self.links.get(&number).is_some_and(|pair| pair.closing);
+        for call in message["toolCall"]["functionCalls"].as_array().into_iter().flatten() {
+            let id = call["id"].as_str().unwrap_or_default().to_owned();
+            if let Some(made) = self.account.made.get_mut(&(server, id)).filter(|_| !closing) {
+                made.delivered.get_or_insert(self.now);
+            }
+        }
+        let ids = message["toolCallCancellation"]["ids"].as_array().into_iter().flatten();
+        let waits = |id: &Value| {
+            let made = self.account.made.get(&(server, id.as_str()?.to_owned()))?;
+            (made.responses == 0 && !closing).then_some(made.number)
+        };
+        ids.filter_map(waits).collect()
+    }
+
+    /// A question that was not answered on the link that is gone is the same question on the next.
+    fn link_lost(&mut self, server: Option<u32>) {
+        let of_now = |made: &Made| made.at > self.asked_at.max(self.answered_at);
+        let mut calls = self.account.made.iter();
+        let called = calls.any(|((link, _), made)| Some(*link) == server && of_now(made));
+        if self.phase == Phase::Thinking && called && !self.again {
+            self.again = true;
+            self.server.ask_again();
+            self.tell(|| "the model would call for the same again".to_owned());
+        }
+    }
+
+    /// Somebody goes on: what they ask now is another question.
+    fn asks_another(&mut self) {
+        self.asked_at = self.now;
+        if std::mem::take(&mut self.again) {
+            self.server.ask_another();
+        }
+    }
+
+    fn arrives(&mut self, number: u32, text: &str) {
+        let Some(server) = self.links.get(&number).filter(|pair| !pair.over).and_then(|pair| pair.server)
+        else {
+            return;
+        };
+        if !text.contains("\"audio\":{") {
+            let found = self.account.told(text);
+            let response = text.starts_with("{\"toolResponse\"");
+            self.account.late += if response { 0 } else { found };
+            if response {
+                let message: Value = serde_json::from_str(text).unwrap_or_default();
+                for answer in message["toolResponse"]["functionResponses"].as_array().into_iter().flatten() {
+                    let id = answer["id"].as_str().unwrap_or_default().to_owned();
+                    self.tell(|| format!("response for {id}: {:.60}", answer["response"]));
+                    self.account.answered(self.now, server, &id);
+                    let made = self.account.made.get(&(server, id));
+                    let empty = answer["response"].as_object().is_some_and(Map::is_empty);
+                    if let Some(run) = made.and_then(|made| self.account.runs.get_mut(&made.number)) {
+                        run.told |= empty;
+                    }
+                }
+            }
+        }
+        let sent = self.server.receive(server, self.ns(), text.as_bytes());
+        self.send_down(server, sent);
+    }
+
+    /// The device answers calls: nobody waits for them any more.
+    fn answers(&mut self, number: u32, text: &str) {
+        let Some(server) = self.links.get(&number).and_then(|pair| pair.server) else { return };
+        let message: Value = serde_json::from_str(text).unwrap_or_default();
+        for answer in message["toolResponse"]["functionResponses"].as_array().into_iter().flatten() {
+            let id = answer["id"].as_str().unwrap_or_default().to_owned();
+            if let Some(made) = self.account.made.get_mut(&(server, id)) {
+                made.answered = true;
+            }
+        }
+    }
+
+    fn tool_ends(&mut self, id: String, begun: u64) {
+        let Some(working) = self.working.get(&id).filter(|working| working.begun == begun) else { return };
+        let (number, outcome) = (working.number, working.outcome.clone());
+        self.working.remove(&id);
+        self.tell(|| format!("tool {id}, number {number}, has ended"));
+        if let Some(run) = self.account.runs.get_mut(&number) {
+            run.ended = Some(self.now);
+        }
+        self.input(Input::ToolResult(ToolResult { id, outcome }));
+    }
+
+    fn catch_up(&mut self) {
+        if !self.ticks {
+            self.capture.rest_until(self.now);
+        }
+    }
+
+    fn hand_over(&mut self, told: Vec<MicrophoneInput>) {
+        for event in told {
+            self.input(Input::Microphone(event));
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        self.conversation.handle_input(self.began + self.now, input);
+        self.perform_all();
+    }
+
+    fn perform_all(&mut self) {
+        while let Some(action) = self.conversation.poll_action() {
+            self.perform(action);
+        }
+        // Who waits for a tool in silence is to hear of it.
+        let silent =
+            matches!(self.phase, Phase::Thinking | Phase::Muted) && !self.account.waiting().is_empty();
+        if silent && !self.silent {
+            self.waits += 1;
+            self.plan_in(SIGN, Event::SignDue(self.waits));
+        }
+        self.silent = silent;
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Dial { link } => {
+                let number = self.base + link;
+                self.links.insert(number, Pair { server: None, over: false, closing: false });
+                self.tell(|| format!("dial {number}"));
+                if self.now < self.away_until {
+                    let reason = "there is no network".to_owned();
+                    let failed = LinkInput::Failed { cause: Cause::Connect, reason };
+                    return self.plan_in(Duration::from_millis(20), Event::Link(number, failed));
+                }
+                self.plan_in(self.plan.rtt * 3, Event::Opens(number));
+            }
+            Action::Send { link, message } => {
+                let number = self.base + link;
+                if !message.contains("\"audio\":{") {
+                    self.tell(|| format!("sent {message:.160}"));
+                }
+                if message.starts_with("{\"toolResponse\"") {
+                    self.answers(number, &message);
+                }
+                self.plan_in(self.plan.rtt / 2, Event::Arrives(number, message));
+            }
+            Action::Ping { link } => {
+                self.plan_in(self.plan.rtt, Event::Link(self.base + link, LinkInput::Pong))
+            }
+            Action::Close { link, .. } => {
+                let number = self.base + link;
+                self.tell(|| format!("close {number}"));
+                if let Some(pair) = self.links.get_mut(&number) {
+                    pair.closing = true;
+                }
+                self.plan_in(self.plan.rtt / 2, Event::Leaves(number));
+                let closed = LinkInput::Closed { code: 1000, reason: String::new() };
+                self.plan_in(self.plan.rtt, Event::Link(number, closed));
+            }
+            Action::Listen(listen) => {
+                self.agenda.retain(|_, event| !matches!(event, Event::Obey(_)));
+                self.plan_in(OBEY, Event::Obey(listen));
+            }
+            Action::Play { turn, samples, rate_hz } => {
+                let time = Duration::from_secs_f64(samples.len() as f64 / f64::from(rate_hz));
+                if let Some((at, report)) = self.speaker.play(self.now, turn, time) {
+                    self.plan_at(at, Event::Speaker(report));
+                }
+            }
+            Action::EndOfTurn { turn } => {
+                if let Some((at, report)) = self.speaker.end_of_turn(self.now, turn) {
+                    self.plan_at(at, Event::Speaker(report));
+                }
+            }
+            Action::Flush { turn } => self.speaker.flush(self.now, turn),
+            Action::Show(phase) => {
+                self.tell(|| format!("shows {phase:?}"));
+                self.phase = phase;
+            }
+            Action::Tell(Line::Working) => {
+                self.account.signs += 1;
+                self.waits += 1; // the next one is due much later
+            }
+            Action::CallTool { id, args, .. } if self.working.len() >= AT_ONCE => {
+                let number = args.get("n").and_then(Value::as_u64).unwrap_or(u64::MAX);
+                self.tell(|| format!("tool {id}, number {number}, is one too many"));
+                let refused = self.refused(number as usize);
+                self.working.insert(id.clone(), refused);
+                self.plan_in(Duration::ZERO, Event::Tool(id, self.tools_begun));
+            }
+            Action::CallTool { id, name, args } => self.begin_tool(id, &name, &args),
+            Action::CancelTools { ids } => self.cancel(&ids),
+            Action::Tell(_) | Action::Duck { .. } | Action::Note(_) => {}
+        }
+    }
+
+    fn refused(&mut self, number: usize) -> Working {
+        self.tools_begun += 1;
+        let outcome = Err(format!("not done: 8 tools are at work already: found-{number}-"));
+        Working { number, begun: self.tools_begun, kill: true, outcome }
+    }
+
+    fn begin_tool(&mut self, id: String, name: &str, args: &Map<String, Value>) {
+        let number = args.get("n").and_then(Value::as_u64).map_or(usize::MAX, |n| n as usize);
+        self.tell(|| format!("tool {id}, number {number}, begins"));
+        let Some(errand) = self.plan.errands.get(number) else {
+            return self.account.breaks(self.now, format_args!("{id} has lost its arguments"));
+        };
+        let run: &mut Run = self.account.runs.entry(number).or_default();
+        run.begun += 1;
+        let found = format!("found-{number}-{}", "x".repeat(errand.finds));
+        let outcome = match errand {
+            _ if errand.takes > TIMEOUT => Err(format!("failed: not done after 70 s: {found:.40}")),
+            _ if errand.fails => Err(format!("failed: {found:.40}")),
+            _ if errand.finds == 0 => {
+                run.told = true; // there is nothing to tell
+                Ok(Map::new())
+            }
+            _ => Ok(Map::from_iter([("output".to_owned(), found.into())])),
+        };
+        self.tools_begun += 1;
+        let begun = self.tools_begun;
+        if self
+            .working
+            .insert(id.clone(), Working { number, begun, kill: name != FINISHES, outcome })
+            .is_some()
+        {
+            self.account.breaks(self.now, format_args!("{id} runs already"));
+        }
+        self.plan_in(errand.takes.min(TIMEOUT), Event::Tool(id, begun));
+    }
+
+    fn cancel(&mut self, ids: &[String]) {
+        self.tell(|| format!("stop {ids:?}"));
+        for id in ids {
+            match self.working.remove(id) {
+                Some(working) => {
+                    if let Some(run) = self.account.runs.get_mut(&working.number) {
+                        run.cancelled = true;
+                    }
+                }
+                None => self.account.breaks(self.now, format_args!("{id} was stopped and does not run")),
+            }
+        }
+    }
+}
+
+mod deeds;
