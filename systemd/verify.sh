@@ -10,11 +10,12 @@ trap 'rm -rf "$root"' EXIT
 mkdir -p "$root/etc/systemd/system" "$root/usr/bin" "$root/usr/lib/systemd"
 cp -R /lib/systemd/system "$root/usr/lib/systemd/system"
 ln -s usr/lib "$root/lib"
-for program in pressel systemctl rm; do
+for program in pressel pressel-mcp systemctl rm; do
     printf '#!/bin/sh\n' > "$root/usr/bin/$program"
     chmod +x "$root/usr/bin/$program"
 done
-units="pressel.service pressel-key.path pressel-key.service pressel-poweroff.path pressel-poweroff.service pressel-tool.socket pressel-tool@.service"
+units="pressel.service pressel-key.path pressel-key.service pressel-poweroff.path pressel-poweroff.service pressel-tool.socket pressel-tool@.service \
+    pressel-mcp.socket pressel-mcp.service"
 for unit in $units; do
     cp "$here/$unit" "$root/etc/systemd/system/"
 done
@@ -29,7 +30,7 @@ if [ -n "$said" ]; then
     exit 1
 fi
 
-for unit in pressel.service pressel-key.service pressel-poweroff.service pressel-tool@.service; do
+for unit in pressel.service pressel-key.service pressel-poweroff.service pressel-tool@.service pressel-mcp.service; do
     report=$(systemd-analyze security --offline=yes --threshold=20 --no-pager "$here/$unit") || {
         printf '%s\n' "$report" >&2
         exit 1
@@ -38,5 +39,7 @@ for unit in pressel.service pressel-key.service pressel-poweroff.service pressel
 done
 
 if command -v systemd-sysusers > /dev/null; then
-    systemd-sysusers --dry-run --root="$root" "$here/pressel.sysusers" > /dev/null 2>&1
+    for users in pressel.sysusers pressel-mcp.sysusers; do
+        systemd-sysusers --dry-run --root="$root" "$here/$users" > /dev/null 2>&1
+    done
 fi

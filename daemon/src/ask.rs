@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use pressel_hal::wav::Wav;
 use pressel_hal::{Error, ErrorKind};
 use pressel_live::Conversation;
-use pressel_live::event::{Action, Input, Note, SpeakerInput, Usage as Counted};
+use pressel_live::event::{Action, Grounding, Input, Note, SpeakerInput, Usage as Counted};
 use pressel_live::settings::TalkMode;
 use serde::Serialize;
 use tokio::time::{sleep_until, timeout};
@@ -66,6 +66,9 @@ pub struct Answer {
     pub model: String,
     /// Tokens it cost.
     pub tokens: Tokens,
+    /// What it rests on, where the model searched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grounding: Option<Grounding>,
 }
 
 /// Tokens of an answer, as the service counts them.
@@ -189,6 +192,7 @@ impl<'a> Asking<'a> {
         // Nobody speaks: the server need not listen for it, and words are wanted whatever people want else.
         settings.talk = TalkMode::Hold { tail: Duration::ZERO };
         settings.transcribe_output = true;
+        crate::tools::offer_search(config, &mut settings);
         let way = Way::new(config, Some(credential)).map_err(NoAnswer::Configuration)?;
         let asked_at = Instant::now();
         let mut conversation = Conversation::new(settings, asked_at);
@@ -350,6 +354,7 @@ impl<'a> Asking<'a> {
                 self.answer.answer.push_str(words);
                 (self.tell)(Told::Said(words));
             }
+            Note::Grounding(found) => self.answer.grounding = Some(found.clone()),
             Note::Usage(Counted { prompt, response, thoughts, .. }) => {
                 let tokens = &mut self.answer.tokens;
                 tokens.prompt += prompt;

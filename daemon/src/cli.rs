@@ -7,6 +7,7 @@ mod ask;
 mod doctor;
 mod follow;
 mod run;
+mod servers;
 mod setup;
 mod sound;
 mod tools;

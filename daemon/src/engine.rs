@@ -4,6 +4,7 @@
 mod acts;
 
 mod reload;
+mod wishes;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -89,6 +90,8 @@ pub struct Engine {
     /// What the doctor's thread will tell, if it was sent for.
     verdict: Option<oneshot::Receiver<Verdict>>,
     poweroff: Option<acts::Poweroff>,
+    /// What a built in tool wished for, to be done once the answer has been played.
+    late: Option<wishes::Late>,
     ready: bool,
     /// When the message in hand was read.
     message_at: Instant,
@@ -129,6 +132,7 @@ impl Engine {
             grammar: grammar(config),
             verdict: None,
             poweroff: None,
+            late: None,
             ready: false,
             message_at: now,
             terminate: signal(SignalKind::terminate())?,
@@ -169,9 +173,7 @@ impl Engine {
                 event = self.edges.sound.next() => self.on_sound(event),
                 news = self.edges.wire.next() => self.on_wire(news),
                 change = self.edges.net.next() => self.on_change(change),
-                result = self.edges.tools.next() => {
-                    self.conversation.handle_input(Instant::now(), Input::ToolResult(result));
-                }
+                news = self.edges.tools.next() => self.on_tools(news),
                 verdict = told(&mut self.verdict) => self.on_verdict(verdict),
                 request = self.edges.control.next() => self.on_request(request),
                 () = until(due) => {}
@@ -190,7 +192,9 @@ impl Engine {
             }
             self.spend(now);
             self.speak(now);
+            self.grant_late(now);
             self.take_up(now);
+            self.take_up_tools(now);
             self.heal(now);
             if feed_at.is_some_and(|at| at <= now) {
                 feed_at = feed_every.map(|every| now + every);
@@ -211,6 +215,7 @@ impl Engine {
     async fn stop(mut self) {
         info!("stopping");
         self.edges.notify.stopping();
+        self.edges.tools.stop();
         self.conversation.handle_input(Instant::now(), Input::Shutdown);
         self.perform_all();
         self.keep_talk();
@@ -327,7 +332,10 @@ impl Engine {
         self.report.note(note, now);
         match note {
             Note::FirstSound { .. } => self.stats.begin(Latency::MessageToSound, self.message_at),
-            Note::UtteranceEnded => self.stats.begin(Latency::UtteranceToSound, now),
+            Note::UtteranceEnded => {
+                self.end_hush();
+                self.stats.begin(Latency::UtteranceToSound, now);
+            }
             Note::LinkUp { .. } => self.measured(Latency::DialToUp, now, now),
             Note::LinkDown { .. } => self.stats.forget(Latency::DialToUp),
             Note::SessionChanged => self.keep_talk(),
@@ -486,16 +494,7 @@ fn settings(config: &Config, credential: Option<&Credential>, tools: &Tools) -> 
     if let Some(credential) = credential {
         settings.model = credential.model(&settings.model);
     }
-    if config.tools.google_search {
-        if Profile::of(&settings.model).takes_search(!settings.tools.is_empty()) {
-            settings.tools.push(serde_json::json!({ "googleSearch": {} }));
-        } else {
-            warn!(
-                model = settings.model,
-                "this model takes no Google Search, or none beside tools: left out"
-            );
-        }
-    }
+    crate::tools::offer_search(config, &mut settings);
     for setting in Profile::of(&settings.model).left_out(&settings) {
         warn!(setting, model = settings.model, "this model does not take it: left out");
     }

@@ -58,7 +58,7 @@ use crate::panel::Panel;
 use crate::phrases::Phrases;
 use crate::reload::Reload;
 use crate::sound::Sound;
-use crate::tools::{Tools, Ways};
+use crate::tools::Tools;
 use crate::usage::Usage;
 use crate::volume::Volume;
 use crate::wire::{Way, Wire};
@@ -86,6 +86,8 @@ pub fn run_in(
     started: Instant,
 ) -> Result<(), String> {
     let config = reload.config.clone();
+    // First of all: what a daemon that was killed left switched on is switched off.
+    let tools = Tools::open(&config, world.pins.clone())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(2) // nearly nothing: name look-ups have threads of their own
@@ -98,14 +100,19 @@ pub fn run_in(
         tracing::debug!(nice, "event loop");
     }
     runtime.block_on(async {
-        let edges = open(&config, credential, world)?;
+        let edges = open(&config, credential, world, tools)?;
         let engine = Engine::new(reload, edges, started).map_err(|error| format!("signals: {error}"))?;
         engine.run().await;
         Ok(())
     })
 }
 
-fn open(config: &Config, credential: Option<Credential>, world: World) -> Result<Edges, String> {
+fn open(
+    config: &Config,
+    credential: Option<Credential>,
+    world: World,
+    tools: Tools,
+) -> Result<Edges, String> {
     let failed = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
     let way = Way::new(config, credential)?;
     let credential = way.credential.clone();
@@ -140,22 +147,8 @@ fn open(config: &Config, credential: Option<Credential>, world: World) -> Result
         earcons,
         phrases,
         usage: Usage::open(config),
-        tools: open_tools(config)?,
+        tools,
         notify: Notify::from_environment(),
         credential,
     })
-}
-
-/// The tools of the folder; a bad file is told and left out.
-///
-/// # Errors
-/// A file with authorities that cannot be used.
-pub(crate) fn open_tools(config: &Config) -> Result<Tools, String> {
-    let settings = &config.tools;
-    let shelf = tools::shelf(settings);
-    for mistake in &shelf.mistakes {
-        warn!(%mistake, "a tool cannot be used");
-    }
-    let log = tools::log_folder(settings, false);
-    Ok(Tools::new(shelf.tools, &settings.role, Ways::new(config)?, log.as_deref()))
 }

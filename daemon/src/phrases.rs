@@ -42,6 +42,15 @@ const NOTE_S: f32 = 0.16;
 /// 14 dB below full scale: as loud as quiet speech.
 const NOTE_PEAK: f32 = 0.2;
 
+/// What the lines say: language, line, words.
+const WORDS: &str = include_str!("../phrases/words.txt");
+
+/// What a line says, in English.
+pub fn text(line: &str) -> &'static str {
+    let said = |row: &'static str| row.strip_prefix("en\t")?.strip_prefix(line)?.strip_prefix('\t');
+    WORDS.lines().find_map(said).unwrap_or_default()
+}
+
 /// Every line by its name.
 fn words() -> impl Iterator<Item = &'static str> {
     Line::ALL.into_iter().map(Line::word).chain(ASKED)

@@ -53,6 +53,8 @@ pub struct Reload {
     pub(crate) config: Config,
     /// What is to be taken up in the next pause.
     pub(crate) due: Option<Due>,
+    /// Servers have other tools, which the model is told of after the next pause.
+    pub(crate) offered: bool,
 }
 
 /// What waits for a pause.
@@ -73,7 +75,7 @@ pub(crate) struct Fresh {
 impl Reload {
     /// What is in effect was read from the installed places, or from `file`.
     pub fn new(file: Option<&Path>, config: Config) -> Self {
-        Reload { file: file.map(Path::to_owned), config, due: None }
+        Reload { file: file.map(Path::to_owned), config, due: None, offered: false }
     }
 
     /// Reads everything again.

@@ -1,6 +1,7 @@
 //! The devices that the configuration names, as openers: each is opened by the thread that will wait for it, and
 //! again after every loss.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pressel_hal::alsa::{Again, AlsaMicrophone, AlsaSpeaker};
@@ -16,6 +17,7 @@ use crate::config::{self, Bias, ButtonKind, Config, LightKind, MuteKind};
 use crate::gesture;
 use crate::panel::OpenLight;
 use crate::sound::{OpenMicrophone, OpenSpeaker, SoundSettings};
+use crate::tools::gpio::OpenPin;
 
 /// Everything outside the program that has to be opened. Tests bring their own.
 pub struct World {
@@ -29,6 +31,8 @@ pub struct World {
     pub mute: Option<OpenButton>,
     /// Opens the light, if there is one.
     pub light: Option<OpenLight>,
+    /// Opens the lines of tools.
+    pub pins: OpenPin,
 }
 
 impl World {
@@ -36,7 +40,7 @@ impl World {
     pub fn real(config: &Config, sound: &SoundSettings) -> Self {
         let (microphone, speaker) = cards(sound);
         let (buttons, mute) = (buttons(&config.button), mute(&config.mute));
-        World { microphone, speaker, buttons, mute, light: light(&config.light) }
+        World { microphone, speaker, buttons, mute, light: light(&config.light), pins: pins() }
     }
 }
 
@@ -48,6 +52,16 @@ pub fn cards(sound: &SoundSettings) -> (OpenMicrophone, OpenSpeaker) {
         Box::new(move || Ok(Box::new(capture.open(AlsaMicrophone::open)?))),
         Box::new(move || Ok(Box::new(playback.open(AlsaSpeaker::open)?))),
     )
+}
+
+/// What opens the lines of tools.
+pub fn pins() -> OpenPin {
+    Arc::new(|wiring| {
+        Ok(match wiring.rppal {
+            true => Box::new(rppal::open_pin(&wiring.pin)?),
+            false => Box::new(cdev::open_pin(&wiring.pin)?),
+        })
+    })
 }
 
 fn buttons(config: &config::Button) -> Vec<OpenButton> {
@@ -94,7 +108,7 @@ fn mute(config: &config::Mute) -> Option<OpenButton> {
     })
 }
 
-fn bias(bias: Bias) -> gpio::Bias {
+pub(crate) fn bias(bias: Bias) -> gpio::Bias {
     match bias {
         Bias::PullUp => gpio::Bias::PullUp,
         Bias::PullDown => gpio::Bias::PullDown,

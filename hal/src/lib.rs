@@ -1,4 +1,4 @@
-//! The hardware, seen through four small traits: [`Microphone`], [`Speaker`], [`Button`], [`Indicator`].
+//! The hardware, seen through five small traits: [`Microphone`], [`Speaker`], [`Button`], [`Indicator`], [`Pin`].
 //!
 //! Each trait says what it promises about blocking and time. Real devices live in `alsa`, `gpio`, `evdev`
 //! and `led`; simulated ones, for tests and desktops without a board, in `sim`. The daemon cannot tell them
@@ -175,5 +175,17 @@ pub trait Indicator: Send {
         self.set(r.max(g).max(b))
     }
     /// What it is, for log and doctor.
+    fn describe(&self) -> String;
+}
+
+/// One line that is switched, or read as it is: a relay, a lamp, the contact of a door. Dropped, a line that is driven goes
+/// to its safe state.
+pub trait Pin: Send {
+    /// Turns it on or off; `Unsupported` for one that is only read. Takes well under a millisecond, on an expander behind
+    /// a bus a few.
+    fn set(&mut self, on: bool) -> Result<(), Error>;
+    /// Whether it is on now.
+    fn read(&mut self) -> Result<bool, Error>;
+    /// What it is, for log and doctor: `GPIO22 (pinctrl-rp1, line 22)`.
     fn describe(&self) -> String;
 }

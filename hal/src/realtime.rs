@@ -73,6 +73,26 @@ pub fn ordinary() {
     unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER | libc::SCHED_RESET_ON_FORK, &param) };
 }
 
+/// Takes back what was inherited from a favoured thread: real time, a better nice value, and that the kernel spares the
+/// process when memory runs out. For a program that is about to run somebody else's.
+pub fn unfavoured() {
+    let param = libc::sched_param { sched_priority: 0 };
+    // SAFETY: reads one struct; 0 is the calling thread. A worse value than ordinary stays as it is.
+    unsafe {
+        if libc::sched_getscheduler(0) & !libc::SCHED_RESET_ON_FORK != libc::SCHED_OTHER {
+            libc::sched_setscheduler(0, libc::SCHED_OTHER, &param);
+        }
+        if libc::getpriority(libc::PRIO_PROCESS, 0) < 0 {
+            libc::setpriority(libc::PRIO_PROCESS, 0, 0);
+        }
+    }
+    let spared = "/proc/self/oom_score_adj";
+    let score = std::fs::read_to_string(spared).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    if score.is_some_and(|score| score < 0) {
+        let _ = std::fs::write(spared, "0"); // anybody may give up a privilege
+    }
+}
+
 /// Keeps the pages of this process in memory once they were touched; costs no memory by itself.
 ///
 /// Only where the limit on locked memory is infinite or does not count: under a finite limit every later
@@ -162,6 +182,18 @@ mod tests {
             actual().0 & !libc::SCHED_RESET_ON_FORK
         };
         assert_eq!(spawn("rt-test", 128, body).unwrap().join().unwrap(), libc::SCHED_OTHER);
+    }
+
+    #[test]
+    fn nothing_that_was_granted_is_handed_on() {
+        let body = || {
+            let granted = favour(-10).is_some();
+            unfavoured();
+            (granted, actual())
+        };
+        let (granted, after) = spawn("nice-test", 128, body).unwrap().join().unwrap();
+        let before = actual();
+        assert_eq!(after, if granted { (libc::SCHED_OTHER, 0.max(before.1)) } else { before });
     }
 
     #[test]

@@ -33,12 +33,14 @@ impl Drop for Hidden {
 }
 
 /// Reads a line from standard input into `line`, unseen where that is a terminal.
+/// `ask` is called once nothing is shown any more: who answers at once must not be faster than the terminal.
 ///
 /// # Errors
-/// What the system says; `Interrupted` after Ctrl-C; `UnexpectedEof` when nothing more comes.
-pub fn read_unseen(line: &mut String) -> io::Result<()> {
+/// What `ask` or the system says; `Interrupted` after Ctrl-C; `UnexpectedEof` when nothing more comes.
+pub fn read_unseen(line: &mut String, ask: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let stdin = io::stdin();
     let hidden = stdin.is_terminal().then(|| Hidden::on(stdin.as_raw_fd())).transpose()?;
+    ask()?;
     let length = stdin.lock().read_line(line)?;
     drop(hidden);
     if line.contains(CTRL_C) {

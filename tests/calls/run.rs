@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use fake_gemini::{Fault, Options, Sent, VirtualGemini, What};
 use pressel_live::Conversation;
 use pressel_live::event::{
-    Action, ButtonInput, Cause, Input, Line, LinkInput, Listen, MicrophoneInput, Phase, SpeakerInput,
+    Action, ButtonInput, Cause, Input, Line, LinkInput, Listen, MicrophoneInput, Note, Phase, SpeakerInput,
     ToolResult,
 };
 use pressel_live::settings::{Settings, TalkMode};
@@ -486,8 +486,7 @@ impl<'a> World<'a> {
             self.perform(action);
         }
         // Who waits for a tool in silence is to hear of it.
-        let silent =
-            matches!(self.phase, Phase::Thinking | Phase::Muted) && !self.account.waiting().is_empty();
+        let silent = self.conversation.state_names().1 == "Thinking" && !self.account.waiting().is_empty();
         if silent && !self.silent {
             self.waits += 1;
             self.plan_in(SIGN, Event::SignDue(self.waits));
@@ -564,8 +563,17 @@ impl<'a> World<'a> {
             }
             Action::CallTool { id, name, args } => self.begin_tool(id, &name, &args),
             Action::CancelTools { ids } => self.cancel(&ids),
+            // In open mode the next person is another one.
+            Action::Note(Note::TalkEnded { forgotten }) if forgotten || self.is_open() => {
+                self.account.all_stopped();
+                self.forgotten();
+            }
             Action::Tell(_) | Action::Duck { .. } | Action::Note(_) => {}
         }
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.conversation.mode(), TalkMode::Open { .. })
     }
 
     fn refused(&mut self, number: usize) -> Working {

@@ -74,7 +74,7 @@ fn main() -> ExitCode {
         }
     };
     if let Some(seed) = arguments.run {
-        return match runs::run(seed) {
+        return match runs::run(seed, true) {
             Ok(found) => {
                 println!("{}", found.story.join("\n"));
                 ExitCode::SUCCESS
@@ -119,7 +119,7 @@ fn main() -> ExitCode {
     }
     for n in 0..count {
         jobs.push(Box::new(move || {
-            Done::Run(again(&format!("run {}", arguments.seed + n), || runs::run(arguments.seed + n)))
+            Done::Run(again(&format!("run {}", arguments.seed + n), || runs::run(arguments.seed + n, false)))
         }));
     }
     let mut found = Vec::new();

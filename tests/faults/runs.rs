@@ -4,11 +4,11 @@
 use std::io;
 use std::time::Duration;
 
-use fake_gemini::{Fault, Script, Turn};
+use fake_gemini::{Fault, Script, Turn, What};
 use pressel_world::table::Bar;
 use tests::stage::proxy::Weather;
 
-use crate::ground::{Dictation, Ground, lost, missing, ms};
+use crate::ground::{Dictation, Ground, MIC_MS, lost, missing, ms};
 use crate::report::Figure;
 
 /// Questions before the last one.
@@ -94,8 +94,35 @@ fn strike(ground: &Ground, random: &mut fastrand::Rng, fair: Weather) -> String 
     format!("{what}{}", if struck { "" } else { ", but there was no link" })
 }
 
-/// One run. An error says what this machine, or the daemon, could not do.
-pub fn run(seed: u64) -> io::Result<Found> {
+/// What the person saw and what the server got, line by line, and what the daemon said.
+fn timeline(ground: &Ground) -> io::Result<Vec<String>> {
+    let start = ground.stage.server.events().iter().next().map_or(0, |event| event.at_ns);
+    let mut lines: Vec<(u64, String)> = Vec::new();
+    for event in ground.stage.remote.events() {
+        lines.push((event.at_ns, format!("device  {} {}", event.name, event.value)));
+    }
+    let mut sound: Option<(u32, u64, u64)> = None;
+    for event in ground.stage.server.events().iter() {
+        if let What::Audio { samples, .. } = &event.what {
+            match &mut sound {
+                Some((link, _, count)) if *link == event.link => *count += samples.len() as u64,
+                _ => sound = Some((event.link, event.at_ns, samples.len() as u64)),
+            }
+            continue;
+        }
+        if let Some((link, at, count)) = sound.take() {
+            lines.push((at, format!("server  {link}: {} ms of sound", count / MIC_MS)));
+        }
+        let what: String = format!("{:?}", event.what).chars().take(160).collect();
+        lines.push((event.at_ns, format!("server  {}: {what}", event.link)));
+    }
+    lines.sort();
+    let told = lines.into_iter().map(|(at, line)| format!("{:9.3} {line}", ms(start, at) / 1000.0));
+    Ok(told.chain(ground.stage.log().lines().map(String::from)).collect())
+}
+
+/// One run. `told_whole`: with all that happened in it. An error says what this machine, or the daemon, could not do.
+pub fn run(seed: u64, told_whole: bool) -> io::Result<Found> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut script = Script { rest: Turn::noise(random.u64(300..2500), seed), ..Script::default() };
     script.service.first_handle_ms = 20;
@@ -146,6 +173,9 @@ pub fn run(seed: u64) -> io::Result<Found> {
     let record = ground.stage.server.events();
     let complaints: Vec<String> = record.complaints().iter().map(ToString::to_string).collect();
     story.extend(complaints.iter().cloned());
+    if told_whole {
+        story.extend(timeline(&ground)?);
+    }
     Ok(Found { seed, deaf_s, silently, complaints: complaints.len(), story })
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fake_gemini::{FakeGemini, Options};
@@ -145,6 +146,7 @@ fn the_example_of_the_image_is_understood() {
 struct Terminal {
     person: File,
     seen: Arc<Mutex<String>>,
+    reader: JoinHandle<()>,
 }
 
 impl Terminal {
@@ -159,17 +161,23 @@ impl Terminal {
         let (person, program) = unsafe { (File::from_raw_fd(person), OwnedFd::from_raw_fd(program)) };
         let seen = Arc::new(Mutex::new(String::new()));
         let (mut reader, shown) = (person.try_clone().unwrap(), seen.clone());
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             // Ends with an error when the last process at the other end has gone.
             while let Ok(length @ 1..) = reader.read(&mut bytes) {
                 shown.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..length]));
             }
         });
-        (Terminal { person, seen }, program)
+        (Terminal { person, seen, reader }, program)
     }
 
     fn seen(&self) -> String {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// All that was ever shown, once the programs at the other end have gone.
+    fn all(self) -> String {
+        self.reader.join().unwrap();
         self.seen.lock().unwrap().clone()
     }
 
@@ -208,7 +216,13 @@ fn a_person_is_asked_and_the_key_is_not_shown() {
     terminal.answer("change this? [Y/n]", "");
     let cmdline = fs::read_to_string(format!("/proc/{}/cmdline", child.id())).unwrap();
     let status = child.wait().unwrap();
-    let seen = terminal.seen();
+    // SAFETY: all of its fields are numbers, for which zero is a value.
+    let mut mode: libc::termios = unsafe { std::mem::zeroed() };
+    // SAFETY: writes one termios, a local.
+    assert_eq!(unsafe { libc::tcgetattr(program.as_raw_fd(), &raw mut mode) }, 0);
+    assert!(mode.c_lflag & libc::ECHO != 0, "the terminal stays mute");
+    drop(program);
+    let seen = terminal.all();
     for part in
         ["[talk] mode: \"hold\" → \"open\"", "ok    session", "the loudspeaker is heard", "ok    microphone"]
     {
@@ -217,11 +231,6 @@ fn a_person_is_asked_and_the_key_is_not_shown() {
     assert!(!seen.contains(KEY) && !cmdline.contains(KEY), "the key is shown: {seen}");
     assert_eq!(status.code(), Some(3), "{seen}"); // open mode without a button: begun by `pressel press` alone
     assert_eq!(fs::read_to_string(device.etc("key")).unwrap().trim(), KEY);
-    // SAFETY: all of its fields are numbers, for which zero is a value.
-    let mut mode: libc::termios = unsafe { std::mem::zeroed() };
-    // SAFETY: writes one termios, a local.
-    assert_eq!(unsafe { libc::tcgetattr(program.as_raw_fd(), &raw mut mode) }, 0);
-    assert!(mode.c_lflag & libc::ECHO != 0, "the terminal stays mute");
 }
 
 #[test]

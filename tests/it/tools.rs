@@ -15,23 +15,23 @@ use tests::stage::program;
 use crate::scene::{Scene, WAIT, messages};
 
 /// A folder of tools and what belongs to it.
-struct Bench {
+pub struct Bench {
     folder: TempDir,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("tools.d")).unwrap();
         Bench { folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// A shell script as a tool of this name; `more` are lines of `[command]`, `head` those before it.
-    fn tool(&self, name: &str, script: &str, head: &str, more: &str) {
+    pub fn tool(&self, name: &str, script: &str, head: &str, more: &str) {
         let program = self.path(name);
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
@@ -43,7 +43,7 @@ impl Bench {
         fs::write(self.path("tools.d").join(format!("{name}.toml")), text).unwrap();
     }
 
-    fn config(&self) -> String {
+    pub fn config(&self) -> String {
         format!(
             "[tools]\nfolder = \"{}\"\nsocket = \"\"\nlog_folder = \"{}\"\n",
             self.path("tools.d").display(),
@@ -52,7 +52,7 @@ impl Bench {
     }
 
     /// `pressel tools` by hand; exit code, stdout, stderr.
-    fn pressel(&self, args: &[&str]) -> (Option<i32>, String, String) {
+    pub fn pressel(&self, args: &[&str]) -> (Option<i32>, String, String) {
         let config = self.path("pressel.toml");
         fs::write(&config, self.config()).unwrap();
         let done = Command::new(program("pressel").unwrap())
@@ -68,7 +68,7 @@ impl Bench {
 
     /// Calls a tool by hand: what it gave, or the sentence.
     #[track_caller]
-    fn call(&self, name: &str, args: &Value) -> Result<Value, String> {
+    pub fn call(&self, name: &str, args: &Value) -> Result<Value, String> {
         match self.pressel(&["call", name, &args.to_string()]) {
             (Some(0), out, _) => Ok(serde_json::from_str(&out).unwrap()),
             (_, _, told) => Err(told.trim().trim_start_matches("pressel: ").to_owned()),
@@ -76,19 +76,19 @@ impl Bench {
     }
 }
 
-fn calls(name: &str, args: Value) -> Script {
+pub fn calls(name: &str, args: Value) -> Script {
     Script::default().turn(Turn { think_ms: Some(10), ..Turn::noise(300, 1) }.call(name, args))
 }
 
 /// Processes with this word in their command line.
-fn with_word(word: &str) -> usize {
+pub fn with_word(word: &str) -> usize {
     let processes =
         fs::read_dir("/proc").unwrap().filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok());
     processes.filter(|line| line.windows(word.len()).any(|part| part == word.as_bytes())).count()
 }
 
 #[track_caller]
-fn until(what: &str, within: Duration, fits: impl Fn() -> bool) -> Duration {
+pub fn until(what: &str, within: Duration, fits: impl Fn() -> bool) -> Duration {
     let start = Instant::now();
     while !fits() {
         assert!(start.elapsed() < within, "not within {within:?}: {what}");

@@ -2,11 +2,12 @@
 //! `pressel run --config FILE` is.
 //!
 //! One command per line: `0 down`, `0 up` for the button's own line, `1 …` for the next of `[button] lines`, `mute down` for a
-//! microphone that is on; `lost` tears a line off, `found` puts it back. Lines begin found, the switch does not.
+//! microphone that is on; `lost` tears a line off, `found` puts it back. Lines begin found, the switch does not. Lines of tools
+//! are files of the folder WIRED_PINS.
 
 use std::collections::HashMap;
 use std::io::BufRead;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ use pressel::config;
 use pressel::credential::Credential;
 use pressel::reload::Reload;
 use pressel::world::World;
+use pressel_hal::sim::pin::FilePin;
 use pressel_hal::sim::queue::{ButtonSender, QueueButton, button};
 use pressel_hal::{Error, ErrorKind};
 
@@ -44,6 +46,9 @@ fn main() {
     let more = pressel::gesture::lines(&config.button.lines).unwrap_or_default().len();
     world.buttons = (0..=more).map(|n| line(n.to_string())).collect();
     world.mute = (config.mute.kind != config::MuteKind::None).then(|| line("mute".to_owned()));
+    if let Some(folder) = std::env::var_os("WIRED_PINS").map(PathBuf::from) {
+        world.pins = Arc::new(move |wiring| Ok(Box::new(FilePin::open(&folder, &wiring.pin)?)));
+    }
     let mut senders = HashMap::new();
     for n in 0..=more {
         work(&slots, &mut senders, &format!("{n} found"));

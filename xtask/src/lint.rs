@@ -2,12 +2,13 @@
 
 use std::process::{Command, Stdio};
 
-use crate::sh;
+use crate::{mcp, sh};
 
 /// Format, clippy, documentation, unit files. A tool that is not installed is said and passed over.
 pub fn lint() -> Result<(), String> {
     if has("cargo", &["fmt", "--version"]) {
         sh("cargo", &["fmt", "--all", "--check"])?;
+        sh("cargo", &["fmt", "--manifest-path", mcp::MANIFEST, "--check"])?;
     }
     if has("cargo", &["clippy", "--version"]) {
         sh("cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
@@ -16,6 +17,7 @@ pub fn lint() -> Result<(), String> {
             let aec3 =
                 ["clippy", "-p", "pressel", "-p", "pressel-rooms", "--features", "aec3", "--all-targets"];
             sh("cargo", &[&aec3[..], &["--quiet", "--", "-D", "warnings"]].concat())?;
+            mcp::cargo("clippy", &["--all-targets", "--quiet", "--", "-D", "warnings"])?;
         }
     }
     if has("systemd-analyze", &["--version"]) {
@@ -29,7 +31,13 @@ pub fn deny() -> Result<(), String> {
     if !has("cargo", &["deny", "--version"]) {
         return Err("cargo-deny is missing: cargo install cargo-deny --locked".into());
     }
-    sh("cargo", &["deny", "--offline", "check", "bans", "licenses", "sources"])
+    let checks = ["check", "bans", "licenses", "sources"];
+    sh("cargo", &[&["deny", "--offline"], &checks[..]].concat())?;
+    sh(
+        "cargo",
+        &[&["deny", "--offline", "--manifest-path", mcp::MANIFEST], &checks[..], &["--config", "deny.toml"]]
+            .concat(),
+    )
 }
 
 /// 95 of rustc 1.95.0.

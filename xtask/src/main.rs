@@ -9,6 +9,7 @@ mod emulate;
 mod image;
 mod lint;
 mod manual;
+mod mcp;
 mod nspawn;
 mod run;
 mod sbom;

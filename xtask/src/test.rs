@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::{aloop, apt, arm, image, lint, nspawn, root, run, sh, vm};
+use crate::{aloop, apt, arm, image, lint, mcp, nspawn, root, run, sh, vm};
 
 /// What a tier's tests find out from their environment: where that is which they need.
 pub type Needs = Vec<(&'static str, PathBuf)>;
@@ -41,6 +41,12 @@ pub fn test(args: &[String]) -> Result<(), String> {
     }
     // The integration tests run the real programs.
     sh("cargo", &["build", "--workspace", "--bins", "--quiet"])?;
+    if tiers.is_empty() {
+        apt::need(apt::SERVICES)?;
+        // Its tests first: they build what the program is made of.
+        mcp::cargo("test", &["--quiet"])?;
+        mcp::cargo("build", &["--quiet"])?;
+    }
     let mut chosen = vec!["test"];
     if tiers.is_empty() {
         chosen.extend(["--workspace", "--no-fail-fast"]);

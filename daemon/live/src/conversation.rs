@@ -162,6 +162,7 @@ impl Conversation {
             Input::Stop => self.on_stop(now),
             Input::Muted(muted) => self.on_muted(now, muted),
             Input::Forget => self.on_forget(now),
+            Input::HangUp => self.on_hang_up(now),
             Input::Budget(budget) => self.on_budget(now, budget),
             Input::Mode(talk) => self.on_mode(now, talk),
             Input::Settings { settings, relink } => self.on_settings(now, *settings, relink),

@@ -33,6 +33,8 @@ pub enum Input {
     Muted(bool),
     /// A new talk begins: nothing of the former one is known any more.
     Forget,
+    /// The talk is over, as if nobody had said anything for long: a link that nothing needs is let go.
+    HangUp,
     /// What is left of the money.
     Budget(Budget),
     /// Whether a link is to be kept ready although nobody talks. Starts out as false.
@@ -404,6 +406,26 @@ pub enum Phase {
     Speaking,
 }
 
+/// What an answer rests on, where the model searched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Grounding {
+    /// What it searched for.
+    pub queries: Vec<String>,
+    /// What it found.
+    pub sources: Vec<Source>,
+    /// More searches, as a page of HTML that the service's terms want shown where there is a screen.
+    pub suggestions: Option<String>,
+}
+
+/// A page that was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Source {
+    /// Its address.
+    pub uri: String,
+    /// Its title, often the name of the site.
+    pub title: String,
+}
+
 /// A fact worth a caption, a log line or a counter.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -414,6 +436,8 @@ pub enum Note {
     Said(String),
     /// A running hypothesis of what the person says; replaces the former one.
     Hearing(String),
+    /// What the model searched for and found.
+    Grounding(Grounding),
     /// Setup was accepted.
     LinkUp {
         /// Whether a handle was sent.

@@ -318,10 +318,10 @@ impl Memory {
         record.into_iter().for_each(|record| record.told = true);
     }
 
-    /// The server has taken a call back.
-    pub(crate) fn cancelled(&mut self, id: &str) {
+    /// The server has taken a call back; whether it still ran.
+    pub(crate) fn cancelled(&mut self, id: &str) -> bool {
         let record = self.tools_mut().find(|tool| tool.outcome.is_none() && tool.id == id);
-        record.into_iter().for_each(|record| record.outcome = Some(Err(STOPPED.to_owned())));
+        record.map(|record| record.outcome = Some(Err(STOPPED.to_owned()))).is_some()
     }
 }
 

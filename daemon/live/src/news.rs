@@ -26,7 +26,10 @@ impl Conversation {
             }
             LinkInput::Closed { code, reason } => self.on_ended(now, Failure::Close(code, &reason)),
             LinkInput::Failed { cause, reason } => self.on_ended(now, Failure::Dial(cause, &reason)),
-            LinkInput::Pong => self.link.pulse.pong(now),
+            LinkInput::Pong => {
+                self.link.pulse.pong(now);
+                self.mute.delayed(self.link.pulse.delay());
+            }
         }
     }
 

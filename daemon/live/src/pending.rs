@@ -40,6 +40,8 @@ pub(crate) struct Called {
     at: Option<Instant>,
     /// Stopped here, and the server does not know it.
     stopped: Vec<Pending>,
+    /// Answered, and still going on: the id it runs under, and its id on the link.
+    gone_on: VecDeque<(String, String)>,
 }
 
 impl Called {
@@ -73,11 +75,12 @@ impl Conversation {
     pub(crate) fn take_cancelled(&mut self, wires: &[String]) -> Vec<String> {
         self.called.stopped.retain(|call| !wires.contains(&call.wire));
         let of = |(id, call): (&String, &Pending)| wires.contains(&call.wire).then(|| id.clone());
-        let ids: Vec<String> = self.calls.iter().filter_map(of).collect();
-        for id in &ids {
-            self.calls.remove(id);
-            self.memory.cancelled(id);
-        }
+        let mut ids: Vec<String> = self.calls.iter().filter_map(of).collect();
+        ids.iter().for_each(|id| drop(self.calls.remove(id)));
+        // The answer to the call and its cancellation may have crossed each other.
+        let of = |(id, wire): &(String, String)| wires.contains(wire).then(|| id.clone());
+        ids.extend(self.called.gone_on.iter().filter_map(of));
+        ids.retain(|id| self.memory.cancelled(id));
         ids
     }
 
@@ -125,6 +128,10 @@ impl Conversation {
         if !self.profile.audio_during_call {
             for (id, call) in std::mem::take(&mut self.calls) {
                 self.memory.goes_on(&id);
+                self.called.gone_on.push_back((id, call.wire.clone()));
+                if self.called.gone_on.len() > SEEN_MAX {
+                    self.called.gone_on.pop_front();
+                }
                 answers.push(answer(call, "output", GOES_ON));
             }
         }

@@ -15,6 +15,9 @@ const UNKNOWN: Duration = Duration::from_secs(35);
 /// A service that takes longer than this to answer a ping is one of the slow ones, of which the next may take 30 s.
 const QUICK_MAX: Duration = Duration::from_secs(5);
 
+/// A network takes no longer, not even one that has lost a packet.
+const DELAY_MAX: Duration = Duration::from_secs(2);
+
 /// What is known of the server's life.
 #[derive(Debug, Default)]
 pub(crate) struct Pulse {
@@ -44,13 +47,24 @@ impl Pulse {
         self.asked.get_or_insert(now);
     }
 
-    /// A message came.
+    /// A message came. It may have been on its way since before the utterance ended, and its server hang now: the
+    /// patience begins anew.
     pub(crate) fn message(&mut self, now: Instant) {
-        self.asked = None;
+        self.asked = self.asked.map(|_| now);
         if let (Some(pinged), Some(slowest)) = (self.pinged, &mut self.slowest) {
             // The link lives and the pong is not there yet: it takes at least as long as this.
             *slowest = (*slowest).max(now.saturating_duration_since(pinged));
         }
+    }
+
+    /// Something came that shows that the utterance was heard.
+    pub(crate) fn sign(&mut self) {
+        self.asked = None;
+    }
+
+    /// So long what was sent may take to get here, as far as pongs have shown: the slow ones are the service's own.
+    pub(crate) fn delay(&self) -> Duration {
+        self.slowest.unwrap_or_default().min(DELAY_MAX)
     }
 
     /// A pong came.
@@ -119,7 +133,10 @@ mod tests {
         assert!(pulse.ping(now) && !pulse.ping(now), "one at a time");
         pulse.ask(now + Duration::from_secs(34));
         assert_eq!(pulse.dead_at(), Some(now + UNKNOWN), "who asks again does not begin anew");
-        pulse.message(now);
+        let later = now + Duration::from_secs(1);
+        pulse.message(later);
+        assert_eq!(pulse.dead_at(), Some(later + UNKNOWN), "it may be of what was said before");
+        pulse.sign();
         assert_eq!(pulse.dead_at(), None);
         assert!(pulse.is_unknown(), "a message is no pong");
         pulse.ask(now);

@@ -94,7 +94,7 @@ impl Conversation {
     }
 
     /// A link is to be kept although nobody talks, and costs nothing that there is not.
-    fn is_warm(&self) -> bool {
+    pub(crate) fn is_warm(&self) -> bool {
         self.warm && self.key && self.may_spend() && self.last_talk.is_none()
     }
 

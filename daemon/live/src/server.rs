@@ -108,18 +108,24 @@ impl Conversation {
         if let Some(text) = content.heard {
             self.mute.understood();
             self.memory.heard(&text);
+            self.link.pulse.sign();
             self.lives(now);
             self.note(Note::Heard(text));
         }
         if let Some(text) = content.hearing {
+            self.link.pulse.sign();
             self.lives(now);
             self.note(Note::Hearing(text));
         }
         if let Some(text) = content.said {
             if !(self.turn.is_listening() || self.mute.is_on()) {
                 self.memory.said(&text);
+                self.link.pulse.sign();
             }
             self.note(Note::Said(text));
+        }
+        if let Some(grounding) = content.grounding {
+            self.note(Note::Grounding(grounding));
         }
         for part in content.audio {
             if content.interrupted {
@@ -185,6 +191,7 @@ impl Conversation {
         let length = Duration::from_secs_f64(dropped as f64 / f64::from(rate_hz.max(1)));
         self.turn = Turn::Speaking { turn, last_sound: now, heard_by: before + length, ended: false };
         self.memory.received(length, first);
+        self.link.pulse.sign();
         self.lives(now);
         self.act(Action::Play { turn, samples, rate_hz });
     }
@@ -255,6 +262,7 @@ impl Conversation {
             self.memory.settle(true);
             return;
         }
+        self.link.pulse.sign();
         self.end_of_sound();
         if !self.tool_answered && !self.in_progress && self.calls.is_empty() {
             self.memory.settle(false);
@@ -271,6 +279,7 @@ impl Conversation {
 
     fn on_tool_calls(&mut self, now: Instant, calls: Vec<FunctionCall>) {
         self.answered();
+        self.link.pulse.sign();
         let mut answers = Vec::new();
         for FunctionCall { id, name, args, unread } in calls {
             if !self.called.is_new(now, &id) {

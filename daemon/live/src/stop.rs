@@ -26,6 +26,18 @@ impl Conversation {
         self.silence(now);
     }
 
+    /// The talk is over by somebody's wish. One that is always open goes on, and so does a link that is kept warm.
+    pub(crate) fn on_hang_up(&mut self, now: Instant) {
+        if self.open.is_some() {
+            self.end_open_talk(now);
+        }
+        if self.is_pause() && !self.is_wanted() && !self.is_warm() && self.link.is_up() {
+            let close = self.link.leave(now);
+            self.actions.extend(close);
+            self.lose_link(now);
+        }
+    }
+
     /// A microphone that is switched off is a lost one that takes what it heard before with it. An answer goes on.
     pub(crate) fn on_muted(&mut self, now: Instant, muted: bool) {
         if std::mem::replace(&mut self.muted, muted) == muted || !muted {

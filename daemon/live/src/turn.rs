@@ -63,17 +63,24 @@ pub(crate) struct Mute {
     until: Option<Instant>,
     /// The server has not shown that it knows of the cut: it may go on with that answer for long.
     unknown: bool,
+    /// What the network adds to a pause.
+    delay: Duration,
 }
 
 impl Mute {
     /// The answer was cut while the server may still be sending it.
     pub(crate) fn start(&mut self, now: Instant) {
-        *self = Mute { last_stale: Some(now), ..Mute::default() };
+        *self = Mute { last_stale: Some(now), delay: self.delay, ..Mute::default() };
     }
 
     /// The same where the server is told of it by sound alone, and decides by itself what that is.
     pub(crate) fn start_unknown(&mut self, now: Instant) {
-        *self = Mute { last_stale: Some(now), until: None, unknown: true };
+        *self = Mute { last_stale: Some(now), until: None, unknown: true, delay: self.delay };
+    }
+
+    /// So long the network may take with what was sent before.
+    pub(crate) fn delayed(&mut self, delay: Duration) {
+        self.delay = delay;
     }
 
     /// Whether an answer was cut of which something may still come.
@@ -95,7 +102,7 @@ impl Mute {
 
     /// The server has been asked something new: what it still sends of the cut answer is on its way already.
     pub(crate) fn expire(&mut self, now: Instant) {
-        self.until = Some(now + STALE_GAP);
+        self.until = Some(now + STALE_GAP + self.delay);
     }
 
     /// The server has understood something new: what comes is the answer to that.
@@ -107,14 +114,14 @@ impl Mute {
 
     /// The cut answer is over by the server's word, or a new one has surely begun.
     pub(crate) fn stop(&mut self) {
-        *self = Mute::default();
+        *self = Mute { delay: self.delay, ..Mute::default() };
     }
 
     /// Whether sound that arrives now belongs to the cut answer.
     pub(crate) fn swallows(&mut self, now: Instant) -> bool {
         match self.last_stale {
             Some(last)
-                if now.saturating_duration_since(last) < STALE_GAP
+                if now.saturating_duration_since(last) < STALE_GAP + self.delay
                     && self.until.is_none_or(|until| now < until) =>
             {
                 self.last_stale = Some(now);
@@ -145,6 +152,19 @@ mod tests {
         mute.start(t);
         mute.stop();
         assert!(!mute.swallows(ms(1)));
+    }
+
+    #[test]
+    fn on_a_slow_network_a_pause_is_longer_before_it_means_a_new_answer() {
+        let t = Instant::now();
+        let ms = |n| t + Duration::from_millis(n);
+        let mut mute = Mute::default();
+        mute.delayed(Duration::from_millis(1800));
+        mute.start(t);
+        assert!(mute.swallows(ms(2700)) && !mute.swallows(ms(5500)));
+        mute.start(t);
+        mute.expire(ms(500));
+        assert!(mute.swallows(ms(2700)) && !mute.swallows(ms(3300)));
     }
 
     #[test]

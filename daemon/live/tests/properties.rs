@@ -215,6 +215,7 @@ fn around() -> impl Strategy<Value = Input> {
         proptest::sample::select(vec![Budget::Fine, Budget::Low, Budget::Spent]).prop_map(Input::Budget),
         ".{0,20}".prop_map(Input::Ask),
         Just(Input::Forget),
+        Just(Input::HangUp),
         Just(Input::Stop),
         any::<bool>().prop_map(Input::Muted),
     ]

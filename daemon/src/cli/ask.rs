@@ -51,7 +51,14 @@ pub(super) fn ask(file: Option<&Path>, arguments: Ask) -> Result<(), Failure> {
     }
     match answer {
         Ok(answer) if json => print(&format!("{:#}\n", json!(answer))),
-        Ok(_) => Ok(()),
+        Ok(answer) => {
+            for source in answer.grounding.iter().flat_map(|found| &found.sources) {
+                // Titles and addresses are the net's words, and this may be a terminal.
+                let plain = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
+                eprintln!("source: {} {}", plain(&source.title), plain(&source.uri));
+            }
+            Ok(())
+        }
         Err(NoAnswer::Configuration(why)) => Err(Failure::configuration(why)),
         Err(NoAnswer::Failed(why)) => Err(Failure::failed(why)),
         Err(NoAnswer::Late(why)) => Err(Failure::new(AGAIN, why)),

@@ -133,7 +133,8 @@ fn told(event: &Value) -> String {
         format!("{:>9}.{:03} {:<16}", at / 1000, at % 1000, event["event"].as_str().unwrap_or("?"));
     for (name, value) in event.as_object().into_iter().flatten() {
         match (name.as_str(), value) {
-            ("at_ns" | "event", _) => {}
+            // A page of HTML is for programs that show it.
+            ("at_ns" | "event" | "suggestions", _) => {}
             ("text" | "phase" | "name" | "what" | "kind", Value::String(text)) => {
                 line.push(' ');
                 line.push_str(text);

@@ -4,10 +4,13 @@ use std::fmt::Write;
 use std::path::Path;
 
 use pressel::config::Config;
+use pressel::tools::builtin::Desk;
+use pressel::tools::gpio::Lines;
 use pressel::tools::{self, CallLog, Shelf, Tool, Ways};
 use serde_json::{Map, Value, json};
 
 use super::arguments::ToolsCommand;
+use super::servers::Servers;
 use super::{Failure, load, print};
 
 /// Does what was asked.
@@ -17,10 +20,13 @@ pub(super) fn tools(file: Option<&Path>, command: ToolsCommand) -> Result<(), Fa
     }
     let config = load(file)?.config;
     let shelf = tools::shelf(&config.tools);
+    let servers = || Servers::look(&config, &shelf);
     match command {
-        ToolsCommand::List(format) => list(&shelf, format.json),
-        ToolsCommand::Check { call } => check(&config, &shelf, call),
-        ToolsCommand::Call { name, args } => by_hand(&config, &shelf, &name, args.as_deref()),
+        ToolsCommand::List(format) => list(&servers()?.beside(shelf), format.json),
+        ToolsCommand::Check { call } => check(&config, &shelf, &servers()?, call),
+        ToolsCommand::Call { name, args } => {
+            by_hand(&config, &servers()?.beside(shelf), &name, args.as_deref())
+        }
         ToolsCommand::Log(format) => log(&config, format.json),
         ToolsCommand::Run { .. } => unreachable!("it is done above"),
     }
@@ -51,20 +57,25 @@ fn list(shelf: &Shelf, json: bool) -> Result<(), Failure> {
     print(&out)
 }
 
-fn check(config: &Config, shelf: &Shelf, call: bool) -> Result<(), Failure> {
+fn check(config: &Config, shelf: &Shelf, servers: &Servers, call: bool) -> Result<(), Failure> {
     let mut out = String::new();
     let mut bad = shelf.mistakes.len();
     for mistake in &shelf.mistakes {
         let _ = writeln!(out, "fail  {mistake}");
     }
     for tool in &shelf.tools {
-        let problems = tools::problems(tool);
+        let problems = tools::problems(tool, config, Path::new("/"));
         bad += problems.len();
         let name = &tool.head.name;
         for problem in &problems {
             let _ = writeln!(out, "fail  {}: {problem}", tool.file.display());
         }
-        if problems.is_empty() {
+        if let (true, Some((problem, stays))) = (problems.is_empty(), found(config, tool)?) {
+            // A name may be unknown because this device is not on the network yet.
+            bad += usize::from(stays);
+            let word = if stays { "fail" } else { "warn" };
+            let _ = writeln!(out, "{word}  {}: {problem}", tool.file.display());
+        } else if problems.is_empty() {
             let _ = writeln!(out, "ok    {name}");
         }
         if let (true, true, Some(args)) = (call, problems.is_empty(), &tool.test) {
@@ -79,6 +90,7 @@ fn check(config: &Config, shelf: &Shelf, call: bool) -> Result<(), Failure> {
             }
         }
     }
+    bad += servers.check(&mut out);
     let own = ways(config)?.is_own_user();
     if own && !shelf.tools.is_empty() {
         let _ = writeln!(
@@ -138,15 +150,25 @@ fn log(config: &Config, json: bool) -> Result<(), Failure> {
     print(&out)
 }
 
-fn ways(config: &Config) -> Result<Ways, Failure> {
+pub(super) fn ways(config: &Config) -> Result<Ways, Failure> {
     Ways::new(config).map_err(Failure::configuration)
 }
 
-fn run(config: &Config, tool: &Tool, args: Map<String, Value>) -> Result<tools::Outcome, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::failed(format!("event loop: {error}")))?;
+pub(super) fn event_loop() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::failed(format!("event loop: {error}")))
+}
+
+fn found(config: &Config, tool: &Tool) -> Result<Option<(String, bool)>, Failure> {
     let ways = ways(config)?;
-    Ok(runtime.block_on(ways.run(tool, args)))
+    Ok(event_loop()?.block_on(ways.find(tool)))
+}
+
+fn run(config: &Config, tool: &Tool, args: Map<String, Value>) -> Result<tools::Outcome, Failure> {
+    let (mut lines, mut tool) = (Lines::new(pressel::world::pins()), tool.clone());
+    let problem = lines.take_in_hand(&mut tool);
+    problem.map_err(|problem| Failure::failed(format!("{}: {problem}", tool.file.display())))?;
+    let ways = ways(config)?.with_lines(lines.calls());
+    let ways = ways.with_desk(Desk::new(tools::notes_folder(&config.tools, true).as_deref()).0);
+    Ok(event_loop()?.block_on(ways.run(&tool, args)))
 }

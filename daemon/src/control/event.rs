@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use pressel_live::event::{Listen, Note, Phase};
+use pressel_live::event::{Listen, Note, Phase, Source};
 use serde::Serialize;
 
 use crate::stats::Latency;
@@ -36,6 +36,15 @@ pub enum Event<'a> {
     Said {
         /// Words.
         text: &'a str,
+    },
+    /// What the assistant searched for and found.
+    Grounding {
+        /// Searches.
+        queries: &'a [String],
+        /// Pages: `uri`, `title`.
+        sources: &'a [Source],
+        /// HTML with more searches.
+        suggestions: Option<&'a str>,
     },
     /// A latency was measured.
     Latency {
@@ -147,6 +156,11 @@ impl<'a> Event<'a> {
             Note::Heard(text) => Event::Heard { text },
             Note::Hearing(text) => Event::Hearing { text },
             Note::Said(text) => Event::Said { text },
+            Note::Grounding(found) => Event::Grounding {
+                queries: &found.queries,
+                sources: &found.sources,
+                suggestions: found.suggestions.as_deref(),
+            },
             Note::LinkUp { resumed } => Event::LinkUp { resumed: *resumed },
             Note::LinkDown { code, reason, retry, trouble } => {
                 Event::LinkDown { code: *code, reason, retry: *retry, trouble }
@@ -213,6 +227,7 @@ mod tests {
             Event::Heard { text: "" },
             Event::Hearing { text: "" },
             Event::Said { text: "" },
+            Event::Grounding { queries: &[], sources: &[], suggestions: None },
             Event::Latency { name: "", ms: 0.5 },
             Event::LinkUp { resumed: true },
             Event::LinkDown { code: 1006, reason: "", retry: true, trouble: "cut" },
@@ -232,7 +247,7 @@ mod tests {
         ];
         match all[0] {
             Event::Phase { .. } | Event::Listen { .. } | Event::Duck { .. } | Event::BargeIn => {}
-            Event::Heard { .. } | Event::Hearing { .. } | Event::Said { .. } => {}
+            Event::Heard { .. } | Event::Hearing { .. } | Event::Said { .. } | Event::Grounding { .. } => {}
             Event::Latency { .. } | Event::LinkUp { .. } | Event::LinkDown { .. } | Event::Line { .. } => {}
             Event::Act { .. } | Event::Volume { .. } => {}
             Event::FirstSound { .. } | Event::UtteranceEnded | Event::Interrupted | Event::TurnComplete => {}

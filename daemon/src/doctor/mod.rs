@@ -18,6 +18,7 @@ mod session;
 mod sound;
 mod system;
 mod token;
+mod tools;
 mod unit;
 mod verdict;
 
@@ -137,6 +138,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "token", limit: NETWORK, run: token::token },
     Check { name: "session", limit: NETWORK, run: session::session },
     Check { name: "usage", limit: SHORT, run: money::usage },
+    Check { name: "tools", limit: DEVICE, run: tools::tools },
 ];
 
 /// A look at files.

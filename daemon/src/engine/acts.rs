@@ -144,7 +144,7 @@ impl Engine {
     }
 
     /// The line that says how the device is, as far as it knows without looking.
-    fn state_line(&self) -> &'static str {
+    pub(super) fn state_line(&self) -> &'static str {
         match self.conversation.phase() {
             Phase::Muted => "muted",
             Phase::NeedsSetup => "needs-setup",

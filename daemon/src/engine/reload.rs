@@ -79,7 +79,7 @@ impl Engine {
         let panel = |c: &Config| (c.button.clone(), c.mute.clone(), c.light.clone());
         let panel = panel(&before) != panel(&config);
         let former = self.reload.due.take();
-        let tools = self.edges.tools.is_other(&crate::tools::shelf(&config.tools));
+        let tools = self.edges.tools.is_other(&config);
         if way.is_none() && former.is_none() && later.is_empty() && !tools {
             return;
         }
@@ -125,13 +125,10 @@ impl Engine {
         }
         let Some(Due { way, panel }) = self.reload.due.take() else { return };
         let config = self.reload.config.clone();
-        let tools = match crate::open_tools(&config) {
-            Ok(tools) => self.edges.tools.renew(tools),
-            Err(error) => {
-                error!(error, "the former tools are kept");
-                false
-            }
-        };
+        let tools = self.edges.tools.renew(&config).unwrap_or_else(|error| {
+            error!(error, "the former tools are kept");
+            false
+        });
         let relink = way.is_some() || tools;
         if let Some(way) = way {
             let former = self.edges.wire.way().endpoint.host.clone();
@@ -155,6 +152,18 @@ impl Engine {
         self.heal = Heal::new(&config);
         info!("configuration taken up");
         self.tell_status();
+    }
+
+    /// Tools of servers came or went: the next link is set up with what there is now.
+    pub(super) fn take_up_tools(&mut self, now: Instant) {
+        if !self.reload.offered || !self.conversation.is_pause() {
+            return;
+        }
+        self.reload.offered = false;
+        let settings =
+            super::settings(&self.reload.config, self.edges.credential.as_deref(), &self.edges.tools);
+        self.conversation.handle_input(now, Input::Settings { settings: Box::new(settings), relink: false });
+        info!("other tools are offered with the next link");
     }
 
     /// Another button, another switch, another light. Where there is a switch the microphone is off until it says on.

@@ -50,6 +50,16 @@ impl Clock {
         !self.is_set() || self.synchronized == Some(false)
     }
 
+    /// Whether it can be relied on, in words.
+    pub fn doubt(&self) -> &'static str {
+        match (self.is_set(), self.synchronized) {
+            (false, _) => "not set: do not rely on it",
+            (true, Some(true)) => "synchronized",
+            (true, Some(false)) => "not synchronized: it may be wrong",
+            (true, None) => "nobody tells whether it is synchronized",
+        }
+    }
+
     /// Its date, such as `2026-11-20`.
     pub fn date(&self) -> String {
         date(self.now.as_secs() / 86_400)

@@ -110,6 +110,14 @@ impl Http {
         Http { dialer: Dialer::new(Settings::default()), tls: self.tls.clone() }
     }
 
+    /// Whether the host of an address is known, and one that may be asked.
+    ///
+    /// # Errors
+    /// As [`Dialer::addresses`].
+    pub async fn find(&self, url: &Url) -> Result<(), DialError> {
+        self.dialer.addresses(&url.host, url.port).await.map(|_| ())
+    }
+
     /// Asks, and waits for the whole answer. Cancel safe: dropped, it hangs up.
     ///
     /// # Errors

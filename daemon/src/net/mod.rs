@@ -125,14 +125,18 @@ impl Dialer {
     /// Addresses of a host, in the order they are tried; for a proxied host, of the proxy.
     ///
     /// # Errors
-    /// [`Cause::Lookup`] or [`Cause::Proxy`].
+    /// [`Cause::Lookup`] or [`Cause::Proxy`]; or an address is none that may be dialled.
     pub async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, DialError> {
         self.route_works()?;
+        let proxied = self.proxy_for(host, port).is_some();
         let (host, port) =
             self.proxy_for(host, port).map_or((host, port), |proxy| (proxy.host(), proxy.port()));
         let found = self.0.resolver.look_up(host, port).await;
         let found =
             found.map_err(|why| DialError::new(Cause::Lookup, format_args!("look up {host}"), why))?;
+        if self.0.public_only && !proxied {
+            found.iter().try_for_each(|address| allowed(host, address.ip()))?;
+        }
         Ok(race::order(&found, None))
     }
 

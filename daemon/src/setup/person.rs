@@ -25,9 +25,8 @@ impl Person<'_> {
         let key = if has_key { "Enter alone keeps the one there is" } else { "Enter alone: later" };
         self.tell("API key, from https://aistudio.google.com/apikey")?;
         loop {
-            self.prompt(&format!("paste it, it is not shown ({key}): "))?;
             let mut typed = Zeroizing::new(String::with_capacity(1024));
-            read_unseen(&mut typed)?;
+            read_unseen(&mut typed, || self.prompt(&format!("paste it, it is not shown ({key}): ")))?;
             match answers.take("key", &typed) {
                 Ok(()) => break,
                 Err(problem) => self.tell(&problem)?,

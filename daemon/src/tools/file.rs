@@ -1,5 +1,9 @@
 //! From a folder of tool files to tools. A bad file is named with its line, and the others still load.
 
+mod builtin;
+mod gpio;
+mod home_assistant;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,16 +12,22 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::http::Ask;
+use super::mcp;
 use super::schema::Schema;
 use super::template::Template;
-use super::tool::{Command, Head, Http, Tool, Way};
+use super::tool::{Command, Head, Http, OnCancel, Tool, Way};
 use crate::config::{Found, Mistake, Page, Place, Table, read_text, unknown};
 
 /// Files beyond this are some other files.
 const SIZE_MAX: u64 = 64 * 1024;
 /// More tools than this no model tells apart.
 const TOOLS_MAX: usize = 64;
-const TABLES: [&str; 5] = ["command", "http", "body", "parameters", "test"];
+const TABLES: [&str; 9] =
+    ["command", "http", "body", "gpio", "home_assistant", "data", "mcp", "parameters", "test"];
+/// Those that say what a tool does; there is one of them.
+const WAYS: [&str; 5] = ["command", "http", "gpio", "home_assistant", "mcp"];
+/// Those that belong to one of these.
+const PARTS: [(&str, &str); 2] = [("body", "http"), ("data", "home_assistant")];
 
 /// What a folder holds.
 #[derive(Debug, Default)]
@@ -50,6 +60,9 @@ pub fn read_folder(folder: &Path) -> Shelf {
 
 impl Shelf {
     fn add(&mut self, tool: Tool) {
+        if let Some(mistake) = gpio::clash(&tool, &self.tools) {
+            return self.mistakes.push(mistake);
+        }
         let problem = if let Some(other) = self.tools.iter().find(|other| other.head.name == tool.head.name) {
             format!("is the name of another tool, in {}", other.file.display())
         } else if self.tools.len() == TOOLS_MAX {
@@ -134,33 +147,59 @@ impl Reader<'_> {
                 _ => self.set(&mut head, "", name, value),
             }
         }
+        let builtin = self.builtin(&mut head, &tables);
         for (key, text) in [("name", &head.name), ("description", &head.description)] {
             let spoken_of = |mistake: &Mistake| mistake.key == key;
-            if text.is_empty() && !self.mistakes.iter().any(spoken_of) {
+            // Tools of a server have descriptions of their own.
+            let needed = key == "name" || !tables.contains_key("mcp");
+            if text.is_empty() && needed && !self.mistakes.iter().any(spoken_of) {
                 self.at(None, key, "is missing");
             }
         }
-        let parameters =
-            tables.get("parameters").map_or_else(|| Some(Schema::nothing()), |(at, t)| self.schema(*at, t));
+        let parameters = match (builtin, tables.get("parameters")) {
+            (Some(builtin), _) => Some(builtin.parameters()),
+            (None, None) => Some(Schema::nothing()),
+            (None, Some((at, table))) => self.schema(*at, table),
+        };
         let test = tables.get("test").map(|(at, table)| (*at, plain_table(table)));
         let test = test.map(|(at, args)| self.test(at, args, parameters.as_ref()));
-        let way = match (tables.get("command"), tables.get("http")) {
-            (Some((at, table)), None) => self.command(*at, table, parameters.as_ref()),
-            (None, Some((at, table))) => {
+        let gpio = tables.contains_key("gpio");
+        if gpio && !document.iter().any(|(key, _)| key.get_ref() == "on_cancel") {
+            head.on_cancel = OnCancel::Finish; // a valve is never stopped half-way
+        }
+        let named: Vec<_> = WAYS.iter().filter_map(|way| Some((*way, *tables.get(way)?))).collect();
+        let way = match named.as_slice() {
+            [] if builtin.is_some() => builtin.map(Way::Builtin),
+            [] => {
+                self.at(None, "", format!("does nothing; there is none of {}, builtin", bracketed(&WAYS)));
+                None
+            }
+            [("command", (at, table))] => self.command(*at, table, parameters.as_ref()),
+            [("gpio", (at, table))] => {
+                self.gpio(*at, table, head.on_cancel == OnCancel::Kill, parameters.as_ref())
+            }
+            [("mcp", (at, table))] => self.server(*at, table, &tables),
+            [("home_assistant", (at, table))] => {
+                let data = tables.get("data").map(|(_, table)| *table);
+                self.home_assistant(*at, table, data, parameters.as_ref())
+            }
+            [(_, (at, table))] => {
                 let body = tables.get("body").map(|(_, table)| Value::Object(plain_table(table)));
                 self.http(*at, table, body.as_ref(), parameters.as_ref())
             }
-            (None, None) => {
-                self.at(None, "", "does nothing; there is neither [command] nor [http]");
-                None
-            }
-            (Some(_), Some((at, _))) => {
-                self.at(Some(*at), "[http]", "stands beside [command]; a tool does one thing");
+            [(first, _), (second, (at, _)), ..] => {
+                self.at(
+                    Some(*at),
+                    &format!("[{second}]"),
+                    format!("stands beside [{first}]; a tool does one thing"),
+                );
                 None
             }
         };
-        if let (Some((at, _)), None) = (tables.get("body"), tables.get("http")) {
-            self.at(Some(*at), "[body]", "belongs to [http], and there is none");
+        for (part, whole) in PARTS {
+            if let (Some((at, _)), None) = (tables.get(part), tables.get(whole)) {
+                self.at(Some(*at), &format!("[{part}]"), format!("belongs to [{whole}], and there is none"));
+            }
         }
         Some(Tool { file: path.to_owned(), head, parameters: parameters?, test: test.flatten(), way: way? })
     }
@@ -270,12 +309,40 @@ impl Reader<'_> {
                 Some(Way::Http(Box::new(ask)))
             }
             Err((key, problem)) => {
-                let entry = table.iter().find(|(found, _)| found.get_ref() == key);
-                let at = entry.map_or(at, |(found, _)| found.span().start);
-                self.at(Some(at), &format!("[http] {key}"), problem);
+                self.at_key(at, table, "http", key, problem);
                 None
             }
         }
+    }
+
+    /// A key of a table that does not go together with the others.
+    fn at_key(&mut self, at: usize, table: &DeTable<'_>, name: &str, key: &str, problem: String) {
+        let entry = table.iter().find(|(found, _)| found.get_ref() == key);
+        let at = entry.map_or(at, |(found, _)| found.span().start);
+        self.at(Some(at), &format!("[{name}] {key}"), problem);
+    }
+
+    fn server(
+        &mut self,
+        at: usize,
+        table: &DeTable<'_>,
+        tables: &BTreeMap<&str, (usize, &DeTable<'_>)>,
+    ) -> Option<Way> {
+        for other in ["parameters", "test"] {
+            if let Some((at, _)) = tables.get(other) {
+                let problem = "stands beside [mcp], whose tools have their own";
+                self.at(Some(*at), &format!("[{other}]"), problem);
+            }
+        }
+        let mut keys = mcp::Keys::default();
+        let before = self.mistakes.len();
+        for (key, value) in in_order(table) {
+            self.set(&mut keys, "mcp", key, value);
+        }
+        if let (Some((key, problem)), true) = (keys.mistake(), self.mistakes.len() == before) {
+            self.at_key(at, table, "mcp", key, problem);
+        }
+        Some(Way::Server(Box::new(keys)))
     }
 
     /// Every place of a template is an argument, and one that may be missing is marked so.
@@ -295,6 +362,10 @@ impl Reader<'_> {
             self.at(Some(at), key, problem);
         }
     }
+}
+
+fn bracketed(names: &[&str]) -> String {
+    names.iter().map(|name| format!("[{name}]")).collect::<Vec<_>>().join(", ")
 }
 
 fn in_order<'a, 'i>(

@@ -31,6 +31,18 @@ pub struct Ask {
     url: Template,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Option<Body>,
+    told: Told,
+}
+
+/// What the model gets of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// All of it, or the part that is asked for.
+    Extract,
+    /// That it is done.
+    Done,
+    /// A state of Home Assistant's.
+    State,
 }
 
 /// JSON whose texts are templates.
@@ -58,26 +70,25 @@ impl Ask {
         if let Some(Part::Argument { .. }) = url.parts().first() {
             return Err(("url", "begins with an argument; the host is yours to name".to_owned()));
         }
-        // A place stands for a word: the address must be one whatever it is.
-        let filled = url.parts().iter().map(|part| match part {
-            Part::Literal(text) => text.as_str(),
-            Part::Argument { .. } => "x",
-        });
-        let parsed = parse(&filled.collect::<String>(), &keys).map_err(|problem| ("url", problem))?;
+        parse(&filled(&url), &keys).map_err(|problem| ("url", problem))?;
         let host_ends = |text: &str| text.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
         if !matches!(url.parts(), [Part::Literal(_)])
             && !matches!(&url.parts()[0], Part::Literal(text) if host_ends(text))
         {
             return Err(("url", "has an argument in its host; the host is yours to name".to_owned()));
         }
-        drop(parsed);
         let headers = keys.headers.iter().map(|line| header(line)).collect::<Result<_, _>>();
         let headers = headers.map_err(|problem| ("headers", problem))?;
         if !keys.extract.is_empty() && !keys.extract.starts_with('/') {
             return Err(("extract", "is no JSON pointer; allowed: such as /order/status".to_owned()));
         }
         let body = body.map(Body::parse).transpose().map_err(|problem| ("body", problem))?;
-        Ok(Ask { keys, url, headers, body })
+        Ok(Ask { keys, url, headers, body, told: Told::Extract })
+    }
+
+    /// With something else of the answer for the model.
+    pub(super) fn telling(self, told: Told) -> Self {
+        Ask { told, ..self }
     }
 
     /// Every place, and whether it may stay empty.
@@ -156,6 +167,14 @@ impl Ask {
 
     fn answer(&self, text: &str) -> Outcome {
         let found = serde_json::from_str::<Value>(text);
+        match self.told {
+            Told::Extract => {}
+            Told::Done => return Ok(output("done".into())),
+            Told::State => {
+                let state = found.ok().and_then(|answer| super::home_assistant::state(&answer));
+                return state.ok_or_else(|| "failed: the service's answer is no state".to_owned());
+            }
+        }
         if self.keys.extract.is_empty() {
             return Ok(match found {
                 Ok(Value::Object(object)) => object,
@@ -175,11 +194,24 @@ impl Ask {
         }
     }
 
-    /// What would fail at the first call.
-    pub(super) fn problems(&self) -> Vec<String> {
-        let path = secret_path(&self.keys.secret_file);
-        path.and_then(|path| secret(&path, "").err()).into_iter().collect()
+    /// Where it asks.
+    pub(super) fn place(&self) -> Option<Url> {
+        parse(&filled(&self.url), &self.keys).ok()
     }
+
+    /// What would fail at the first call.
+    pub(super) fn problem(&self) -> Option<String> {
+        secret_path(&self.keys.secret_file).and_then(|path| secret(&path, "").err())
+    }
+}
+
+/// An address with a word in each place: it must be one whatever stands there.
+fn filled(url: &Template) -> String {
+    let parts = url.parts().iter().map(|part| match part {
+        Part::Literal(text) => text.as_str(),
+        Part::Argument { .. } => "x",
+    });
+    parts.collect()
 }
 
 fn output(value: Value) -> Map<String, Value> {

@@ -50,6 +50,8 @@ pub enum Reply {
 /// When nobody can be answered.
 pub fn serve(folder: &Path) -> io::Result<()> {
     let started = Instant::now();
+    // Without systemd between them it has the daemon's place in the queue, which is nothing for somebody else's program.
+    pressel_hal::realtime::unfavoured();
     let mut line = String::new();
     BufReader::new(io::stdin().lock()).take(CALL_MAX).read_line(&mut line)?;
     let reply = match serde_json::from_str::<Call>(&line) {

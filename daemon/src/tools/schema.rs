@@ -5,10 +5,12 @@
 
 mod declare;
 mod fit;
+mod loosen;
 mod read;
 
+pub use loosen::Mend;
 pub use read::Flaw;
-pub(super) use read::is_name;
+pub(super) use read::{is_name, plain_name};
 
 use regex_lite::Regex;
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::builtin::Builtin;
+use super::gpio::Contact;
 use super::http::Ask;
+use super::mcp;
 use super::schema::Schema;
 use super::template::Template;
 use crate::config::rule::{LIST, NAME, Rule, SWITCH, TEXT, whole, whole_or};
@@ -33,6 +36,14 @@ pub enum Way {
     Command(Command, Vec<Template>),
     /// Asks a web service.
     Http(Box<Ask>),
+    /// Switches or reads a line of this device.
+    Gpio(Box<Contact>),
+    /// Stands for the tools of an MCP server.
+    Server(Box<mcp::Keys>),
+    /// Asks an MCP server.
+    Mcp(Box<mcp::Remote>),
+    /// Something that the device itself can do.
+    Builtin(Builtin),
 }
 
 words! {
@@ -74,6 +85,8 @@ table! {
         name: String = "", Rule::Text { empty: false, check: Some(tool_name) };
         /// What it does and when to call it, for the model.
         description: String = "", NAME;
+        /// What the device itself can do, instead of a table that says it.
+        builtin: String = "", Rule::Text { empty: true, check: Some(builtin) };
         /// Whether it is offered at all.
         on: bool = true, SWITCH;
         /// The gesture without which it is not run.
@@ -186,6 +199,14 @@ impl Tool {
         declared
     }
 
+    /// Its line, if it switches or reads one.
+    pub fn contact(&self) -> Option<&Contact> {
+        match &self.way {
+            Way::Gpio(contact) => Some(contact),
+            _ => None,
+        }
+    }
+
     /// A call that takes longer has failed.
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(self.head.timeout_s.into())
@@ -194,6 +215,13 @@ impl Tool {
     /// Whether somebody in this role is offered it.
     pub fn is_for(&self, role: &str) -> bool {
         self.head.on && (self.head.roles.is_empty() || self.head.roles.iter().any(|one| one == role))
+    }
+}
+
+fn builtin(word: &str) -> Result<(), String> {
+    match Builtin::of(word) {
+        Some(_) => Ok(()),
+        None => Err(format!("is not built in; allowed: {}", Rule::Words(Builtin::WORDS))),
     }
 }
 

@@ -1,14 +1,22 @@
 //! What calls are done with: runners for programs, connections for services.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use pressel_live::event::Cause;
 use serde_json::{Map, Value};
 
+use super::builtin::Desk;
 use super::call::{Outcome, Runners};
+use super::gpio::Calls;
+use super::mcp::Helper;
 use super::tool::{Tool, Way};
 use crate::config::Config;
 use crate::net::http::Http;
 use crate::net::{Dialer, Settings};
+
+/// A name that is known is found in less.
+const FIND_MAX: Duration = Duration::from_secs(5);
 
 /// What calls are done with. Clones share what was learnt about the network.
 #[derive(Clone)]
@@ -18,6 +26,12 @@ pub struct Ways {
     open: Http,
     /// Asks any.
     private: Http,
+    /// Switches lines; absent where nobody holds them.
+    lines: Option<Calls>,
+    /// Asks MCP servers.
+    mcp: Helper,
+    /// Built in tools.
+    desk: Option<Desk>,
 }
 
 impl Ways {
@@ -37,12 +51,44 @@ impl Ways {
             runners: Runners::find(socket, program, folder),
             open: Http::new(Dialer::new(open), tls.clone()),
             private: Http::new(Dialer::new(settings), tls),
+            lines: None,
+            mcp: Helper::new(PathBuf::from(&config.tools.mcp_socket)),
+            desk: None,
         })
+    }
+
+    /// With somebody who has the lines.
+    pub fn with_lines(mut self, lines: Calls) -> Self {
+        self.lines = Some(lines);
+        self
+    }
+
+    /// With somebody who does what is built in.
+    pub fn with_desk(mut self, desk: Desk) -> Self {
+        self.desk = Some(desk);
+        self
     }
 
     /// Whether programs run as the daemon's own user.
     pub fn is_own_user(&self) -> bool {
         matches!(self.runners, Runners::Own { .. })
+    }
+
+    /// What holds the connections to MCP servers.
+    pub fn mcp(&self) -> &Helper {
+        &self.mcp
+    }
+
+    /// Whether a service's host is known, and one that may be asked: a problem now, and whether it will stay one.
+    pub async fn find(&self, tool: &Tool) -> Option<(String, bool)> {
+        let Way::Http(ask) = &tool.way else { return None };
+        let http = if ask.keys.private { &self.private } else { &self.open };
+        let error = tokio::time::timeout(FIND_MAX, http.find(&ask.place()?)).await;
+        match error {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some((error.to_string(), error.cause != Cause::Lookup)),
+            Err(_) => Some(("no name server answers".to_owned(), false)),
+        }
     }
 
     /// Makes a call with arguments that fit. Dropped before it ends, the call ends.
@@ -53,6 +99,16 @@ impl Ways {
                 let http = if ask.keys.private { &self.private } else { &self.open };
                 ask.run(http, &args, tool.timeout()).await
             }
+            Way::Gpio(contact) => match &self.lines {
+                Some(lines) => lines.run(contact, &args, tool.timeout()).await,
+                None => Err("failed: nobody has the line".to_owned()),
+            },
+            Way::Mcp(remote) => remote.run(&self.mcp, tool, args).await,
+            Way::Server(_) => Err("not done: it is a server and no tool".to_owned()),
+            Way::Builtin(what) => match &self.desk {
+                Some(desk) => desk.run(*what, args).await,
+                None => Err("failed: only the running daemon can do this".to_owned()),
+            },
         }
     }
 }

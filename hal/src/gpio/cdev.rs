@@ -19,7 +19,11 @@ use gpiocdev_uapi::Error as Refusal;
 use super::button::{BATCH, InputLine, RawEdge};
 use super::find::{Found, LineName, find};
 use super::light::OutputLine;
-use super::{Bias, ButtonSettings, Chip, LightSettings, Line, LineButton, LineLight};
+use super::pin::PinLine;
+use super::{
+    Bias, ButtonSettings, Chip, LightSettings, Line, LineButton, LineLight, LinePin, PIN_CONSUMER,
+    PinSettings,
+};
 use crate::monotonic::instant_of;
 use crate::os::{kind_of, wait_readable};
 use crate::{Error, ErrorKind, Wait, Wake};
@@ -46,11 +50,7 @@ pub fn open_button(settings: &ButtonSettings) -> Result<LineButton, Error> {
         let mut builder = Request::builder();
         builder.on_chip(&found.chip.path).with_consumer("pressel button").with_line(offset).as_input();
         builder.with_edge_detection(EdgeDetection::BothEdges).with_kernel_event_buffer_size(KERNEL_QUEUE);
-        builder.with_bias(match settings.bias {
-            Bias::PullUp => line::Bias::PullUp,
-            Bias::PullDown => line::Bias::PullDown,
-            Bias::None => line::Bias::Disabled,
-        });
+        builder.with_bias(kernel_bias(settings.bias));
         if let Some(period) = debounce {
             builder.with_debounce_period(period);
         }
@@ -80,6 +80,34 @@ pub fn open_light(settings: &LightSettings) -> Result<LineLight, Error> {
         .as_output(Value::Inactive);
     let request = request(&mut builder, settings.active_low, &what, &found)?;
     Ok(LineLight::new(Box::new(Output { request, offset, what }), found.describe()))
+}
+
+/// Opens a pin; one that is driven is in its safe state from the first moment on.
+///
+/// # Errors
+/// As for [`open_button`].
+pub fn open_pin(settings: &PinSettings) -> Result<LinePin, Error> {
+    let what = format!("open line \"{}\"", settings.line);
+    let name: LineName = settings.line.parse()?;
+    let chips = scan()?;
+    let found = find(&name.resolved(), &chips).map_err(|error| under(&what, error))?;
+    let offset = found.line.offset;
+    let mut builder = Request::builder();
+    builder.on_chip(&found.chip.path).with_consumer(PIN_CONSUMER).with_line(offset);
+    match settings.safe {
+        Some(safe) => builder.as_output(if safe { Value::Active } else { Value::Inactive }),
+        None => builder.as_input().with_bias(kernel_bias(settings.bias)),
+    };
+    let request = request(&mut builder, settings.active_low, &what, &found)?;
+    Ok(LinePin::new(Box::new(Output { request, offset, what }), settings.safe, found.describe()))
+}
+
+fn kernel_bias(bias: Bias) -> line::Bias {
+    match bias {
+        Bias::PullUp => line::Bias::PullUp,
+        Bias::PullDown => line::Bias::PullDown,
+        Bias::None => line::Bias::Disabled,
+    }
 }
 
 /// Reads all chips; those that may not be opened are there with their problem.
@@ -205,6 +233,18 @@ impl OutputLine for Output {
         let value = if on { Value::Active } else { Value::Inactive };
         let set = self.request.set_value(self.offset, value);
         set.map_err(|error| failed(&self.what.replacen("open", "set", 1), error))
+    }
+}
+
+impl PinLine for Output {
+    fn drive(&mut self, on: bool) -> Result<(), Error> {
+        OutputLine::drive(self, on)
+    }
+
+    fn level(&mut self) -> Result<bool, Error> {
+        let value = self.request.value(self.offset);
+        let value = value.map_err(|error| failed(&self.what.replacen("open", "read", 1), error))?;
+        Ok(value == Value::Active)
     }
 }
 

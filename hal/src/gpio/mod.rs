@@ -1,4 +1,4 @@
-//! Buttons and lights on GPIO lines.
+//! Buttons, lights and pins on GPIO lines.
 //!
 //! [`cdev`] talks to the kernel's GPIO character device and is the default; [`rppal`] drives the Pi's registers and
 //! is there for those who chose it. Both hand raw edges to the same [`LineButton`], which makes presses and releases
@@ -13,12 +13,14 @@ pub mod rppal;
 mod button;
 mod find;
 mod light;
+mod pin;
 
 pub use button::LineButton;
 pub use find::LineName;
 pub use light::LineLight;
+pub use pin::LinePin;
 
-use crate::Error;
+use crate::{Error, ErrorKind};
 
 /// Which resistor inside the chip holds an open line at a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,36 @@ pub struct LightSettings {
     pub line: String,
     /// The light is on while the line is at ground.
     pub active_low: bool,
+}
+
+/// A line that is switched, or read as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinSettings {
+    /// Which line, see [`LineName`].
+    pub line: String,
+    /// It is on while the line is at ground.
+    pub active_low: bool,
+    /// What holds a line that is read.
+    pub bias: Bias,
+    /// A line that is driven is in this state from when it is opened, and again once it is closed; `None`: it is read.
+    pub safe: Option<bool>,
+}
+
+/// Who holds lines of ours, as other programs see it.
+pub const PIN_CONSUMER: &str = "pressel tool";
+
+/// Whether a line is there and can be had; held by a pin of ours is well, too.
+///
+/// # Errors
+/// As opening it would tell.
+pub fn look(line: &str) -> Result<String, Error> {
+    let name: LineName = line.parse()?;
+    let chips = list()?;
+    let found = find::find(&name.resolved(), &chips)?;
+    if found.line.used && found.line.consumer != PIN_CONSUMER {
+        return Err(Error::new(ErrorKind::Busy, found.held()));
+    }
+    Ok(found.describe())
 }
 
 /// One line of a chip.

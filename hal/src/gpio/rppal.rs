@@ -23,7 +23,8 @@ use rppal::gpio::{Error as GpioError, Event, Gpio, InputPin, Level, OutputPin, T
 use super::button::{BATCH, InputLine, RawEdge};
 use super::find::{LineName, find, is_header};
 use super::light::OutputLine;
-use super::{Bias, ButtonSettings, LightSettings, LineButton, LineLight, cdev};
+use super::pin::PinLine;
+use super::{Bias, ButtonSettings, LightSettings, LineButton, LineLight, LinePin, PinSettings, cdev};
 use crate::monotonic::instant_of;
 use crate::os::{kind_of, wait_readable};
 use crate::{Error, ErrorKind, Wait, Wake};
@@ -77,6 +78,29 @@ pub fn open_light(settings: &LightSettings) -> Result<LineLight, Error> {
     let pin = if settings.active_low { pin.into_output_high() } else { pin.into_output_low() };
     let output = Output { pin, active_low: settings.active_low };
     Ok(LineLight::new(Box::new(output), format!("GPIO{number} (rppal)")))
+}
+
+/// Opens a pin, safe if it is driven; `line` is a BCM number, `GPIO22` or `22`.
+///
+/// # Errors
+/// As for [`open_button`].
+pub fn open_pin(settings: &PinSettings) -> Result<LinePin, Error> {
+    let what = format!("open line \"{}\" by rppal", settings.line);
+    let name = header_line(&settings.line, &what)?;
+    let gpio = Gpio::new().map_err(|error| refused(&what, error))?;
+    let number = Watched::new(&name, &what)?.number;
+    let pin = gpio.get(number as u8).map_err(|error| refused(&what, error))?;
+    let active_low = settings.active_low;
+    let line: Box<dyn PinLine> = match (settings.safe, settings.bias) {
+        (Some(safe), _) => {
+            let pin = if safe != active_low { pin.into_output_high() } else { pin.into_output_low() };
+            Box::new(Output { pin, active_low })
+        }
+        (None, Bias::PullUp) => Box::new(Sensed { pin: pin.into_input_pullup(), active_low }),
+        (None, Bias::PullDown) => Box::new(Sensed { pin: pin.into_input_pulldown(), active_low }),
+        (None, Bias::None) => Box::new(Sensed { pin: pin.into_input(), active_low }),
+    };
+    Ok(LinePin::new(line, settings.safe, format!("GPIO{number} (rppal)")))
 }
 
 fn header_line(line: &str, what: &str) -> Result<LineName, Error> {
@@ -231,6 +255,32 @@ impl OutputLine for Output {
     fn drive(&mut self, on: bool) -> Result<(), Error> {
         self.pin.write(if on != self.active_low { Level::High } else { Level::Low });
         Ok(())
+    }
+}
+
+impl PinLine for Output {
+    fn drive(&mut self, on: bool) -> Result<(), Error> {
+        OutputLine::drive(self, on)
+    }
+
+    fn level(&mut self) -> Result<bool, Error> {
+        Ok(self.pin.is_set_high() != self.active_low)
+    }
+}
+
+/// A line that is read, and watched by nobody.
+struct Sensed {
+    pin: InputPin,
+    active_low: bool,
+}
+
+impl PinLine for Sensed {
+    fn drive(&mut self, _on: bool) -> Result<(), Error> {
+        Err(Error::new(ErrorKind::Unsupported, "a line that is read cannot be driven"))
+    }
+
+    fn level(&mut self) -> Result<bool, Error> {
+        Ok((self.pin.read() == Level::High) != self.active_low)
     }
 }
 

@@ -6,12 +6,15 @@
 //! - [`script`]: a button pressed at set times
 //! - [`probe`]: a light that remembers what it showed
 //! - [`null`]: a button nobody presses, a light nobody sees
+//! - `pin`: a line that is a file
 //! - [`fault`]: devices that fail when told to
 
 pub mod fault;
 pub mod microphone;
 pub mod null;
 mod pace;
+#[cfg(feature = "gpio")]
+pub mod pin;
 pub mod probe;
 pub mod queue;
 pub mod script;

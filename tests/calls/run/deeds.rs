@@ -76,7 +76,7 @@ impl World<'_> {
         }
     }
 
-    fn forgotten(&mut self) {
+    pub(super) fn forgotten(&mut self) {
         for run in self.account.runs.values_mut() {
             run.forgotten = true;
         }

@@ -23,6 +23,8 @@ pub(crate) struct Mouth {
     service: Service,
     /// Whether output transcriptions are sent.
     transcribe: bool,
+    /// The setup has Google Search.
+    searches: bool,
     pub usage: Usage,
     calls: u64,
     /// What became of each call, by id.
@@ -81,11 +83,18 @@ enum Step {
 }
 
 impl Mouth {
-    pub(crate) fn new(model: Model, service: Service, transcribe: bool, usage: Usage) -> Self {
+    pub(crate) fn new(
+        model: Model,
+        service: Service,
+        transcribe: bool,
+        searches: bool,
+        usage: Usage,
+    ) -> Self {
         Self {
             model,
             service,
             transcribe,
+            searches,
             usage,
             calls: 0,
             called: BTreeMap::new(),
@@ -330,7 +339,11 @@ impl Mouth {
             current.step = Step::Endless;
             return true;
         }
-        fx.content(json!({"generationComplete": true}));
+        let mut content = json!({"generationComplete": true});
+        if let Some(grounding) = current.turn.grounding.clone().filter(|_| self.searches) {
+            content["groundingMetadata"] = grounding;
+        }
+        fx.content(content);
         fx.strike(Some(current.number), When::Generated);
         current.step = Step::Play { until: heard };
         true

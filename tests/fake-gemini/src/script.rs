@@ -162,6 +162,8 @@ pub struct Turn {
     pub endless: bool,
     /// `turnCompleteReason` beside turnComplete.
     pub reason: Option<String>,
+    /// `groundingMetadata` beside generationComplete; only where the setup has googleSearch.
+    pub grounding: Option<Value>,
 }
 
 impl Default for Turn {
@@ -187,6 +189,7 @@ impl Default for Turn {
             never: false,
             endless: false,
             reason: None,
+            grounding: None,
         }
     }
 }

@@ -39,6 +39,8 @@ impl Talk {
         let instruction = setup["systemInstruction"]["parts"][0]["text"].as_str().unwrap_or("");
         let handles = model.handles_unasked || !setup["sessionResumption"].is_null();
         let realtime = &setup["realtimeInputConfig"];
+        let mut tools = setup["tools"].as_array().into_iter().flatten();
+        let searches = tools.any(|tool| !tool["googleSearch"].is_null());
         Self {
             ear: Ear::new(realtime, &service),
             interrupts: realtime["activityHandling"] != "NO_INTERRUPTION",
@@ -46,7 +48,13 @@ impl Talk {
             seeding: setup["historyConfig"]["initialHistoryInClientContent"] == true,
             live: false,
             lifetime: Lifetime::new(session, handles, now, fx),
-            mouth: Mouth::new(model, service, asks("outputAudioTranscription"), Usage::new(instruction)),
+            mouth: Mouth::new(
+                model,
+                service,
+                asks("outputAudioTranscription"),
+                searches,
+                Usage::new(instruction),
+            ),
             model,
         }
     }

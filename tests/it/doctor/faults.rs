@@ -118,6 +118,16 @@ pub const FAULTS: &[Seeded] = &[
         let file = std::fs::File::options().write(true).open(w.root().join("var/lib/systemd/timesync/clock")).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_925_000_000)).unwrap();
     })),
+    row("tool without its program", "tools", "there is no program /usr/bin/torque", || but(|w| {
+        w.write("etc/pressel/tools.d/torque.toml", "name = \"torque\"\ndescription = \"x\"\n[command]\nargv = [\"/usr/bin/torque\"]\n");
+    })),
+    row("tool with a mistake", "tools", "torque.toml:2: descripton: no such key", || but(|w| {
+        w.write("etc/pressel/tools.d/torque.toml", "name = \"torque\"\ndescripton = \"x\"\n[command]\nargv = [\"/bin/sh\"]\n");
+    })),
+    row("tools as the daemon's own user", "tools", "no socket at /run/pressel-tool/socket", || but(|w| {
+        w.program("torque", "echo 45");
+        w.write("etc/pressel/tools.d/torque.toml", "name = \"torque\"\ndescription = \"x\"\n[command]\nargv = [\"/usr/bin/torque\"]\n");
+    })),
     row("Wi-Fi asleep", "wifi", "power save is on", || but(|w| w.program("iw", "echo 'Power save: on'"))),
     row("Wi-Fi asleep, without iw", "wifi", "power save is on", || but(|w| {
         w.program("iw", "exit 1");

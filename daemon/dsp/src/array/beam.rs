@@ -61,7 +61,7 @@ impl Beam {
         for gone in std::iter::once(None).chain((0..microphones).map(Some)) {
             let present: Vec<usize> = (0..microphones).filter(|&m| Some(m) != gone).collect();
             let positions: Vec<[f64; 3]> = present.iter().map(|&m| positions_m[m]).collect();
-            let mut designer = Designer::new(&positions, WHITE_NOISE_GAIN_DB);
+            let designer = Designer::new(&positions, WHITE_NOISE_GAIN_DB);
             for direction in 0..DIRECTIONS {
                 let mut filters = vec![[0.0; TAPS]; microphones];
                 for (&m, taps) in present.iter().zip(designer.superdirective(radians(direction))) {
@@ -70,7 +70,7 @@ impl Beam {
                 superdirective.extend(filters);
             }
         }
-        let mut designer = Designer::new(positions_m, WHITE_NOISE_GAIN_DB);
+        let designer = Designer::new(positions_m, WHITE_NOISE_GAIN_DB);
         let delays = (0..DIRECTIONS).flat_map(|d| designer.delays(radians(d))).map(oldest_first).collect();
         Self {
             microphones,

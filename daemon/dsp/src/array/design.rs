@@ -8,7 +8,6 @@
 
 use std::f64::consts::{PI, TAU};
 
-use realfft::RealFftPlanner;
 use realfft::num_complex::Complex;
 
 use crate::BLOCK_RATE;
@@ -35,7 +34,8 @@ pub(crate) struct Designer {
     /// Per frequency of the grid: eigenvalues and eigenvectors of Γ.
     diffuse: Vec<(Vec<f64>, Vec<Vec<f64>>)>,
     white_noise_gain: f64,
-    planner: RealFftPlanner<f64>,
+    /// A turn of the circle in as many steps as the grid has.
+    circle: Vec<Complex<f64>>,
 }
 
 impl Designer {
@@ -61,19 +61,19 @@ impl Designer {
             positions_m: positions_m.to_vec(),
             diffuse,
             white_noise_gain: 10f64.powf(white_noise_gain_db / 10.0),
-            planner: RealFftPlanner::new(),
+            circle: (0..GRID).map(|step| Complex::from_polar(1.0, TAU * step as f64 / GRID as f64)).collect(),
         }
     }
 
     /// Taps of each microphone's filter for sound from `azimuth_rad`, newest sample first.
-    pub(crate) fn superdirective(&mut self, azimuth_rad: f64) -> Vec<[f32; TAPS]> {
+    pub(crate) fn superdirective(&self, azimuth_rad: f64) -> Vec<[f32; TAPS]> {
         let spectra: Vec<Vec<Complex<f64>>> =
             (0..=GRID / 2).map(|bin| self.weights(bin, azimuth_rad)).collect();
         (0..self.positions_m.len()).map(|m| self.taps(|bin| spectra[bin][m])).collect()
     }
 
     /// The same for delay-and-sum before the sum is divided by the number of microphones.
-    pub(crate) fn delays(&mut self, azimuth_rad: f64) -> Vec<[f32; TAPS]> {
+    pub(crate) fn delays(&self, azimuth_rad: f64) -> Vec<[f32; TAPS]> {
         (0..self.positions_m.len())
             .map(|m| {
                 let lead_s = arrival_s(&self.positions_m[m], azimuth_rad);
@@ -129,20 +129,18 @@ impl Designer {
             .collect()
     }
 
-    /// From a transfer function to taps around `DELAY`, newest sample first.
-    fn taps(&mut self, transfer: impl Fn(usize) -> Complex<f64>) -> [f32; TAPS] {
-        let mut spectrum: Vec<Complex<f64>> = (0..=GRID / 2)
-            .map(|bin| transfer(bin) * Complex::from_polar(1.0, -TAU * (bin * DELAY) as f64 / GRID as f64))
-            .collect();
-        // A real filter has real values at both ends of its spectrum.
-        spectrum[0].im = 0.0;
-        spectrum[GRID / 2].im = 0.0;
-        let mut response = vec![0.0; GRID];
-        self.planner
-            .plan_fft_inverse(GRID)
-            .process(&mut spectrum, &mut response)
-            .expect("lengths are those of the plan, and both ends are real");
-        std::array::from_fn(|n| (response[n] / GRID as f64 * window(n)) as f32)
+    /// From a transfer function to taps around `DELAY`, newest sample first. An inverse transform in which only the taps
+    /// are worked out: an FFT of this precision would be half a megabyte of program for a thing done at the start.
+    fn taps(&self, transfer: impl Fn(usize) -> Complex<f64>) -> [f32; TAPS] {
+        let spectrum: Vec<Complex<f64>> = (0..=GRID / 2).map(transfer).collect();
+        std::array::from_fn(|n| {
+            let wave = |bin: usize| {
+                // Real filters: the bins between the ends are there twice, mirrored.
+                let share = if bin % (GRID / 2) == 0 { 1.0 } else { 2.0 };
+                share * (spectrum[bin] * self.circle[bin * (n + GRID - DELAY) % GRID]).re
+            };
+            ((0..=GRID / 2).map(wave).sum::<f64>() / GRID as f64 * window(n)) as f32
+        })
     }
 }
 

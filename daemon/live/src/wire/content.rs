@@ -4,6 +4,7 @@ use super::members::{Anything, object};
 use super::pcm;
 use super::read::{Leaf, List, Members, Trouble, note};
 use super::server::{ANSWER_RATE_HZ, AudioPart, Content, Interaction};
+use crate::event::Grounding;
 use serde::de::MapAccess;
 use std::borrow::Cow;
 
@@ -40,6 +41,9 @@ impl<'de> Members<'de> for Content {
                 self.hearing = transcript(map, trouble)?
             }
             "outputTranscription" | "output_transcription" => self.said = transcript(map, trouble)?,
+            "groundingMetadata" | "grounding_metadata" => {
+                self.grounding = object(map, trouble)?.filter(|found| *found != Grounding::default());
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -185,6 +189,7 @@ fn rate_hz(mime_type: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Source;
     use crate::wire::server::decode;
     use serde_json::{Value, json};
 
@@ -241,7 +246,15 @@ mod tests {
                 "turnCompleteReason": "NEED_MORE_INPUT",
                 "interactionStatus": "IDLE",
                 "waitingForInput": true,
-                "groundingMetadata": { "searchEntryPoint": {} },
+                "groundingMetadata": {
+                    "searchEntryPoint": { "renderedContent": "<div/>", "sdkBlob": "" },
+                    "webSearchQueries": ["rain tomorrow", 7, null],
+                    "groundingChunks": [
+                        { "web": { "uri": "https://a", "title": "a.example", "domain": "a" } },
+                        { "new": {} }, { "web": { "title": "nowhere" } }, 3
+                    ],
+                    "groundingSupports": [{ "segment": { "endIndex": 4 } }],
+                },
                 "urlContextMetadata": {},
                 "somethingNew": [1, { "a": null }],
             }),
@@ -257,8 +270,15 @@ mod tests {
                 turn_complete_reason: Some("NEED_MORE_INPUT".to_owned()),
                 interaction: Some(Interaction::Idle),
                 waiting_for_input: true,
+                grounding: Some(Grounding {
+                    queries: vec!["rain tomorrow".to_owned(), "7".to_owned()],
+                    sources: vec![Source { uri: "https://a".to_owned(), title: "a.example".to_owned() }],
+                    suggestions: Some("<div/>".to_owned()),
+                }),
             },
         );
+        // As after every turn of Vertex: nothing was searched.
+        check(json!({ "groundingMetadata": {} }), Content::default());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::fmt;
 
 pub mod client;
 mod content;
+mod grounding;
 mod members;
 mod pcm;
 mod read;

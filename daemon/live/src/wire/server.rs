@@ -3,7 +3,7 @@
 //! [`decode`] requires nothing: members may be absent, null, unknown, in camelCase or snake_case. One of the wrong type
 //! costs only itself.
 
-use crate::event::Usage;
+use crate::event::{Grounding, Usage};
 use crate::wire::Handle;
 use crate::wire::members::Reading;
 use crate::wire::read::{Found, Object};
@@ -115,6 +115,8 @@ pub struct Content {
     pub interaction: Option<Interaction>,
     /// The model waits for more on purpose.
     pub waiting_for_input: bool,
+    /// What it searched for and found, if it did.
+    pub grounding: Option<Grounding>,
 }
 
 /// A piece of answer sound.

@@ -7,9 +7,9 @@ use super::{Kind, Member, Schema, Span};
 use crate::config::nearest;
 
 /// Objects in objects; models get lost long before.
-const DEPTH_MAX: usize = 6;
+pub(super) const DEPTH_MAX: usize = 6;
 /// Named values of one object.
-const MEMBERS_MAX: usize = 40;
+pub(super) const MEMBERS_MAX: usize = 40;
 /// Keywords that say nothing here: a call with an unknown argument is refused anyway.
 const LEFT_OUT: [&str; 4] = ["additionalProperties", "$schema", "title", "example"];
 const EVERY: [&str; 6] = ["type", "description", "nullable", "default", "enum", "format"];
@@ -226,4 +226,14 @@ impl Reader {
 pub(in crate::tools) fn is_name(name: &str) -> bool {
     let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
     name.len() <= 64 && name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit())
+}
+
+/// Any name as one that every model and every template takes.
+pub(in crate::tools) fn plain_name(name: &str) -> String {
+    let kept = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let mut own: String = name.chars().map(kept).take(60).collect();
+    if !own.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        own.insert(0, '_');
+    }
+    own
 }

@@ -138,6 +138,8 @@ fn a_card_that_has_given_up_fails_every_call_until_it_is_mended() {
     bench.break_poll(MIC, true);
     let mut descriptor = pcm.descriptor();
     assert_eq!(pcm.poll(&mut descriptor, 5000), Some(libc::POLLERR));
+    // What is not there yet nobody could wait for.
+    bench.sleep_until(MIC, bench.now_sample(MIC) + 48);
     assert_eq!(pcm.read(48).map(|samples| samples.len()), Ok(48));
 }
 

@@ -1,0 +1,289 @@
+//! MCP servers through `pressel-mcp` and the whole daemon: a real one over pipes and over HTTP, and odd ones.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fake_gemini::{Script, Turn};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tests::stage::program;
+
+use crate::scene::{Scene, WAIT, messages};
+use crate::services::{self, Service};
+
+/// A folder of tools, and `pressel-mcp` beside it.
+struct Shop {
+    folder: TempDir,
+    helper: Option<Service>,
+}
+
+impl Shop {
+    fn closed() -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::create_dir(folder.path().join("tools.d")).unwrap();
+        Shop { folder, helper: None }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A server's file; `keys` are lines of `[mcp]`.
+    fn put(&self, name: &str, keys: &str) {
+        let text = format!("name = \"{name}\"\n[mcp]\n{keys}\n");
+        fs::write(self.path("tools.d").join(format!("{name}.toml")), text).unwrap();
+    }
+
+    fn open(&mut self) {
+        let helper = program("pressel-mcp").expect(
+            "pressel-mcp is not built: cargo build --manifest-path mcp/Cargo.toml --target-dir target",
+        );
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.path("helper.log")).unwrap();
+        let mut command = Command::new(helper);
+        command.arg("--folder").arg(self.path("tools.d")).arg("--socket").arg(self.path("mcp"));
+        self.helper = Some(Service(command.stdin(Stdio::null()).stderr(log).spawn().unwrap()));
+        until("pressel-mcp listens", || self.path("mcp").exists());
+    }
+
+    fn config(&self) -> String {
+        format!(
+            "[tools]\nfolder = \"{}\"\nsocket = \"\"\nmcp_socket = \"{}\"\nlog_folder = \"{}\"\n",
+            self.path("tools.d").display(),
+            self.path("mcp").display(),
+            self.folder.path().display()
+        )
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let config = self.path("pressel.toml");
+        fs::write(&config, self.config()).unwrap();
+        let mut command = Command::new(program("pressel").unwrap());
+        command.arg("--config").arg(&config).arg("tools").args(args).stdin(Stdio::null());
+        command
+    }
+
+    /// `pressel tools` by hand: exit code, stdout and stderr.
+    fn pressel(&self, args: &[&str]) -> (Option<i32>, String) {
+        let done = self.command(args).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).expect("pressel prints text");
+        (done.status.code(), text(done.stdout) + &text(done.stderr))
+    }
+
+    /// Calls a tool by hand: what it gave, or the sentence.
+    #[track_caller]
+    fn call(&self, name: &str, args: &Value) -> Result<Value, String> {
+        match self.pressel(&["call", name, &args.to_string()]) {
+            (Some(0), out) => Ok(serde_json::from_str(&out).unwrap()),
+            (_, told) => Err(told.trim().trim_start_matches("pressel: ").to_owned()),
+        }
+    }
+
+    fn trace(&self) -> String {
+        fs::read_to_string(self.path("trace")).unwrap_or_default()
+    }
+
+    /// Keys of `[mcp]` for a script of tests/services, run by Python.
+    fn script(&self, python: &str, script: &str, way: &str) -> String {
+        let script = services::file(script);
+        format!(
+            "command = [\"{python}\", \"{}\", \"{way}\", \"{}\"]\n",
+            script.display(),
+            self.path("trace").display()
+        )
+    }
+}
+
+#[track_caller]
+fn until(what: &str, fits: impl Fn() -> bool) -> Duration {
+    let start = Instant::now();
+    while !fits() {
+        assert!(start.elapsed() < WAIT, "never: {what}");
+        std::thread::sleep(Duration::from_millis(5)); // of other processes nobody tells us
+    }
+    start.elapsed()
+}
+
+/// Processes with this word in their command line.
+fn with_word(word: &str) -> usize {
+    let processes =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok());
+    processes.filter(|line| line.windows(word.len()).any(|part| part == word.as_bytes())).count()
+}
+
+fn python3() -> &'static str {
+    "/usr/bin/python3"
+}
+
+/// A real server, whichever way, through a whole talk; and by hand.
+fn real_server(keys: impl Fn(&Shop) -> String) {
+    let mut shop = Shop::closed();
+    let allow = "allow = [\"torque\", \"stock\", \"label\", \"order\", \"wipe\", \"count_all\", \"gone\"]";
+    shop.put("parts", &format!("{}{allow}\n", keys(&shop)));
+    shop.open();
+    let (code, told) = shop.pressel(&["check"]);
+    assert_eq!(code, Some(0), "{told}");
+    let has = |line: &str| assert!(told.contains(line), "{line}: {told}");
+    has("ok    parts: its tools are count_all, label, order, stock, torque, wipe");
+    has("note  parts: it has no tool \"gone\", which allow names");
+    has("note  parts: order: filter: no model takes its type: asked for as JSON text");
+
+    let call = Turn::noise(300, 1).call("torque", json!({ "size": "M8" }));
+    let script = Script::default().turn(Turn { think_ms: Some(10), ..call });
+    let scene = Scene::of("hold", &shop.config(), script);
+    let mark = scene.remote.mark();
+    scene.ask("question-time");
+    scene.answered(mark);
+    let events = scene.server.events();
+    let (_, setup) = messages(&events, "setup").next().unwrap();
+    let declared = setup["setup"]["tools"][0]["functionDeclarations"].as_array().unwrap();
+    let torque = declared.iter().find(|tool| tool["name"] == "torque").unwrap();
+    assert_eq!(torque["description"], "Tightening torque of a metric bolt.");
+    assert_eq!(torque["parameters"]["properties"]["size"]["enum"], json!(["M6", "M8", "M10"]));
+    assert_eq!(torque["parameters"]["required"], json!(["size"]));
+    let responses: Vec<&Value> = messages(&events, "toolResponse").map(|(_, message)| message).collect();
+    assert_eq!(responses.len(), 1, "one call, one response");
+    let response = &responses[0]["toolResponse"]["functionResponses"][0]["response"];
+    assert!(response.to_string().contains("25 Nm for M8, grade 8.8"), "{response}");
+    scene.end();
+
+    let stock = json!({ "part": "seal", "place": { "hall": "south" } });
+    let place = json!({ "hall": "south", "shelf": null });
+    assert_eq!(shop.call("stock", &stock), Ok(json!({ "part": "seal", "count": 12, "place": place })));
+    let wrong = shop.call("stock", &json!({ "part": "x" })).unwrap_err();
+    assert!(wrong.contains("part is not 2 to 20 characters long"), "{wrong}");
+    let label = shop.call("label", &json!({ "part": "seal" })).unwrap();
+    assert_eq!(label["output"], "label of seal\n(a picture, image/png, 4 kB)");
+    let ordered = shop.call("order", &json!({ "filter": "{\"b\": 1, \"a\": 2}" })).unwrap();
+    assert!(ordered.to_string().contains("ordered ['a', 'b']"), "{ordered}");
+    let failed = shop.call("wipe", &json!({})).unwrap_err();
+    assert!(failed.starts_with("failed: ") && failed.contains("nothing is forgotten here"), "{failed}");
+
+    let mut waiting = shop.command(&["call", "count_all", "{}"]).stdout(Stdio::null()).spawn().unwrap();
+    until("it counts", || shop.trace().contains("counting"));
+    waiting.kill().unwrap();
+    waiting.wait().unwrap();
+    let took = until("the server is told that nobody waits", || shop.trace().contains("given up"));
+    assert!(took < Duration::from_millis(500), "{took:?}");
+}
+
+#[test]
+fn a_real_server_that_is_a_program_takes_part_in_a_talk() {
+    let python = services::python();
+    real_server(|shop| shop.script(python.to_str().unwrap(), "parts.py", "stdio"));
+}
+
+#[test]
+fn a_real_server_on_the_net_takes_part_in_a_talk() {
+    let python = services::python();
+    let port = services::free_port();
+    let started = std::cell::OnceCell::new();
+    real_server(|shop| {
+        let mut command = Command::new(&python);
+        command.arg(services::file("parts.py")).arg(port.to_string()).arg(shop.path("trace"));
+        let log = fs::File::create(shop.path("parts.log")).unwrap();
+        let _ = started.set(services::listening(command.stderr(log), port));
+        format!("url = \"http://127.0.0.1:{port}/mcp\"\nprivate = true\ntls = false\n")
+    });
+}
+
+#[test]
+fn an_odd_server_costs_its_own_calls_alone() {
+    let mut shop = Shop::closed();
+    for way in ["chatty", "crash", "huge", "endless", "nonsense", "hang"] {
+        let keys = shop.script(python3(), "odd.py", way);
+        shop.put(way, &format!("{keys}allow = [\"act\"]\n"));
+    }
+    let mute = shop.script(python3(), "odd.py", "mute");
+    shop.put("mute", &format!("{mute}allow = [\"*\"]\nstart_timeout_s = 1\n"));
+    let text = fs::read_to_string(shop.path("tools.d/hang.toml")).unwrap();
+    fs::write(shop.path("tools.d/hang.toml"), format!("timeout_s = 1\n{text}")).unwrap();
+    shop.open();
+    let (code, told) = shop.pressel(&["check"]);
+    assert_eq!(code, Some(1), "{told}");
+    let has = |line: &str| assert!(told.contains(line), "{line}: {told}");
+    has("fail  mute: the server is not there: it has not said what it has within 1 s");
+    has("ok    chatty: its tools are chatty_act");
+    has("note  chatty: act is chatty_act to the model");
+    has("note  chatty: not allowed: late, child");
+
+    let none = json!({});
+    assert_eq!(shop.call("chatty_act", &none), Ok(json!({ "output": "done [2Jwell" })));
+    let check = |name: &str, expected: &str| {
+        let told = shop.call(name, &none).unwrap_err();
+        assert!(told.contains(expected), "{name}: {told}");
+    };
+    check("crash_act", "failed: the connection to the service behind it was lost");
+    check("huge_act", "failed: it answered with more than 32 kB");
+    check("endless_act", "failed: the connection to the service behind it was lost");
+    check("nonsense_act", "failed: ");
+    check("hang_act", "failed: not done after 1 s");
+    until("a call that took too long is cancelled", || shop.trace().contains("cancelled"));
+    // Down after the crash, and up again by itself.
+    until("it is started again", || {
+        shop.call("crash_act", &none).is_err_and(|told| told.contains("was lost"))
+    });
+    let log = fs::read_to_string(shop.path("helper.log")).unwrap();
+    assert!(!log.contains('\u{1b}') && !log.contains('\u{7}'), "nothing of theirs moves a terminal");
+    assert!(log.matches("noise").count() <= 200, "a chatty server does not fill the journal");
+}
+
+#[test]
+fn a_server_goes_with_its_children_when_its_file_does() {
+    let word = format!("87{:09}", std::process::id());
+    let mut shop = Shop::closed();
+    let keys = shop.script(python3(), "odd.py", "plain");
+    shop.put("plain", &format!("{keys}allow = [\"child\"]\n"));
+    shop.open();
+    assert!(shop.call("child", &json!({ "what": word })).is_ok());
+    assert_eq!(with_word(&word), 1);
+    fs::remove_file(shop.path("tools.d/plain.toml")).unwrap();
+    shop.put("other", "command = [\"/bin/cat\"]\nallow = [\"*\"]\nstart_timeout_s = 1");
+    shop.pressel(&["list"]); // it looks again
+    until("the child is gone", || with_word(&word) == 0);
+    shop.put("plain", &format!("{keys}allow = [\"child\"]\n"));
+    assert!(shop.call("child", &json!({ "what": word })).is_ok());
+    let helper = shop.helper.as_ref().unwrap();
+    let id = libc::pid_t::try_from(helper.0.id()).unwrap();
+    // SAFETY: a signal to a child of ours that is not yet waited for.
+    unsafe { libc::kill(id, libc::SIGTERM) };
+    until("and with pressel-mcp", || with_word(&word) == 0);
+}
+
+#[test]
+fn tools_that_come_later_are_declared_with_the_next_link() {
+    let mut shop = Shop::closed();
+    let keys = shop.script(python3(), "odd.py", "grows");
+    shop.put("grows", &format!("{keys}allow = [\"act\", \"more\"]\n"));
+    let quick = |turn: Turn| Turn { think_ms: Some(10), ..turn };
+    let script = Script::default()
+        .turn(quick(Turn::noise(300, 1)))
+        .turn(quick(Turn::noise(300, 2).call("act", json!({}))))
+        .turn(quick(Turn::noise(300, 3)));
+    let scene = Scene::of("hold", &shop.config(), script);
+    let ask = |question: &str| {
+        let mark = scene.remote.mark();
+        scene.ask(question);
+        scene.answered(mark);
+    };
+    let offered = |count: usize| scene.log().matches("other tools are offered").count() >= count;
+    let declared = || {
+        let events = scene.server.events();
+        let setups: Vec<Value> = messages(&events, "setup").map(|(_, message)| message.clone()).collect();
+        let tools = setups.last().unwrap()["setup"]["tools"][0]["functionDeclarations"].clone();
+        let names =
+            tools.as_array().into_iter().flatten().map(|tool| tool["name"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    ask("question-time");
+    assert_eq!(declared(), [""; 0], "nobody is there yet");
+    shop.open();
+    until("its tools are taken up", || offered(1));
+    ask("question-lamp");
+    assert_eq!(declared(), ["act"]);
+    until("the one it has grown is taken up", || offered(2));
+    ask("question-moon");
+    assert_eq!(declared(), ["act", "more"]);
+    scene.end();
+}
