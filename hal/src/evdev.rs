@@ -14,8 +14,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use evdev::KeyCode;
 use evdev::raw_stream::RawDevice;
+use evdev::{KeyCode, SwitchCode};
 
 use crate::monotonic::instant_of;
 use crate::os::{kind_of, some_of, wait_readable};
@@ -25,7 +25,7 @@ mod button;
 mod choose;
 
 pub use button::EvdevButton;
-use button::{KeySource, RawEvent};
+use button::{Code, KeySource, RawEvent};
 use choose::{Candidate, choose};
 
 /// What to do about a device that may not be opened.
@@ -33,6 +33,8 @@ const JOIN_GROUP: &str = "add the user to group input (sudo usermod -aG input US
 
 /// One more than the highest key code, `KEY_CNT` of linux/input-event-codes.h.
 const KEY_COUNT: u16 = 0x300;
+/// The same for switches, `SW_CNT`.
+const SWITCH_COUNT: u16 = 0x12;
 
 /// Which key of which device.
 #[derive(Clone, Debug)]
@@ -40,7 +42,7 @@ pub struct KeySettings {
     /// Path (`/dev/input/by-id/…`), or the name it announces, or a part of that name; empty where only one device
     /// has the key.
     pub device: String,
-    /// Name of the key code, `KEY_SPACE`, or its number.
+    /// Name of the key code, `KEY_SPACE`, or its number; or of a switch, `SW_MUTE_DEVICE`.
     pub key: String,
     /// It stays where it is put, as for a line.
     pub switch: bool,
@@ -97,6 +99,28 @@ pub fn key_code(name: &str) -> Result<u16, Error> {
     Err(Error::new(ErrorKind::Unsupported, format!("there is no key \"{name}\"; expected {hint}")))
 }
 
+/// Whether a key or a switch has this name.
+///
+/// # Errors
+/// As [`key_code`].
+pub fn check_name(name: &str) -> Result<(), Error> {
+    code(name).map(|_| ())
+}
+
+fn code(name: &str) -> Result<Code, Error> {
+    let switches = || (0..SWITCH_COUNT).map(|code| (code, format!("{:?}", SwitchCode(code))));
+    let found =
+        switches().find(|(_, known)| known.starts_with("SW_") && known.eq_ignore_ascii_case(name.trim()));
+    found.map_or_else(|| key_code(name).map(Code::Key), |(code, _)| Ok(Code::Switch(code)))
+}
+
+fn name_of(code: Code) -> String {
+    match code {
+        Code::Key(key) => format!("{:?}", KeyCode(key)),
+        Code::Switch(switch) => format!("{:?}", SwitchCode(switch)),
+    }
+}
+
 /// Opens the device and watches the key.
 ///
 /// # Errors
@@ -107,15 +131,15 @@ pub fn open_button(settings: &KeySettings) -> Result<EvdevButton, Error> {
         let what = format!("open button {} of \"{}\"", settings.key, settings.device);
         Error { context: format!("{what}: {}", error.context), ..error }
     };
-    let key = key_code(&settings.key).map_err(under)?;
-    let (path, device) = find(&settings.device, key).map_err(under)?;
+    let code = code(&settings.key).map_err(under)?;
+    let (path, device) = find(&settings.device, code).map_err(under)?;
     let name = device.name().unwrap_or("a device without a name").trim().to_owned();
-    let description = format!("{:?} of \"{name}\" ({})", KeyCode(key), path.display());
+    let description = format!("{} of \"{name}\" ({})", name_of(code), path.display());
     let monotonic = use_monotonic_clock(&device);
-    EvdevButton::new(Box::new(Source { device, key, monotonic, path }), key, settings.switch, description)
+    EvdevButton::new(Box::new(Source { device, code, monotonic, path }), code, settings.switch, description)
 }
 
-fn find(wanted: &str, key: u16) -> Result<(PathBuf, RawDevice), Error> {
+fn find(wanted: &str, code: Code) -> Result<(PathBuf, RawDevice), Error> {
     if wanted.starts_with('/') {
         let device = open_device(Path::new(wanted)).map_err(|error| match error.kind {
             ErrorKind::NotFound => {
@@ -125,8 +149,8 @@ fn find(wanted: &str, key: u16) -> Result<(PathBuf, RawDevice), Error> {
             }
             _ => error,
         })?;
-        if !has_key(&device, key) {
-            let text = format!("\"{}\" has no {:?}", device.name().unwrap_or_default(), KeyCode(key));
+        if !has_code(&device, code) {
+            let text = format!("\"{}\" has no {}", device.name().unwrap_or_default(), name_of(code));
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
         return Ok((PathBuf::from(wanted), device));
@@ -137,12 +161,12 @@ fn find(wanted: &str, key: u16) -> Result<(PathBuf, RawDevice), Error> {
         candidates.push(Candidate {
             path: path.display().to_string(),
             name: device.as_ref().ok().and_then(|d| d.name()).unwrap_or_default().trim().to_owned(),
-            has_key: device.as_ref().is_ok_and(|device| has_key(device, key)),
+            has_key: device.as_ref().is_ok_and(|device| has_code(device, code)),
             denied: device.as_ref().is_err_and(|error| error.kind == ErrorKind::PermissionDenied),
         });
         devices.push((path, device));
     }
-    let chosen = choose(wanted, &format!("{:?}", KeyCode(key)), &candidates)?;
+    let chosen = choose(wanted, &name_of(code), &candidates)?;
     let (path, device) = devices.swap_remove(chosen);
     Ok((path, device?))
 }
@@ -177,8 +201,13 @@ fn open_device(path: &Path) -> Result<RawDevice, Error> {
     })
 }
 
-fn has_key(device: &RawDevice, key: u16) -> bool {
-    device.supported_keys().is_some_and(|keys| keys.contains(KeyCode(key)))
+fn has_code(device: &RawDevice, code: Code) -> bool {
+    match code {
+        Code::Key(key) => device.supported_keys().is_some_and(|keys| keys.contains(KeyCode(key))),
+        Code::Switch(switch) => {
+            device.supported_switches().is_some_and(|switches| switches.contains(SwitchCode(switch)))
+        }
+    }
 }
 
 /// Asks for timestamps that do not jump with the wall clock; false where the kernel cannot.
@@ -192,7 +221,7 @@ fn use_monotonic_clock(device: &RawDevice) -> bool {
 
 struct Source {
     device: RawDevice,
-    key: u16,
+    code: Code,
     monotonic: bool,
     path: PathBuf,
 }
@@ -222,10 +251,13 @@ impl KeySource for Source {
     }
 
     fn is_down(&mut self) -> Result<bool, Error> {
-        match self.device.get_key_state() {
-            Ok(keys) => Ok(keys.contains(KeyCode(self.key))),
-            Err(error) => Err(lost(&self.path, error)),
-        }
+        let set = match self.code {
+            Code::Key(key) => self.device.get_key_state().map(|keys| keys.contains(KeyCode(key))),
+            Code::Switch(switch) => {
+                self.device.get_switch_state().map(|switches| switches.contains(SwitchCode(switch)))
+            }
+        };
+        set.map(|set| self.code.is_down(set)).map_err(|error| lost(&self.path, error))
     }
 }
 
@@ -244,6 +276,8 @@ mod tests {
         {
             assert_eq!(key_code(name).unwrap(), code, "{name}");
         }
+        assert_eq!(code("sw_mute_device").unwrap(), Code::Switch(0x0e));
+        assert!(check_name("SW_NOTHING").is_err());
         let error = key_code("PLAYPAUS").unwrap_err();
         assert!(error.to_string().contains("KEY_PLAYPAUSE"), "{error}");
         for name in ["", "KEY_", "65535", "unknown"] {

@@ -383,7 +383,7 @@ pub fn language(text: &str) -> Result<(), String> {
 
 /// `[button] key`: the name of a key code.
 pub fn key_name(text: &str) -> Result<(), String> {
-    pressel_hal::evdev::key_code(text).map(|_| ()).map_err(|error| format!("is refused: {error}"))
+    pressel_hal::evdev::check_name(text).map_err(|error| format!("is refused: {error}"))
 }
 
 /// `[control] path`: absolute, and as short as the kernel wants it.

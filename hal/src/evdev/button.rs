@@ -7,9 +7,33 @@ use crate::{Button, Edge, Error, ErrorKind, Wait, Wake};
 
 const EV_SYN: u16 = 0;
 const EV_KEY: u16 = 1;
+const EV_SW: u16 = 5;
+/// The device's own microphone is off (linux/input-event-codes.h).
+const SW_MUTE_DEVICE: u16 = 0x0e;
 const SYN_REPORT: u16 = 0;
 const SYN_DROPPED: u16 = 3;
 const REPEATED: i32 = 2;
+
+/// A code of a device: a key's, or that of a switch which stays where it is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    Key(u16),
+    Switch(u16),
+}
+
+impl Code {
+    fn is_of(self, event: &RawEvent) -> bool {
+        match self {
+            Code::Key(code) => (event.kind, event.code) == (EV_KEY, code),
+            Code::Switch(code) => (event.kind, event.code) == (EV_SW, code),
+        }
+    }
+
+    /// Whether it is down when it is set. `SW_MUTE_DEVICE` is set while the microphone is off, and down is on.
+    pub(super) fn is_down(self, set: bool) -> bool {
+        set != (self == Code::Switch(SW_MUTE_DEVICE))
+    }
+}
 
 /// One event as the kernel tells it.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +57,7 @@ pub(super) trait KeySource: Send {
 /// A key as button; see the module. A device pulled out while the key is down releases it before it fails.
 pub struct EvdevButton {
     source: Box<dyn KeySource>,
-    key: u16,
+    code: Code,
     clean: Clean,
     events: Vec<RawEvent>,
     taken: usize,
@@ -47,7 +71,7 @@ pub struct EvdevButton {
 impl EvdevButton {
     pub(super) fn new(
         mut source: Box<dyn KeySource>,
-        key: u16,
+        code: Code,
         switch: bool,
         description: String,
     ) -> Result<Self, Error> {
@@ -56,7 +80,7 @@ impl EvdevButton {
         let events = Vec::new();
         Ok(EvdevButton {
             source,
-            key,
+            code,
             clean,
             events,
             taken: 0,
@@ -86,8 +110,8 @@ impl EvdevButton {
                     let down = self.source.is_down()?;
                     self.clean.look(down, Instant::now())
                 }
-                (EV_KEY, code) if code == self.key && !self.dropping && event.value != REPEATED => {
-                    self.clean.edge(event.value != 0, event.at)
+                _ if self.code.is_of(&event) && !self.dropping && event.value != REPEATED => {
+                    self.clean.edge(self.code.is_down(event.value != 0), event.at)
                 }
                 _ => None,
             };
@@ -178,8 +202,13 @@ mod tests {
 
     fn open(batches: &[&[(u16, u16, i32)]], down: bool) -> EvdevButton {
         let batches = batches.iter().map(|batch| batch.to_vec()).collect();
-        EvdevButton::new(Box::new(Fake { batches, start: Instant::now(), down }), KEY, false, "fake".into())
-            .unwrap()
+        EvdevButton::new(
+            Box::new(Fake { batches, start: Instant::now(), down }),
+            Code::Key(KEY),
+            false,
+            "fake".into(),
+        )
+        .unwrap()
     }
 
     const DOWN: (u16, u16, i32) = (EV_KEY, KEY, 1);
@@ -217,6 +246,19 @@ mod tests {
     }
 
     #[test]
+    fn a_microphone_s_own_switch_is_down_while_it_is_on() {
+        let other = (EV_KEY, SW_MUTE_DEVICE, 1);
+        let batches =
+            vec![vec![(EV_SW, SW_MUTE_DEVICE, 1), other, REPORT, (EV_SW, SW_MUTE_DEVICE, 0), REPORT]];
+        let source = Fake { batches, start: Instant::now(), down: false };
+        let code = Code::Switch(SW_MUTE_DEVICE);
+        let mut button = EvdevButton::new(Box::new(source), code, true, "fake".into()).unwrap();
+        let wake = Wake::new();
+        let mut next = || button.next(&wake, Duration::MAX).unwrap().unwrap().pressed;
+        assert_eq!([next(), next()], [false, true], "where it stands is off; then on");
+    }
+
+    #[test]
     fn other_keys_and_other_events_are_not_ours() {
         check(&[&[(EV_KEY, 30, 1), (4, 4, 458_756), (2, KEY, 1), REPORT]], false, "");
     }
@@ -237,9 +279,13 @@ mod tests {
     fn a_key_down_at_open_is_no_press_and_its_end_no_release() {
         let start = Instant::now();
         let batches = vec![vec![REPEAT, REPORT, UP, REPORT, DOWN, REPORT]];
-        let mut button =
-            EvdevButton::new(Box::new(Fake { batches, start, down: true }), KEY, false, "fake".into())
-                .unwrap();
+        let mut button = EvdevButton::new(
+            Box::new(Fake { batches, start, down: true }),
+            Code::Key(KEY),
+            false,
+            "fake".into(),
+        )
+        .unwrap();
         assert!(button.is_held_since_open());
         let edge = button.next(&Wake::new(), Duration::from_secs(1)).unwrap().unwrap();
         assert!(edge.pressed && !button.is_held_since_open());
@@ -259,9 +305,13 @@ mod tests {
     fn edges_carry_the_kernels_time() {
         let start = Instant::now();
         let batches = vec![vec![REPORT, DOWN, REPORT, UP, REPORT]];
-        let mut button =
-            EvdevButton::new(Box::new(Fake { batches, start, down: false }), KEY, false, "fake".into())
-                .unwrap();
+        let mut button = EvdevButton::new(
+            Box::new(Fake { batches, start, down: false }),
+            Code::Key(KEY),
+            false,
+            "fake".into(),
+        )
+        .unwrap();
         let wake = Wake::new();
         let mut at = || (button.next(&wake, Duration::MAX).unwrap().unwrap().at - start).as_millis();
         assert_eq!((at(), at()), (1, 3));
