@@ -32,7 +32,7 @@ impl Bench {
         told.lines().map(one).collect()
     }
 
-    fn gpio(&self, name: &str, head: &str, keys: &str) {
+    pub fn gpio(&self, name: &str, head: &str, keys: &str) {
         let text = format!("name = \"{name}\"\ndescription = \"For a test.\"\n{head}\n[gpio]\n{keys}\n");
         fs::write(self.path("tools.d").join(format!("{name}.toml")), text).unwrap();
     }

@@ -91,7 +91,7 @@ fn sound_on_kernel_cards() {
 
 #[test]
 fn button_and_light_on_kernel_lines() {
-    inside("guest::panel:: guest::rppal::");
+    inside("guest::panel:: guest::rppal:: guest::tools::");
 }
 
 #[test]

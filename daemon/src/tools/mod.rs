@@ -392,3 +392,6 @@ fn clock_s() -> u64 {
 fn today() -> u64 {
     clock_s() / DAY_S
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ mod plug;
 mod rppal;
 mod service;
 mod sound;
+mod tools;
 
 use std::time::{Duration, Instant};
 
