@@ -15,6 +15,7 @@ use crate::scene::{WAIT, messages};
 
 mod life;
 mod setup;
+mod tools;
 
 const SERVICE: &str = "pressel.service";
 /// From SIGKILL to ready.
@@ -32,6 +33,11 @@ struct Installed {
 
 /// A machine that is ready for the installer; `None` where there is none.
 fn machine() -> Option<Installed> {
+    machine_with(Script { rest: Turn::noise(500, 1), ..Script::default() })
+}
+
+/// The same with a server that answers like this.
+fn machine_with(script: Script) -> Option<Installed> {
     let Some(root) = std::env::var_os("PRESSEL_NSPAWN").filter(|root| !root.is_empty()) else {
         println!("skipped: boots a machine, `cargo xtask test --nspawn`");
         return None;
@@ -51,9 +57,7 @@ fn machine() -> Option<Installed> {
     let conf = card.directory().join("asound.conf");
     let text = std::fs::read_to_string(&conf).unwrap();
     std::fs::write(&conf, text.replace(plugin.to_str().unwrap(), there.to_str().unwrap())).unwrap();
-    let server =
-        FakeGemini::spawn_thread(Options::script(Script { rest: Turn::noise(500, 1), ..Script::default() }))
-            .unwrap();
+    let server = FakeGemini::spawn_thread(Options::script(script)).unwrap();
     server.write_ca(&folder.path().join("ca.pem")).unwrap();
     open_to_all(folder.path());
     let machine = Machine::boot(Path::new(&root), folder.path()).unwrap_or_else(|error| panic!("{error}"));
@@ -137,16 +141,21 @@ impl Installed {
         Remote::connect(&self.machine.path("/run/pressel/control"), || Ok(())).unwrap()
     }
 
+    /// Says a question into the room, to its end.
+    fn speak(&self) {
+        let words = recording("question-time").unwrap().samples;
+        let at = self.card.now_sample(Direction::Capture) + 4_800;
+        self.card.say(at, &words).unwrap();
+        self.card.sleep_until(Direction::Capture, at + words.len() as u64);
+    }
+
     /// A question and its answer.
     #[track_caller]
     fn talk(&self) {
         let remote = self.remote();
         let mark = remote.mark();
         remote.press().unwrap();
-        let words = recording("question-time").unwrap().samples;
-        let at = self.card.now_sample(Direction::Capture) + 4_800;
-        self.card.say(at, &words).unwrap();
-        self.card.sleep_until(Direction::Capture, at + words.len() as u64);
+        self.speak();
         remote.release().unwrap();
         let speaking = remote.wait_phase(mark, "speaking", WAIT);
         let speaking = speaking.unwrap_or_else(|error| panic!("{error}\n{}", self.journal())).at_ns;

@@ -27,12 +27,13 @@ const TIERS: &[Tier] = &[
     Tier { flag: "--image", module: "image::", need: image::test },
 ];
 
-/// Builds the programs, then runs all tests of the workspace and the quick sets of calls and faults, or those of the tiers that are asked for. With `CI` set, lints
-/// come first.
+/// Builds the programs, then runs all tests of the workspace and the quick sets of calls and faults, or those of the tiers
+/// that are asked for. With `CI` set, lints come first, and the tests of the installed service last where root may boot a container.
 pub fn test(args: &[String]) -> Result<(), String> {
     let tiers: Vec<&Tier> = TIERS.iter().filter(|tier| wanted(args, tier.flag)).collect();
     apt::need(apt::BUILD)?;
-    if std::env::var_os("CI").is_some() {
+    let ci = std::env::var_os("CI").is_some();
+    if ci {
         lint::lint()?;
     }
     let mut needs = Needs::new();
@@ -41,24 +42,42 @@ pub fn test(args: &[String]) -> Result<(), String> {
     }
     // The integration tests run the real programs.
     sh("cargo", &["build", "--workspace", "--bins", "--quiet"])?;
-    if tiers.is_empty() {
-        apt::need(apt::SERVICES)?;
-        // Its tests first: they build what the program is made of.
-        mcp::cargo("test", &["--quiet"])?;
-        mcp::cargo("build", &["--quiet"])?;
-    }
-    let mut chosen = vec!["test"];
-    if tiers.is_empty() {
-        chosen.extend(["--workspace", "--no-fail-fast"]);
-    } else {
-        chosen.extend(["-p", "tests", "--test", "it", "--"]);
-        chosen.extend(tiers.iter().map(|tier| tier.module));
-        // One after the other: there is one card, and one machine at a time is enough for this one.
-        chosen.extend(["--nocapture", "--test-threads=1"]);
-    }
     let own = args.iter().position(|a| a == "--").map_or(&[][..], |i| &args[i + 1..]);
-    eprintln!("$ cargo {} {}", chosen.join(" "), own.join(" "));
+    let mut sum = Sum::default();
+    if !tiers.is_empty() {
+        run_tiers(&tiers, needs, own, &mut sum)?;
+        return sum.close("not asked for");
+    }
+    apt::need(apt::SERVICES)?;
+    // Its tests first: they build what the program is made of.
+    mcp::cargo("test", &["--quiet"])?;
+    mcp::cargo("build", &["--quiet"])?;
+    run_tests(&["--workspace", "--no-fail-fast"], own, Needs::new(), &mut sum)?;
+    if !own.is_empty() || !sum.passed_all() {
+        return sum.close("passed over");
+    }
+    if ci && root_here() {
+        let installed: Vec<&Tier> = TIERS.iter().filter(|tier| tier.flag == "--nspawn").collect();
+        run_tiers(&installed, nspawn::test()?, own, &mut sum)?;
+    }
+    let campaigns = run::calls(&["--quick".to_owned()]).and(run::faults(&[]));
+    sum.close(if campaigns.is_ok() { "every bar reached" } else { "bars missed" })?;
+    campaigns
+}
+
+/// One after the other: there is one card, and one machine at a time is enough for this one.
+fn run_tiers(tiers: &[&Tier], needs: Needs, own: &[String], sum: &mut Sum) -> Result<(), String> {
+    let mut chosen = vec!["-p", "tests", "--test", "it", "--"];
+    chosen.extend(tiers.iter().map(|tier| tier.module));
+    chosen.extend(["--nocapture", "--test-threads=1"]);
+    run_tests(&chosen, own, needs, sum)
+}
+
+/// Runs tests and counts them as they tell.
+fn run_tests(chosen: &[&str], own: &[String], needs: Needs, sum: &mut Sum) -> Result<(), String> {
+    eprintln!("$ cargo test {} {}", chosen.join(" "), own.join(" "));
     let mut child = Command::new("cargo")
+        .arg("test")
         .args(chosen)
         .args(own)
         .envs(needs)
@@ -67,25 +86,22 @@ pub fn test(args: &[String]) -> Result<(), String> {
         .spawn()
         .map_err(|e| format!("cargo: {e}"))?;
     let out = child.stdout.take().expect("stdout is piped");
-    let mut sum = Sum::default();
     for line in BufReader::new(out).lines() {
         let line = line.map_err(|e| format!("cargo test: {e}"))?;
         println!("{line}");
         sum.add(&line);
     }
     let status = child.wait().map_err(|e| format!("cargo: {e}"))?;
-    let passed = status.success() && sum.failed == 0 && sum.passed > 0;
-    let all = tiers.is_empty() && own.is_empty();
-    // With a test that fails there is something else to mend first.
-    let quick = || run::calls(&["--quick".to_owned()]).and(run::faults(&[]));
-    let faults = if passed && all { quick() } else { Ok(()) };
-    let campaign = match (&faults, passed && all) {
-        (_, false) => "passed over",
-        (Ok(()), true) => "every bar reached",
-        (Err(_), true) => "bars missed",
-    };
-    println!("\n{} passed, {} failed; campaigns of calls and faults: {campaign}", sum.passed, sum.failed);
-    if passed { faults } else { Err(format!("cargo test: {status}")) }
+    if !status.success() {
+        sum.broken.get_or_insert(format!("cargo test: {status}"));
+    }
+    Ok(())
+}
+
+/// Containers are booted by root alone.
+fn root_here() -> bool {
+    let output = Command::new("id").arg("-u").output();
+    output.is_ok_and(|output| output.stdout == b"0\n")
 }
 
 /// Whether the command line asks for this; what follows two dashes is for the tests.
@@ -97,9 +113,25 @@ pub fn wanted(args: &[String], flag: &str) -> bool {
 struct Sum {
     passed: u64,
     failed: u64,
+    /// What the runner said of tests that failed, or of itself.
+    broken: Option<String>,
 }
 
 impl Sum {
+    fn passed_all(&self) -> bool {
+        self.broken.is_none() && self.failed == 0 && self.passed > 0
+    }
+
+    /// The closing line.
+    fn close(&self, campaigns: &str) -> Result<(), String> {
+        println!("\n{} passed, {} failed; campaigns of calls and faults: {campaigns}", self.passed, self.failed);
+        match &self.broken {
+            Some(broken) => Err(broken.clone()),
+            None if self.passed == 0 => Err("no test was run".into()),
+            None => Ok(()),
+        }
+    }
+
     fn add(&mut self, line: &str) {
         let Some(counts) = line.strip_prefix("test result: ") else { return };
         let number = |word: &str| {
@@ -130,6 +162,7 @@ mod tests {
         );
         sum.add("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out");
         sum.add("running 5 tests");
-        assert_eq!(sum, Sum { passed: 15, failed: 2 });
+        assert_eq!((sum.passed, sum.failed), (15, 2));
+        assert!(!sum.passed_all() && Sum { passed: 1, ..Sum::default() }.passed_all());
     }
 }

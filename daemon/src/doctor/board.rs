@@ -9,7 +9,7 @@ use crate::net::Clock;
 use crate::world::World;
 
 /// Groups that the service's user needs, as systemd/pressel.sysusers says.
-const GROUPS: [&str; 3] = ["audio", "gpio", "input"];
+const GROUPS: [&str; 4] = ["audio", "gpio", "input", "spi"];
 /// The hint that fits what a device said.
 pub(super) fn device_hint(error: &Error, group: &str) -> String {
     match error.kind {
@@ -127,17 +127,22 @@ fn groups_of(users: &str, all: &str, uid: u32) -> Finding {
     if user == "root" {
         return Finding::ok("root may open every device");
     }
-    let missing: Vec<&str> = GROUPS
-        .into_iter()
+    // A machine without the bus of ring lights has no group for it.
+    let there = |group: &&str| *group != "spi" || all.lines().any(|line| line.starts_with("spi:"));
+    let groups: Vec<&str> = GROUPS.into_iter().filter(there).collect();
+    let missing: Vec<&str> = groups
+        .iter()
+        .copied()
         .filter(|group| {
             !all.lines().any(|line| {
                 let mut fields = line.split(':');
-                fields.next() == Some(group) && fields.nth(2).is_some_and(|m| m.split(',').any(|m| m == user))
+                fields.next() == Some(*group)
+                    && fields.nth(2).is_some_and(|m| m.split(',').any(|m| m == user))
             })
         })
         .collect();
     if missing.is_empty() {
-        return Finding::ok(format!("user {user} is in {}", GROUPS.join(", ")));
+        return Finding::ok(format!("user {user} is in {}", groups.join(", ")));
     }
     let hint = if installed {
         "type: sudo systemd-sysusers pressel.conf && sudo systemctl restart pressel".to_owned()
@@ -286,6 +291,8 @@ mod tests {
         check(&installed, &without, 0, Class::Warn, "user pressel is not in gpio");
         check(users, all, 1000, Class::Warn, "user kim is not in gpio, input");
         check(users, all, 0, Class::Ok, "root may open every device");
+        let with_ring = format!("{all}spi:x:994:\n");
+        check(&installed, &with_ring, 0, Class::Warn, "user pressel is not in spi");
     }
 
     #[test]

@@ -1,0 +1,81 @@
+//! Calls of tools as systemd runs them: a unit of its own for each, as another user than the daemon's.
+
+use std::time::Duration;
+
+use fake_gemini::{Event, Script, Turn, What};
+use serde_json::{Value, json};
+
+use super::{Installed, machine_with};
+use crate::scene::{WAIT, messages};
+use crate::tools::{until, with_word};
+
+/// What a call can see and do, one word each.
+const PROBE: &str = "#!/bin/sh
+echo user=$(id -un)
+cat /etc/pressel/key > /dev/null 2>&1 && echo key
+ls /var/lib/pressel > /dev/null 2>&1 && echo state
+touch /etc/pressel/x /usr/x 2> /dev/null && echo system
+echo 1 > /var/lib/pressel-tool/note && echo kept
+grep -q '^NoNewPrivs:.1' /proc/self/status && echo bounded
+echo nice=$(cut -d' ' -f19 /proc/self/stat)
+";
+
+impl Installed {
+    /// A shell script as a tool.
+    #[track_caller]
+    fn tool(&self, name: &str, script: &str) {
+        let run = |script: &str| self.machine.run(script).unwrap_or_else(|error| panic!("{error}"));
+        self.machine.write(&format!("/usr/local/bin/{name}"), script).unwrap();
+        run(&format!("chmod 755 /usr/local/bin/{name}; mkdir -p /etc/pressel/tools.d"));
+        let file = format!(
+            "name = \"{name}\"\ndescription = \"For a test.\"\n[command]\nargv = [\"/usr/local/bin/{name}\"]\n\
+             write = [\"/var/lib/pressel-tool\"]\n"
+        );
+        self.machine.write(&format!("/etc/pressel/tools.d/{name}.toml"), &file).unwrap();
+        run(&format!("chmod 755 /etc/pressel/tools.d; chmod 644 /etc/pressel/tools.d/{name}.toml"));
+    }
+}
+
+#[test]
+fn a_call_is_a_unit_of_its_own_that_sees_neither_key_nor_state() {
+    let turn = Turn { think_ms: Some(10), ..Turn::noise(300, 1) };
+    let script = Script { rest: turn.call("probe", json!({})), ..Script::default() };
+    let Some(installed) = machine_with(script) else { return };
+    installed.tool("probe", PROBE);
+    installed.install(true);
+    let checked = installed.machine.run("pressel tools check").unwrap_or_else(|error| panic!("{error}"));
+    assert!(!checked.contains("own user"), "{checked}");
+    installed.talk();
+    let events = installed.server.events();
+    let responses: Vec<&Value> = messages(&events, "toolResponse").map(|(_, message)| message).collect();
+    assert_eq!(responses.len(), 1, "{}", installed.journal());
+    let response = &responses[0]["toolResponse"]["functionResponses"][0]["response"];
+    let said = response["output"].as_str().unwrap_or_else(|| panic!("{response}\n{}", installed.journal()));
+    assert_eq!(said.lines().collect::<Vec<_>>(), ["user=pressel-tool", "kept", "bounded", "nice=5"]);
+    let units = "systemctl list-units --all --no-legend 'pressel-tool@*'";
+    assert_eq!(installed.machine.run(units).unwrap(), "", "a call leaves a unit behind");
+}
+
+#[test]
+fn a_call_that_nobody_waits_for_any_more_is_dead_within_half_a_second() {
+    let turn = Turn { think_ms: Some(10), cancel_tools_after_ms: Some(2000), ..Turn::noise(300, 1) };
+    let script = Script { rest: turn.call("slow", json!({})), ..Script::default() };
+    let Some(installed) = machine_with(script) else { return };
+    // Its processes are the host's, too.
+    let word = format!("85{:09}", std::process::id());
+    installed.tool("slow", &format!("#!/bin/sh\nsetsid sleep {word} &\n(sleep {word} &)\nsleep {word}\n"));
+    installed.install(true);
+    let remote = installed.remote();
+    let mark = remote.mark();
+    remote.press().unwrap();
+    installed.speak();
+    remote.release().unwrap();
+    until("three sleep", WAIT, || with_word(&word) == 3);
+    let cancelled =
+        |event: &Event| matches!(&event.what, What::Sent { name, .. } if name == "toolCallCancellation");
+    assert!(installed.server.wait_blocking(WAIT, |events| events.iter().any(cancelled)), "never cancelled");
+    let took = until("none is left", Duration::from_millis(500), || with_word(&word) == 0);
+    println!("cancelled → all dead: {:.0} ms", took.as_secs_f64() * 1e3);
+    remote.wait_phase(mark, "speaking", WAIT).unwrap();
+    assert_eq!(messages(&installed.server.events(), "toolResponse").count(), 0, "a dead call was answered");
+}
