@@ -2,8 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -65,7 +67,7 @@ fn run(program: &OsStr, arguments: &[&str]) {
     };
     panic!(
         "REAL SERVERS FOR TESTS CANNOT BE INSTALLED (needed: python3-venv, a package registry): {} {arguments:?}: {why}",
-        program.display()
+        Path::new(program).display()
     );
 }
 
@@ -83,4 +85,10 @@ pub fn listening(command: &mut Command, port: u16) -> Service {
         std::thread::sleep(std::time::Duration::from_millis(10)); // nobody tells us
     }
     service
+}
+
+/// Makes a file that the owner alone can read.
+pub fn secret(path: &Path, text: &str) {
+    let file = fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path);
+    file.unwrap().write_all(text.as_bytes()).unwrap();
 }
