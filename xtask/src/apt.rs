@@ -11,7 +11,19 @@ pub const ROOT: &[&str] = &["mmdebstrap", "arch-test"];
 /// What the sound path is measured beside; without it the measurement goes on.
 pub const YARDSTICK: &[&str] = &["libspeexdsp1"];
 /// Everything any chore needs.
-pub const ALL: &[&str] = &["libasound2-dev", "pkg-config", "gcc", "libc6-dev", "mmdebstrap", "arch-test"];
+pub const ALL: &[&str] = &[
+    "libasound2-dev",
+    "pkg-config",
+    "gcc",
+    "libc6-dev",
+    "mmdebstrap",
+    "arch-test",
+    "python3",
+    "python3-venv",
+    "sqlite3",
+    "mosquitto",
+    "mosquitto-clients",
+];
 
 /// Makes sure that the packages are there.
 pub fn need(packages: &[&str]) -> Result<(), String> {

@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 
 use crate::{apt, manual, root, sbom, sh, trixie};
 
+mod helper;
 mod sane;
 
-/// What every package of every architecture may weigh, and so the program in it.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What the daemon's package may weigh on every architecture, and so the program in it.
 const BYTES_MAX: u64 = 6_000_000;
 
 /// Debian's name, the compiler's target.
@@ -36,6 +39,7 @@ const FILES: &[(&str, &str, u32)] = &[
     ("docs/tuning.md", "usr/share/doc/pressel/tuning.md", 0o644),
     ("docs/hardware.md", "usr/share/doc/pressel/hardware.md", 0o644),
     ("packaging/copyright", "usr/share/doc/pressel/copyright", 0o644),
+    ("packaging/control", "DEBIAN/control", 0o644),
     ("packaging/conffiles", "DEBIAN/conffiles", 0o644),
     ("packaging/postinst", "DEBIAN/postinst", 0o755),
     ("packaging/prerm", "DEBIAN/prerm", 0o755),
@@ -58,7 +62,7 @@ pub fn dist(args: &[String]) -> Result<(), String> {
     if names.contains(&"amd64") {
         sh("cargo", &["build", "--locked", "--release", "-p", "pressel"])?;
     }
-    let mut made = Vec::new();
+    let (mut made, mut helpers) = (Vec::new(), Vec::new());
     for name in names {
         let binary = match target_of(name) {
             "x86_64-unknown-linux-gnu" => target().join("release/pressel"),
@@ -70,19 +74,20 @@ pub fn dist(args: &[String]) -> Result<(), String> {
             return Err(format!("{}: more than {:.0} MB", binary.display(), BYTES_MAX as f64 / 1e6));
         }
         let package = package(name, &binary)?;
-        sane::check(&package)?;
+        sane::check(&package, &["man1/pressel.1.gz", "man5/pressel.toml.5.gz"])?;
         made.push(package);
+        helpers.extend(helper::package(name)?);
     }
     let sums = target().join("dist/SHA256SUMS");
-    let list: Vec<&str> = made.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    let list: Vec<&str> = made.iter().chain(&helpers).filter_map(|path| path.file_name()?.to_str()).collect();
     let script =
         format!("cd {} && sha256sum {} > SHA256SUMS", target().join("dist").display(), list.join(" "));
     sh("sh", &["-c", &script])?;
     println!("{}", fs::read_to_string(&sums).map_err(|e| format!("{}: {e}", sums.display()))?.trim_end());
-    for path in made {
-        let bytes = fs::metadata(&path).map_err(|e| format!("{}: {e}", path.display()))?.len();
+    for (path, bar) in made.iter().map(|path| (path, true)).chain(helpers.iter().map(|path| (path, false))) {
+        let bytes = fs::metadata(path).map_err(|e| format!("{}: {e}", path.display()))?.len();
         println!("{}: {:.2} MB", path.display(), bytes as f64 / 1e6);
-        if bytes > BYTES_MAX {
+        if bar && bytes > BYTES_MAX {
             return Err(format!("more than {:.0} MB", BYTES_MAX as f64 / 1e6));
         }
     }
@@ -91,13 +96,8 @@ pub fn dist(args: &[String]) -> Result<(), String> {
 
 /// Makes one package of a program that is built already; where it is.
 pub fn package(architecture: &str, binary: &Path) -> Result<PathBuf, String> {
-    let version = env!("CARGO_PKG_VERSION");
-    let name = format!("pressel_{version}_{architecture}");
-    let stage = target().join("dist").join(&name);
-    let wrong = |path: &Path, e: std::io::Error| format!("{}: {e}", path.display());
-    if stage.exists() {
-        fs::remove_dir_all(&stage).map_err(|e| wrong(&stage, e))?;
-    }
+    let name = format!("pressel_{VERSION}_{architecture}");
+    let stage = stage(&name)?;
     put(binary, &stage.join("usr/bin/pressel"), 0o755)?;
     for (from, to, mode) in FILES {
         put(&root().join(from), &stage.join(to), *mode)?;
@@ -106,32 +106,54 @@ pub fn package(architecture: &str, binary: &Path) -> Result<PathBuf, String> {
     if phrases.is_dir() {
         put_all(&phrases, &stage.join("usr/share/pressel/phrases"))?;
     }
+    put_all(&root().join("packaging/examples"), &stage.join("usr/share/doc/pressel/examples"))?;
     manual::write(&stage.join("usr/share"))?;
+    let bill = sbom::of("pressel", "Cargo.toml", target_of(architecture))?;
+    seal(&stage, "pressel", architecture, binary, &bill)
+}
+
+/// An empty folder for a package's files.
+fn stage(name: &str) -> Result<PathBuf, String> {
+    let stage = target().join("dist").join(name);
+    if stage.exists() {
+        fs::remove_dir_all(&stage).map_err(|e| format!("{}: {e}", stage.display()))?;
+    }
+    Ok(stage)
+}
+
+/// Adds what every package has, and makes it; where it is.
+fn seal(
+    stage: &Path,
+    package: &str,
+    architecture: &str,
+    binary: &Path,
+    bill: &str,
+) -> Result<PathBuf, String> {
+    let wrong = |path: &Path, e: std::io::Error| format!("{}: {e}", path.display());
     let man = stage.join("usr/share/man");
     sh("gzip", &["-9nr", &man.display().to_string()])?;
     // Whatever the umask of whoever makes the package.
     sh("chmod", &["-R", "u=rwX,go=rX", &stage.join("usr/share").display().to_string()])?;
-    let docs = stage.join("usr/share/doc/pressel");
-    fs::write(docs.join("pressel.cdx.json"), sbom::of(target_of(architecture))?)
-        .map_err(|e| wrong(&docs, e))?;
+    let docs = stage.join("usr/share/doc").join(package);
+    fs::write(docs.join(format!("{package}.cdx.json")), bill).map_err(|e| wrong(&docs, e))?;
     put(&root().join("CHANGELOG.md"), &docs.join("changelog"), 0o644)?;
     sh("gzip", &["-9nf", &docs.join("changelog").display().to_string()])?;
-    let control = fs::read_to_string(root().join("packaging/control"))
-        .map_err(|e| format!("packaging/control: {e}"))?;
+    let control = stage.join("DEBIAN/control");
+    let control = fs::read_to_string(&control).map_err(|e| wrong(&control, e))?;
     let program = fs::read(binary).map_err(|e| wrong(binary, e))?;
     let control = control
-        .replace("@VERSION@", version)
+        .replace("@VERSION@", VERSION)
         .replace("@ARCH@", architecture)
         .replace("@LIBC@", &sane::libc_of(&program)?)
-        .replace("@SIZE@", &(bytes_below(&stage) / 1024).to_string());
-    fs::write(stage.join("DEBIAN/control"), control).map_err(|e| wrong(&stage, e))?;
+        .replace("@SIZE@", &(bytes_below(stage) / 1024).to_string());
+    fs::write(stage.join("DEBIAN/control"), control).map_err(|e| wrong(stage, e))?;
     let sums =
         "find . -type f ! -path './DEBIAN/*' -printf '%P\\0' | sort -z | xargs -0 md5sum > DEBIAN/md5sums";
     sh("sh", &["-c", &format!("cd {} && {sums}", stage.display())])?;
-    let package = target().join("dist").join(format!("{name}.deb"));
+    let package = stage.with_file_name(format!("{package}_{VERSION}_{architecture}.deb"));
     let (from, to) = (stage.display().to_string(), package.display().to_string());
     sh("dpkg-deb", &["--root-owner-group", "-Zxz", "--build", &from, &to])?;
-    fs::remove_dir_all(&stage).map_err(|e| wrong(&stage, e))?;
+    fs::remove_dir_all(stage).map_err(|e| wrong(stage, e))?;
     Ok(package)
 }
 

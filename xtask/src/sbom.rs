@@ -6,10 +6,21 @@ use std::process::Command;
 
 use crate::root;
 
-/// The bill of the daemon for a compiler's target.
-pub fn of(target: &str) -> Result<String, String> {
+/// The bill of a program, by its package and manifest, for a compiler's target.
+pub fn of(package: &str, manifest: &str, target: &str) -> Result<String, String> {
     let arguments = [
-        "tree", "--locked", "-p", "pressel", "--edges", "normal", "--prefix", "none", "--format", "{p}|{l}",
+        "tree",
+        "--locked",
+        "--manifest-path",
+        manifest,
+        "-p",
+        package,
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}|{l}",
         "--target",
     ];
     let output = Command::new("cargo")
@@ -21,18 +32,19 @@ pub fn of(target: &str) -> Result<String, String> {
     if !output.status.success() {
         return Err(format!("cargo tree: {}", String::from_utf8_lossy(&output.stderr)));
     }
-    let lock = std::fs::read_to_string(root().join("Cargo.lock")).map_err(|e| format!("Cargo.lock: {e}"))?;
-    Ok(bill(&String::from_utf8_lossy(&output.stdout), &checksums(&lock)))
+    let lock = root().join(manifest).with_file_name("Cargo.lock");
+    let lock = std::fs::read_to_string(&lock).map_err(|e| format!("{}: {e}", lock.display()))?;
+    Ok(bill(package, &String::from_utf8_lossy(&output.stdout), &checksums(&lock)))
 }
 
 /// From lines `name vVERSION …|LICENCE` and the checksums of `name VERSION`.
-fn bill(tree: &str, checksums: &BTreeMap<String, String>) -> String {
+fn bill(package: &str, tree: &str, checksums: &BTreeMap<String, String>) -> String {
     let mut crates: Vec<(&str, &str, &str)> = tree.lines().filter_map(parts).collect();
     crates.sort_unstable();
     crates.dedup();
     let mut json = format!(
         "{{\n  \"bomFormat\": \"CycloneDX\",\n  \"specVersion\": \"1.5\",\n  \"version\": 1,\n  \"metadata\": {{ \
-         \"component\": {{ \"type\": \"application\", \"name\": \"pressel\", \"version\": \"{}\" }} }},\n  \
+         \"component\": {{ \"type\": \"application\", \"name\": \"{package}\", \"version\": \"{}\" }} }},\n  \
          \"components\": [\n",
         env!("CARGO_PKG_VERSION")
     );
@@ -85,7 +97,7 @@ mod tests {
                     ring v0.17.14|Apache-2.0 AND ISC (*)\n";
         let lock =
             "version = 4\n\n[[package]]\nname = \"ring\"\nversion = \"0.17.14\"\nchecksum = \"ab12\"\n";
-        let bill = bill(tree, &checksums(lock));
+        let bill = bill("pressel", tree, &checksums(lock));
         assert_eq!(bill.matches("\"name\": \"ring\"").count(), 1);
         assert!(bill.contains("pkg:cargo/ring@0.17.14") && bill.contains("\"content\": \"ab12\""), "{bill}");
         assert!(bill.contains("\"expression\": \"Apache-2.0 AND ISC\""), "{bill}");

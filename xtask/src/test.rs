@@ -124,7 +124,10 @@ impl Sum {
 
     /// The closing line.
     fn close(&self, campaigns: &str) -> Result<(), String> {
-        println!("\n{} passed, {} failed; campaigns of calls and faults: {campaigns}", self.passed, self.failed);
+        println!(
+            "\n{} passed, {} failed; campaigns of calls and faults: {campaigns}",
+            self.passed, self.failed
+        );
         match &self.broken {
             Some(broken) => Err(broken.clone()),
             None if self.passed == 0 => Err("no test was run".into()),

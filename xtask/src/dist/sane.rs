@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-/// Looks at a package as it will be installed; every fault is named.
-pub fn check(package: &Path) -> Result<(), String> {
+/// Looks at a package as it will be installed, with these pages of its manual; every fault is named.
+pub fn check(package: &Path, pages: &[&str]) -> Result<(), String> {
     let name = package.display().to_string();
     let field = |field: &str| said(&["--field", &name, field]);
     let control = |file: &str| said(&["--info", &name, file]);
@@ -18,18 +18,19 @@ pub fn check(package: &Path) -> Result<(), String> {
     faults.extend(description(&field("Description")?));
     let contents = said(&["--contents", &name])?;
     let files: BTreeSet<&str> = contents.lines().filter_map(|line| file(line, &mut faults)).collect();
-    let conffiles = control("conffiles")?;
+    let own = field("Package")?.trim().to_owned();
+    let conffiles = control("conffiles").unwrap_or_default(); // a package without any has no such file
     let conffiles: BTreeSet<&str> = conffiles.lines().collect();
     let below_etc: BTreeSet<&str> = files.iter().copied().filter(|path| path.starts_with("/etc/")).collect();
     if conffiles != below_etc {
         faults.push(format!("conffiles are {conffiles:?}, below /etc there are {below_etc:?}"));
     }
-    for required in ["changelog.gz", "copyright", "pressel.cdx.json"] {
-        if !files.contains(format!("/usr/share/doc/pressel/{required}").as_str()) {
-            faults.push(format!("no {required} in /usr/share/doc/pressel"));
+    for required in ["changelog.gz", "copyright", &format!("{own}.cdx.json")] {
+        if !files.contains(format!("/usr/share/doc/{own}/{required}").as_str()) {
+            faults.push(format!("no {required} in /usr/share/doc/{own}"));
         }
     }
-    for page in ["man1/pressel.1.gz", "man5/pressel.toml.5.gz"] {
+    for page in pages {
         if !files.contains(format!("/usr/share/man/{page}").as_str()) {
             faults.push(format!("no manual page {page}"));
         }
