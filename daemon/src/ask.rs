@@ -324,6 +324,7 @@ impl<'a> Asking<'a> {
             // Nobody presses, speaks or looks; and there are no tools.
             Action::Listen(_) | Action::Duck { .. } | Action::Show(_) | Action::Tell(_) => {}
             Action::CallTool { .. } | Action::CancelTools { .. } => {}
+            Action::Ask(_) | Action::AskAloud { .. } | Action::Decide { .. } => {}
         }
     }
 

@@ -56,7 +56,7 @@ impl Earcons {
     }
 }
 
-pub(crate) const PHASES: [Phase; 12] = [
+pub(crate) const PHASES: [Phase; 13] = [
     Phase::Muted,
     Phase::NeedsSetup,
     Phase::Fault,
@@ -67,6 +67,7 @@ pub(crate) const PHASES: [Phase; 12] = [
     Phase::Idle,
     Phase::Connecting,
     Phase::Listening,
+    Phase::Asking,
     Phase::Thinking,
     Phase::Speaking,
 ];

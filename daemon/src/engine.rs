@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pressel_live::Conversation;
-use pressel_live::event::{Action, ButtonInput, Input, Note, Phase};
+use pressel_live::event::{Action, ButtonInput, ConsentInput, Input, Note, Phase};
 use pressel_live::profile::Profile;
 use pressel_live::settings::Settings;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -234,8 +234,12 @@ impl Engine {
 
     /// Everything the conversation wants. Nothing here waits.
     fn perform_all(&mut self) {
-        while let Some(action) = self.conversation.poll_action() {
-            self.perform(action);
+        loop {
+            while let Some(action) = self.conversation.poll_action() {
+                self.perform(action);
+            }
+            let Some(ask) = self.edges.tools.ask() else { return };
+            self.conversation.handle_input(Instant::now(), Input::Consent(ConsentInput::Due(ask)));
         }
     }
 
@@ -288,6 +292,9 @@ impl Engine {
                 self.stats.told(line);
                 self.edges.phrases.tell(line.word(), now);
             }
+            Action::AskAloud { turn, by } => self.ask_aloud(turn, by),
+            Action::Ask(agree) => self.grammar.ask(agree, now),
+            Action::Decide { id, decision } => self.edges.tools.decide(now, &id, decision),
             Action::CallTool { id, name, args } => self.edges.tools.call(now, id, &name, args),
             Action::CancelTools { ids } => self.edges.tools.cancel(&ids),
             Action::Note(note) => {
@@ -443,9 +450,10 @@ impl Engine {
                     reply.done();
                     let pressed = gesture == ButtonInput::Press;
                     if pressed {
-                        self.grammar.edge(line, false, now); // in tap and open mode programs need not let go
+                        self.grammar.edge_by_program(line, false, now); // in tap and open mode programs need not let go
                     }
-                    self.on_edge(line, pressed, now);
+                    self.grammar.edge_by_program(line, pressed, now);
+                    self.gestures();
                 }
                 Err(why) => reply.error(&why),
             },

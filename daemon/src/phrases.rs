@@ -14,8 +14,8 @@ use pressel_live::event::Line;
 use crate::config;
 use crate::earcons::{Sound, mono};
 
-/// Lines that are said because somebody asked: how the device is, what it does.
-pub const ASKED: [&str; 10] = [
+/// Lines that are said because somebody asked: how the device is, what it does; or because it asks for consent.
+pub const ASKED: [&str; 13] = [
     "all-is-well",
     "muted",
     "microphone-trouble",
@@ -26,6 +26,9 @@ pub const ASKED: [&str; 10] = [
     "new-talk",
     "goodbye",
     "not-allowed",
+    "consent-double",
+    "consent-hold",
+    "consent-line",
 ];
 
 /// Where the installer puts them.
@@ -124,6 +127,11 @@ impl Phrases {
         }
     }
 
+    /// What a line sounds like; `None` when nothing is to be said.
+    pub fn sound(&self, line: &str) -> Option<(&[i16], u32)> {
+        self.sounds.get(line).map(|(samples, rate_hz)| (samples.as_slice(), *rate_hz))
+    }
+
     /// When [`Phrases::next`] wants to be asked although nothing happens.
     pub fn due(&self) -> Option<Instant> {
         self.fresh.or(self.busy_until.filter(|_| !self.waiting.is_empty()))
@@ -176,6 +184,9 @@ fn notes(line: &str) -> &'static [f32] {
         "new-talk" => &[523.3, 784.0],
         "goodbye" => &[784.0, 659.3, 523.3, 392.0],
         "not-allowed" => &[349.2, 0.0, 349.2],
+        "consent-double" => &[523.3, 659.3, 0.0, 659.3],
+        "consent-hold" => &[523.3, 659.3, 659.3],
+        "consent-line" => &[523.3, 659.3],
         // What a later version tells.
         _ => &[523.3, 392.0],
     }

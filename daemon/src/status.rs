@@ -154,6 +154,7 @@ pub fn phase_word(phase: Phase) -> &'static str {
         Phase::Idle => "idle",
         Phase::Connecting => "connecting",
         Phase::Listening => "listening",
+        Phase::Asking => "asking",
         Phase::Thinking => "thinking",
         Phase::Speaking => "speaking",
     }

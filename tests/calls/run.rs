@@ -568,6 +568,8 @@ impl<'a> World<'a> {
                 self.account.all_stopped();
                 self.forgotten();
             }
+            // None of these tools needs consent.
+            Action::Ask(_) | Action::AskAloud { .. } | Action::Decide { .. } => {}
             Action::Tell(_) | Action::Duck { .. } | Action::Note(_) => {}
         }
     }

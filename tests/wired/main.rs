@@ -25,6 +25,11 @@ type Slot = Arc<Mutex<Option<QueueButton>>>;
 
 fn main() {
     let started = Instant::now();
+    if std::env::args().nth(1).as_deref() == Some("tools") {
+        // The daemon starts its own program for each call of a tool: tools run --folder FOLDER.
+        let folder = std::env::args().nth(4).expect("tools run --folder FOLDER");
+        return drop(pressel::tools::runner::serve(Path::new(&folder))); // an error is that nobody waits any more
+    }
     let file = std::env::args().nth(3).expect("pressel-wired run --config FILE");
     let config = match config::load(Some(Path::new(&file))) {
         Ok(loaded) => loaded.config,

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crate::ask::Question;
 use crate::barge_in::Watch;
+use crate::consent::Consent;
 use crate::event::{Action, Budget, Input, Listen, Note, Phase};
 use crate::link::Link;
 use crate::memory::Memory;
@@ -53,6 +54,8 @@ pub struct Conversation {
     /// Calls of the present link not yet answered, by the id they run under.
     pub(crate) calls: BTreeMap<String, Pending>,
     pub(crate) called: Called,
+    /// What a person is asked before it is done.
+    pub(crate) consent: Consent,
     /// A tool was answered and the model has not spoken since: an empty turn does not end the wait.
     pub(crate) tool_answered: bool,
     /// When the person is to hear that a tool still runs.
@@ -108,6 +111,7 @@ impl Conversation {
             forget_at: now,
             calls: BTreeMap::new(),
             called: Called::default(),
+            consent: Consent::default(),
             tool_answered: false,
             sign_at: None,
             in_progress: false,
@@ -148,6 +152,7 @@ impl Conversation {
             Input::Link(number, event) if number == self.link.number => self.on_link(now, event),
             Input::Link(..) => {}
             Input::ToolResult(result) => self.on_tool_result(now, result),
+            Input::Consent(input) => self.on_consent(now, input),
             Input::Key(present) => {
                 if present && !self.key {
                     self.link.press(now); // a refusal may have been for the old key
@@ -160,6 +165,7 @@ impl Conversation {
             Input::Warm(warm) => self.warm = warm,
             Input::Ask(text) => self.on_ask(now, text),
             Input::Stop => self.on_stop(now),
+            Input::TakeBack => self.take_back(now),
             Input::Muted(muted) => self.on_muted(now, muted),
             Input::Forget => self.on_forget(now),
             Input::HangUp => self.on_hang_up(now),
@@ -200,6 +206,7 @@ impl Conversation {
         due(self.open_idle_at());
         due(self.stale_at());
         due(self.sign_at);
+        due(self.consent.deadline());
         due(self.talk_over_at());
         due(self.cap_at());
         next
@@ -222,6 +229,9 @@ impl Conversation {
         if self.turn.is_speaking() {
             return Phase::Speaking;
         }
+        if self.is_asking() {
+            return Phase::Asking;
+        }
         if !self.may_spend() && !self.is_wanted() {
             return Phase::Spent;
         }
@@ -238,6 +248,7 @@ impl Conversation {
         }
         match self.turn {
             Turn::Thinking { .. } => Phase::Thinking,
+            Turn::Idle if self.consent.is_running() => Phase::Thinking,
             _ if self.open.is_some() => Phase::Listening,
             _ => Phase::Idle,
         }
@@ -277,13 +288,15 @@ impl Conversation {
 
     /// Somebody needs a link now.
     pub(crate) fn is_wanted(&self) -> bool {
-        self.open.is_some() || self.utterance.is_some() || self.question.is_some() || !self.turn.is_idle()
+        let asked = self.utterance.is_some() || self.question.is_some() || self.consent.is_open();
+        self.open.is_some() || asked || !self.turn.is_idle()
     }
 
     /// Only a link brings somebody further. What was received of an answer is heard without.
     pub(crate) fn needs_link(&self) -> bool {
         let answer_due = !(self.turn.is_idle() || self.turn.is_speaking()) || self.is_owed();
-        self.open.is_some() || self.utterance.is_some() || self.question.is_some() || answer_due
+        let asked = self.utterance.is_some() || self.question.is_some() || self.consent.is_open();
+        self.open.is_some() || asked || answer_due
     }
 
     /// Nobody is in the middle of anything that a new link would tear.
@@ -292,6 +305,7 @@ impl Conversation {
             && self.calls.is_empty()
             && self.utterance.is_none()
             && self.question.is_none()
+            && !self.consent.is_asked()
             && self.open.as_ref().is_none_or(|talk| !talk.gate_open)
     }
 
@@ -375,6 +389,7 @@ impl Conversation {
 
     /// A new talk begins.
     pub(crate) fn on_forget(&mut self, now: Instant) {
+        self.withdraw(now, None);
         if self.open.is_some() {
             self.end_open_talk(now);
         }

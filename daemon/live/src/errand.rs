@@ -29,8 +29,10 @@ impl Conversation {
 
     /// A tool runs, and neither side speaks: a sign is due. Once somebody has spoken it is put off.
     pub(crate) fn watch_errand(&mut self, now: Instant) {
-        let silent = matches!(self.turn, Turn::Thinking { .. });
-        match (silent && self.is_on_errand(), self.sign_at) {
+        let agreed = self.consent.is_running() && self.turn.is_idle();
+        let silent = agreed || matches!(self.turn, Turn::Thinking { .. });
+        let silent = silent && !self.consent.is_asked();
+        match (silent && (agreed || self.is_on_errand()), self.sign_at) {
             (false, _) => self.sign_at = None,
             (true, None) => self.sign_at = Some(now + SIGN_AFTER),
             (true, Some(at)) if at <= now => {

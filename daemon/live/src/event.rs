@@ -1,8 +1,12 @@
 //! Everything that can happen to a conversation ([`Input`]) and everything it can do ([`Action`]).
 
+mod consent;
+
 use std::time::Instant;
 
 use crate::settings::{Settings, TalkMode};
+
+pub use consent::{Agree, AgreeBy, ConsentInput, Decision, ToolAsk};
 
 /// Everything that can wake the program.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +21,8 @@ pub enum Input {
     Link(u32, LinkInput),
     /// A tool finished.
     ToolResult(ToolResult),
+    /// About a call that a person must agree to.
+    Consent(ConsentInput),
     /// Whether there is a key to dial with. Starts out as true.
     Key(bool),
     /// Whether there is a network: an address and a route. Each `true` says that something has come up or changed, and
@@ -26,8 +32,10 @@ pub enum Input {
     Clock(bool),
     /// A typed question, asked as the person's turn.
     Ask(String),
-    /// The answer and what is being said lead to nothing from here on; the talk goes on.
+    /// The answer and what is being said lead to nothing from here on, tools that run are stopped; the talk goes on.
     Stop,
+    /// The last press was not meant to talk: what it began leads to nothing. Tools go on.
+    TakeBack,
     /// The microphone is switched off, or on again. While it is off nothing that it hears is taken in, and of what it
     /// heard before nothing more goes up. Starts out as false.
     Muted(bool),
@@ -268,7 +276,26 @@ pub enum Action {
     Show(Phase),
     /// Say this to the person: a spoken line or a sound of the device's own. Told once for a trouble.
     Tell(Line),
-    /// Run this tool; answer with [`Input::ToolResult`].
+    /// Say as this turn that a person must agree, and how: report `Started` and `Drained` as for an answer, or
+    /// [`ConsentInput::Unspoken`].
+    AskAloud {
+        /// Counts with those of [`Action::Play`].
+        turn: u32,
+        /// What the person is to do.
+        by: AgreeBy,
+    },
+    /// From now on this gesture means that a person agrees, and no other does; `None`: none does. Told only when it
+    /// changes.
+    Ask(Option<Agree>),
+    /// What became of a call that is kept. `Given`: run it with the arguments it was made with, and answer with
+    /// [`Input::ToolResult`]. Otherwise forget it.
+    Decide {
+        /// Id from [`Action::CallTool`].
+        id: String,
+        /// What follows for it.
+        decision: Decision,
+    },
+    /// Run this tool; answer with [`Input::ToolResult`], or with [`ConsentInput::Due`] and nothing else.
     CallTool {
         /// Id to answer under.
         id: String,
@@ -400,6 +427,8 @@ pub enum Phase {
     Connecting,
     /// What is said now is kept and sent (also while the link is coming up).
     Listening,
+    /// A person is asked to agree to something, by a gesture on the device.
+    Asking,
     /// Waiting for the answer.
     Thinking,
     /// The answer is being heard.

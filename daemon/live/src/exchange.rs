@@ -29,6 +29,8 @@ pub(crate) struct ToolRecord {
     pub(crate) wire: Option<String>,
     /// Called on a link that is gone.
     pub(crate) former: bool,
+    /// It was not even begun: made again for the same words it is a call of its own.
+    pub(crate) undone: bool,
     pub(crate) name: String,
     pub(crate) args: Args,
     /// `None` while it runs.
@@ -38,6 +40,12 @@ pub(crate) struct ToolRecord {
 }
 
 impl ToolRecord {
+    /// A call that has just been made.
+    pub(crate) fn new(id: &str, name: &str, args: &Args) -> Self {
+        let (id, name, args) = (id.to_owned(), name.to_owned(), args.clone());
+        ToolRecord { id, wire: None, former: false, undone: false, told: false, name, args, outcome: None }
+    }
+
     /// Nothing will be answered with it any more: what it found is kept for people to read.
     pub(crate) fn shorten(&mut self) {
         if let Some(Ok(result)) = &mut self.outcome {

@@ -48,6 +48,7 @@ impl Conversation {
 
     /// What the gate lets through from now on goes up.
     pub(crate) fn begin_segment(&mut self, now: Instant) {
+        self.doubt_announcement();
         let waiting = self.utterance.as_ref().is_some_and(|u| !u.is_sent());
         if !waiting {
             self.keep_sound();
@@ -81,7 +82,7 @@ impl Conversation {
     pub(crate) fn open_idle_at(&self) -> Option<Instant> {
         let TalkMode::Open { idle: Some(idle), start } = self.settings.talk else { return None };
         let talk = self.open.as_ref().filter(|_| start != OpenStart::Always)?;
-        let waits = self.turn.is_speaking() || !self.calls.is_empty();
+        let waits = self.turn.is_speaking() || !self.calls.is_empty() || self.consent.is_open();
         let late = if self.is_pause() { Duration::ZERO } else { NOT_UNDERSTOOD_MAX };
         (!waits).then(|| talk.active + idle + late)
     }

@@ -16,6 +16,7 @@
 mod ask;
 mod barge_in;
 mod change;
+mod consent;
 mod conversation;
 mod errand;
 pub mod event;

@@ -260,11 +260,17 @@ impl Memory {
         self.since.iter_mut().rev().chain(self.history.iter_mut().rev()).flat_map(|e| e.tools.iter_mut())
     }
 
-    /// A tool is called; tells the id to run it under, which no other running call has.
-    pub(crate) fn call(&mut self, wire: &str, name: &str, args: &Args) -> String {
+    /// A tool is called; tells the id to run it under, which no other running call has, nor any that is `taken`.
+    pub(crate) fn call(
+        &mut self,
+        wire: &str,
+        name: &str,
+        args: &Args,
+        taken: impl Fn(&str) -> bool,
+    ) -> String {
         let mut id = wire.to_owned();
         let mut number = 1;
-        while self.tools_mut().any(|tool| tool.outcome.is_none() && tool.id == id) {
+        while taken(&id) || self.tools_mut().any(|tool| tool.outcome.is_none() && tool.id == id) {
             number += 1;
             id = format!("{wire}#{number}");
         }
@@ -272,16 +278,8 @@ impl Memory {
         exchange.answered = true;
         exchange.whole = false;
         if exchange.tools.len() < TOOLS_MAX {
-            let (wire, name, args) = (Some(wire.to_owned()), name.to_owned(), args.clone());
-            exchange.tools.push(ToolRecord {
-                id: id.clone(),
-                wire,
-                former: false,
-                name,
-                args,
-                outcome: None,
-                told: false,
-            });
+            let wire = Some(wire.to_owned());
+            exchange.tools.push(ToolRecord { wire, ..ToolRecord::new(&id, name, args) });
         }
         id
     }
@@ -290,7 +288,7 @@ impl Memory {
     pub(crate) fn repeated(&mut self, wire: &str, name: &str, args: &Args) -> Option<&mut ToolRecord> {
         let again = self.since.back().is_some_and(|exchange| exchange.again);
         let newest = self.since.len().saturating_sub(1);
-        let same = |tool: &ToolRecord| tool.former && tool.name == name && tool.args == *args;
+        let same = |tool: &ToolRecord| tool.former && !tool.undone && tool.name == name && tool.args == *args;
         let each = self.since.iter_mut().enumerate().rev();
         let mut tools = each.flat_map(|(n, exchange)| exchange.tools.iter_mut().map(move |tool| (n, tool)));
         let found = |(n, tool): &(usize, &mut ToolRecord)| {
@@ -303,6 +301,27 @@ impl Memory {
     pub(crate) fn goes_on(&mut self, id: &str) {
         let record = self.tools_mut().find(|tool| tool.id == id && tool.outcome.is_none());
         record.into_iter().for_each(|record| record.wire = None);
+    }
+
+    /// The newest call that runs, or ran, under this id.
+    pub(crate) fn tool(&self, id: &str) -> Option<&ToolRecord> {
+        self.all().rev().flat_map(|exchange| exchange.tools.iter().rev()).find(|tool| tool.id == id)
+    }
+
+    /// What became of a call that was answered before that was known; `told`: nothing is to be told of it.
+    pub(crate) fn decided(&mut self, id: &str, outcome: &Outcome, told: bool) {
+        let exchanges = self.since.iter_mut().rev().chain(self.history.iter_mut().rev());
+        let newest =
+            exchanges.flat_map(|exchange| exchange.tools.iter_mut().rev()).find(|tool| tool.id == id);
+        if let Some(tool) = newest {
+            (tool.outcome, tool.told) = (Some(outcome.clone()), told);
+        }
+    }
+
+    /// Nothing was done about a call, nor will be: when it is made again it is another one.
+    pub(crate) fn undone(&mut self, id: &str) {
+        let newest = self.since.iter_mut().rev().flat_map(|exchange| exchange.tools.iter_mut().rev());
+        newest.into_iter().find(|tool| tool.id == id).into_iter().for_each(|tool| tool.undone = true);
     }
 
     /// A tool has finished: its record, if there is one.

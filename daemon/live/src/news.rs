@@ -110,6 +110,7 @@ impl Conversation {
         self.tool_answered = false;
         self.turn_open = false;
         self.turn_cut = false;
+        self.consent.lose_link();
         self.calls.clear(); // the tools go on: what they find is told to the next link
         self.called = Called::default();
         self.leave_talk(now);

@@ -26,6 +26,10 @@ const END_AFTER_MARGIN: Duration = Duration::from_millis(100);
 impl Conversation {
     pub(crate) fn on_button(&mut self, now: Instant, button: ButtonInput) {
         use ButtonInput::{Press, Release};
+        let asked = self.consent.is_asked();
+        if button == Press {
+            self.refuse_consent(now);
+        }
         if button == Press && self.refuses(now) {
             return;
         }
@@ -48,6 +52,8 @@ impl Conversation {
             (TalkMode::Open { start, .. }, Press) => {
                 if self.turn.is_speaking() {
                     self.silence(now);
+                } else if asked {
+                    // It was meant as a no.
                 } else if self.open.is_none() {
                     self.begin_open_talk(now);
                 } else if start != OpenStart::Always {
@@ -94,6 +100,7 @@ impl Conversation {
 
     /// The answer stops now: what is queued is flushed, what still arrives of it is dropped.
     pub(crate) fn silence(&mut self, now: Instant) {
+        self.refuse_consent(now);
         match self.turn {
             Turn::Speaking { ended, .. } => {
                 self.act(Action::Flush { turn: self.answer_number });
@@ -282,6 +289,7 @@ impl Conversation {
             SpeakerInput::Drained { turn: drained } => {
                 if let Turn::Speaking { turn, ended: true, .. } = self.turn {
                     if turn == drained {
+                        self.announcement_heard(now, drained);
                         self.answer_heard(now);
                     }
                 }

@@ -105,14 +105,16 @@ pub(crate) fn call(tool: &ToolRecord) -> String {
     format!("{} {} {result}", tool.name, shortened(&args, TOOL))
 }
 
-/// The result of a tool whose call died with its link.
-pub(crate) fn late_result(tools: &[ToolRecord]) -> String {
-    let mut text =
-        String::from("[Note of the device, not of the person. A tool that you called before has finished:\n");
+/// What became of calls that can be answered no more; `silent`: nothing is to be said about it.
+pub(crate) fn late_result(tools: &[ToolRecord], silent: bool) -> String {
+    let mut text = String::from(
+        "[Note of the device, not of the person. What became of a tool that you called before:\n",
+    );
     for tool in tools {
         let _ = writeln!(text, "Tool: {}", call(tool));
     }
-    text.push_str("Tell the person what matters of it, and do not call it again.]");
+    let end = if silent { "Do not answer this note" } else { "Tell the person what matters of it" };
+    let _ = write!(text, "{end}, and do not call it again unless they ask for it.]");
     text
 }
 
@@ -174,6 +176,7 @@ mod tests {
                 id,
                 wire: None,
                 former: true,
+                undone: false,
                 name,
                 args,
                 outcome,

@@ -55,8 +55,19 @@ pub(crate) struct Carry {
     forgotten: Option<u32>,
 }
 
-/// A result that is not printed.
-struct LateResult(ToolRecord);
+/// A result that is not printed, and how it is told.
+struct LateResult(ToolRecord, Late);
+
+/// How a late result is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Late {
+    /// As something to be answered, unless the note to the next link has it.
+    Result,
+    /// As something to be answered, whatever else there is: a person waits for it.
+    Aloud,
+    /// So that it is known; where every text is answered, with the next that is to be.
+    Silent,
+}
 
 impl std::fmt::Debug for LateResult {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -68,9 +79,9 @@ impl Conversation {
     /// The link is gone, and with it what the server had not kept.
     pub(crate) fn leave_talk(&mut self, now: Instant) {
         self.carry.briefed = false;
-        self.carry
-            .late
-            .retain(|late| !self.memory.since().any(|e| e.tools.iter().any(|t| t.id == late.0.id)));
+        let since: Vec<&ToolRecord> = self.memory.since().flat_map(|exchange| &exchange.tools).collect();
+        let noted = |record: &ToolRecord| since.iter().any(|tool| tool.id == record.id);
+        self.carry.late.retain(|LateResult(record, late)| *late == Late::Aloud || !noted(record));
         if self.turn.is_idle() && self.utterance.is_none() && self.question.is_none() {
             self.memory.end_wait(); // nobody waits for more than has come
         }
@@ -171,7 +182,7 @@ impl Conversation {
                 let waits = self.carry.late.iter().any(|late| late.0.id == tool.id);
                 let stopped = matches!(&tool.outcome, Some(Err(why)) if why == STOPPED);
                 if !(tool.told || waits || stopped) && self.carry.late.len() < LATE_MAX {
-                    self.carry.late.push(LateResult(tool.clone()));
+                    self.carry.late.push(LateResult(tool.clone(), Late::Result));
                 }
             }
         }
@@ -260,8 +271,17 @@ impl Conversation {
         let untold = self.memory.since().any(|e| e.lost && e.tools.iter().any(|tool| tool.id == record.id));
         // Otherwise the note of the next link, or the one that waits for this, has it.
         if (!untold || self.carry.briefed) && self.carry.late.len() < LATE_MAX {
-            self.carry.late.push(LateResult(record));
+            self.carry.late.push(LateResult(record, Late::Result));
         }
+    }
+
+    /// What became of a question is told when nobody is in the middle of anything. False when too much waits already.
+    pub(crate) fn tell_by_and_by(&mut self, record: ToolRecord, aloud: bool) -> bool {
+        let fits = self.carry.late.len() < LATE_MAX;
+        if fits {
+            self.carry.late.push(LateResult(record, if aloud { Late::Aloud } else { Late::Silent }));
+        }
+        fits
     }
 
     /// Tells late results when nobody is in the middle of anything.
@@ -274,10 +294,19 @@ impl Conversation {
         if self.carry.late.is_empty() || !self.link.is_up() || !quiet {
             return;
         }
+        let silent = self.carry.late.iter().all(|late| late.1 == Late::Silent);
+        if silent && (self.profile.text_by == TextBy::RealtimeInput || !self.profile.instruction) {
+            return;
+        }
         let tools: Vec<ToolRecord> = self.carry.late.drain(..).map(|late| late.0).collect();
         tools.iter().for_each(|tool| self.memory.told(&tool.id));
         self.answer_calls(now);
-        self.send(now, client::text(self.profile, &recap::late_result(&tools)));
+        let text = recap::late_result(&tools, silent);
+        self.consent.all_told();
+        if silent {
+            return self.send(now, client::silent_text(&text));
+        }
+        self.send(now, client::text(self.profile, &text));
         self.turn = Turn::Thinking { until: Some(now + self.settings.answer_timeout) };
     }
 
@@ -317,6 +346,9 @@ impl Conversation {
 
     /// A boundary between two talks: nothing of the former one is known any more, to us or to the server.
     pub(crate) fn forget_talk(&mut self, now: Instant) {
+        self.withdraw(now, None);
+        self.stop_consented();
+        self.consent.all_told();
         let known = !self.memory.is_empty();
         let ids = self.memory.clear();
         self.cancel_tools(ids);

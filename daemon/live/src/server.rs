@@ -77,6 +77,7 @@ impl Conversation {
             self.on_tool_calls(now, message.tool_calls);
         }
         if !message.cancelled_calls.is_empty() {
+            message.cancelled_calls.iter().for_each(|wire| self.take_back_question(now, wire));
             let ids = self.take_cancelled(&message.cancelled_calls);
             if !ids.is_empty() {
                 self.act(Action::CancelTools { ids });
@@ -138,6 +139,7 @@ impl Conversation {
         if content.generation_complete {
             if !self.turn.is_listening() && !self.mute.is_on() {
                 self.memory.whole();
+                self.announced_whole();
             }
             self.mute.stop();
             self.end_of_sound();
@@ -192,6 +194,7 @@ impl Conversation {
         self.turn = Turn::Speaking { turn, last_sound: now, heard_by: before + length, ended: false };
         self.memory.received(length, first);
         self.link.pulse.sign();
+        self.announces(now, turn);
         self.lives(now);
         self.act(Action::Play { turn, samples, rate_hz });
     }
@@ -237,6 +240,7 @@ impl Conversation {
             return; // nothing was sent that could be speech; what came of the answer is heard
         }
         self.act(Action::Flush { turn: self.answer_number });
+        self.refuse_consent(now);
         self.memory.cut(now);
         if !ended {
             self.mute.start(now); // a few stale parts may follow
@@ -263,6 +267,7 @@ impl Conversation {
             return;
         }
         self.link.pulse.sign();
+        self.announced_whole();
         self.end_of_sound();
         if !self.tool_answered && !self.in_progress && self.calls.is_empty() {
             self.memory.settle(false);
@@ -297,7 +302,7 @@ impl Conversation {
             } else {
                 match self.on_record(&id, &name, &args) {
                     None => {
-                        let run = self.memory.call(&id, &name, &args);
+                        let run = self.memory.call(&id, &name, &args, |id| self.consent.has(id));
                         self.calls.insert(run.clone(), Pending { wire: id, name: name.clone() });
                         self.act(Action::CallTool { id: run, name, args });
                     }
@@ -321,6 +326,9 @@ impl Conversation {
     }
 
     pub(crate) fn on_tool_result(&mut self, now: Instant, result: ToolResult) {
+        if self.on_consented_result(now, &result) {
+            return;
+        }
         let record = self.memory.finished(&result.id, &result.outcome);
         let Some(Pending { wire, name }) = self.calls.remove(&result.id) else {
             return match record {

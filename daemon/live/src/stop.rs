@@ -8,12 +8,15 @@ impl Conversation {
     /// The answer is silenced and tools are stopped, and what is being said leads to nothing: its rest does not go up, and
     /// no answer to what did is heard. An open talk stays open.
     pub(crate) fn on_stop(&mut self, now: Instant) {
+        self.withdraw(now, Some("not done: the person stopped it"));
+        self.stop_consented();
         self.stop_waiting();
         self.carry.hushed = true;
         self.take_back(now);
     }
 
-    fn take_back(&mut self, now: Instant) {
+    /// The same, but tools go on.
+    pub(crate) fn take_back(&mut self, now: Instant) {
         self.question = None;
         if self.open.is_none() {
             self.drop_unsent();
@@ -44,6 +47,7 @@ impl Conversation {
             return;
         }
         self.forget_suspicion();
+        self.withdraw(now, Some("not done: the microphone was switched off"));
         if self.turn.is_listening() {
             self.take_back(now);
         } else {

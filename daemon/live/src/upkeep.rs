@@ -24,6 +24,7 @@ impl Conversation {
         self.end_hung_link(now);
         self.end_overdue_turn(now);
         self.end_overdue_suspicion(now);
+        self.end_overdue_consent(now);
         if self.stale_at().is_some_and(|at| at <= now) {
             self.drop_utterance();
             self.question = None;
@@ -55,6 +56,7 @@ impl Conversation {
                 self.turn = Turn::Thinking { until };
             }
         }
+        self.keep_consent(now);
         self.keep_talk(now);
         self.keep_watch(now);
         if self.is_wanted() {
@@ -92,6 +94,9 @@ impl Conversation {
     }
 
     pub(crate) fn stop(&mut self, now: Instant) {
+        self.withdraw(now, None);
+        self.settle_ask();
+        self.stop_consented();
         self.silence(now);
         self.stop_waiting();
         self.settle_duck();

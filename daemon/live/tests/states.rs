@@ -229,7 +229,7 @@ const TURN_STATES: [Named; 5] = [
     ("Speaking, all there", spoken),
 ];
 
-const TURN_EVENTS: [Named; 28] = [
+const TURN_EVENTS: [Named; 29] = [
     ("press", press),
     ("release, and its tail", |rig| {
         release(rig);
@@ -279,6 +279,7 @@ const TURN_EVENTS: [Named; 28] = [
     ("the microphone is lost", |rig| rig.input(Input::Microphone(MicrophoneInput::Lost))),
     ("the microphone is switched off", |rig| rig.input(Input::Muted(true))),
     ("stop", |rig| rig.input(Input::Stop)),
+    ("a press is taken back", |rig| rig.input(Input::TakeBack)),
     ("the speaker is lost", |rig| rig.input(Input::Speaker(SpeakerInput::Lost))),
     ("mode hold", |rig| rig.input(Input::Mode(hold()))),
     ("mode open", |rig| rig.input(Input::Mode(open()))),
@@ -306,6 +307,9 @@ fn deeds(rig: &Rig) -> String {
             Action::CallTool { .. } => "call".to_owned(),
             Action::CancelTools { .. } => "stop tools".to_owned(),
             Action::Ping { .. } => "ping".to_owned(),
+            Action::Ask(asked) => if asked.is_some() { "ask" } else { "ask no more" }.to_owned(),
+            Action::AskAloud { .. } => "say the question".to_owned(),
+            Action::Decide { .. } => "decide".to_owned(),
             Action::Tell(line) => format!("say {}", line.word()),
             Action::Show(_) | Action::Note(_) => continue,
         };

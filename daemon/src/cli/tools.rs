@@ -144,7 +144,9 @@ fn log(config: &Config, json: bool) -> Result<(), Failure> {
         } else {
             let args = entry.args.map_or_else(|| entry.args_sha256[..12].to_owned(), |args| args.to_string());
             let (tool, outcome, took_ms) = (entry.tool, entry.outcome.word(), entry.took_ms);
-            let _ = writeln!(out, "{}  {tool}  {outcome}  {took_ms} ms  {args}", entry.at_s);
+            let consent = entry.consent.map(|consent| format!("  consent {}", consent.word()));
+            let consent = consent.unwrap_or_default();
+            let _ = writeln!(out, "{}  {tool}  {outcome}  {took_ms} ms  {args}{consent}", entry.at_s);
         }
     }
     print(&out)

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use pressel_hal::Edge;
-use pressel_live::event::{ButtonInput, Input, Phase};
+use pressel_live::event::{AgreeBy, ButtonInput, ConsentInput, Input, Phase};
 use tracing::{info, warn};
 
 use super::Engine;
@@ -14,6 +14,7 @@ use crate::control::Event;
 use crate::doctor::{self, Class, Verdict};
 use crate::gesture::{Act, Gesture};
 use crate::phrases;
+use crate::stats::Latency;
 use crate::volume::{VolumeChange, VolumeStatus};
 
 /// The word of farewell is heard before anything else happens.
@@ -72,8 +73,13 @@ impl Engine {
             match gesture {
                 Gesture::Down => self.press_or_release(ButtonInput::Press, at),
                 Gesture::Up => self.press_or_release(ButtonInput::Release, at),
-                Gesture::TakeBack => self.input(Input::Stop),
+                Gesture::TakeBack => self.input(Input::TakeBack),
                 Gesture::Act(act) => self.act(act),
+                Gesture::Agree { by, since } => {
+                    info!(by = by.word(), "consent gesture");
+                    self.control_told(Act::Consent);
+                    self.input(Input::Consent(ConsentInput::Given { by, since }));
+                }
             }
         }
     }
@@ -82,7 +88,7 @@ impl Engine {
     pub(super) fn act(&mut self, act: Act) {
         let now = Instant::now();
         info!(act = act.word(), "gesture");
-        self.edges.control.publish(&Event::Act { act: act.word() }, now);
+        self.control_told(act);
         match act {
             Act::Talk => {
                 self.press_or_release(ButtonInput::Press, now);
@@ -108,9 +114,36 @@ impl Engine {
                 self.edges.phrases.tell("goodbye", now);
                 self.poweroff = Some(Poweroff::At(now + FAREWELL));
             }
-            // Nothing asks yet: the grammar makes it a gesture only while something does.
+            // It is a gesture of its own, which tells how and since when.
             Act::Consent => {}
         }
+    }
+
+    fn control_told(&mut self, act: Act) {
+        self.edges.control.publish(&Event::Act { act: act.word() }, Instant::now());
+    }
+
+    /// The device says by itself that somebody must agree, as a turn of its own.
+    pub(super) fn ask_aloud(&mut self, turn: u32, by: AgreeBy) {
+        let now = Instant::now();
+        let line = match by {
+            AgreeBy::Double => "consent-double",
+            AgreeBy::Hold => "consent-hold",
+            AgreeBy::Line => "consent-line",
+        };
+        let sound = self.edges.phrases.sound(line).map(|(samples, rate_hz)| (samples.to_vec(), rate_hz));
+        let heard = match sound {
+            Some((samples, rate_hz)) => self.edges.sound.play(turn, samples, rate_hz) == 0,
+            None => false,
+        };
+        if !heard {
+            info!(line, "not told: there is no phrase for it");
+            return self.conversation.handle_input(now, Input::Consent(ConsentInput::Unspoken));
+        }
+        self.edges.sound.end_of_turn(turn);
+        info!(line, "told");
+        self.edges.control.publish(&Event::Line { line }, now);
+        self.stats.forget(Latency::UtteranceToSound); // that is an answer's
     }
 
     fn input(&mut self, input: Input) {

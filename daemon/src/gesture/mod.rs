@@ -12,11 +12,15 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use pressel_live::event::{Agree, AgreeBy};
+
 pub use text::{LineSpec, bindings, lines};
 
 /// A volume step is repeated while its button is held: after this, and then every [`REPEAT`].
 const REPEAT_AFTER: Duration = Duration::from_millis(500);
 const REPEAT: Duration = Duration::from_millis(150);
+/// Who holds the button so long agrees, where that is asked for.
+pub const HELD: Duration = Duration::from_secs(2);
 
 /// What a gesture does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +101,20 @@ pub struct Binding {
     pub act: Act,
 }
 
+/// How a person can agree in this way; `None`: not at all.
+pub fn agrees(bindings: &[Binding], agree: Agree) -> Option<AgreeBy> {
+    let consents = bindings.iter().filter(|binding| binding.act == Act::Consent);
+    let by = |kind| match (agree, kind) {
+        (Agree::Button, Kind::Press) => Some(AgreeBy::Line),
+        (Agree::Button, Kind::Double) => Some(AgreeBy::Double),
+        (Agree::Hold, Kind::Long(length)) if length >= HELD => Some(AgreeBy::Hold),
+        _ => None,
+    };
+    let mut ways: Vec<AgreeBy> = consents.filter_map(|binding| by(binding.kind)).collect();
+    ways.sort_by_key(|by| *by != AgreeBy::Line); // a button of its own is told of first
+    ways.first().copied()
+}
+
 /// What comes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gesture {
@@ -108,6 +126,13 @@ pub enum Gesture {
     TakeBack,
     /// This is to be done.
     Act(Act),
+    /// A person agrees to what is asked.
+    Agree {
+        /// How.
+        by: AgreeBy,
+        /// When the first press of it began.
+        since: Instant,
+    },
 }
 
 /// A gesture, and when the edge was that made it.
@@ -134,6 +159,15 @@ struct Line {
     repeat: Option<Instant>,
     /// When a short press to talk ended that a second may follow.
     short: Option<Instant>,
+    /// The press in hand is a program's, which stands in for a person everywhere but in agreeing.
+    by_program: bool,
+}
+
+/// What is asked for, and since when.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Asked {
+    agree: Agree,
+    since: Instant,
 }
 
 /// The grammar of all lines.
@@ -144,7 +178,7 @@ pub struct Grammar {
     double: Duration,
     /// A press to talk is told at once whatever may follow.
     at_once: bool,
-    asked: bool,
+    asked: Option<Asked>,
     made: VecDeque<Made>,
 }
 
@@ -165,21 +199,33 @@ impl Grammar {
         for line in &mut lines {
             line.long.sort_by_key(|(length, _)| *length);
         }
-        Grammar { lines, double, at_once, asked: false, made: VecDeque::new() }
+        Grammar { lines, double, at_once, asked: None, made: VecDeque::new() }
     }
 
-    /// From now on the device asks for consent, or asks no more: only meanwhile a gesture of consent is one, and a press
+    /// From now on the device asks for consent, or asks no more: only a gesture that is begun meanwhile is one, and a press
     /// to talk on the same line waits until it is none.
-    pub fn ask(&mut self, asked: bool) {
-        self.asked = asked;
+    pub fn ask(&mut self, agree: Option<Agree>, now: Instant) {
+        self.asked = agree.map(|agree| Asked { agree, since: now });
     }
 
     /// Takes an edge. Edges of one line come in the order of their times; the same level twice is one.
     pub fn edge(&mut self, line: usize, pressed: bool, at: Instant) {
+        self.take(line, pressed, at, false);
+    }
+
+    /// Takes what a program does in the place of an edge. It never agrees to anything.
+    pub fn edge_by_program(&mut self, line: usize, pressed: bool, at: Instant) {
+        self.take(line, pressed, at, true);
+    }
+
+    fn take(&mut self, line: usize, pressed: bool, at: Instant, by_program: bool) {
         if line >= self.lines.len() {
             return;
         }
         self.advance(line, at);
+        if pressed {
+            self.lines[line].by_program = by_program;
+        }
         if pressed { self.press(line, at) } else { self.release(line, at) }
     }
 
@@ -209,24 +255,40 @@ impl Grammar {
         self.made.pop_front()
     }
 
-    fn double_of(&self, line: usize) -> Option<Act> {
-        self.lines[line].double.filter(|act| self.counts(*act))
+    /// The act of a double press whose first began then.
+    fn double_of(&self, line: usize, since: Instant) -> Option<Act> {
+        self.lines[line].double.filter(|act| self.counts(*act, line, Kind::Double, since))
     }
 
-    fn counts(&self, act: Act) -> bool {
-        act != Act::Consent || self.asked
+    /// Whether a gesture that began then may lead to this.
+    fn counts(&self, act: Act, line: usize, kind: Kind, since: Instant) -> bool {
+        let agrees = |agree| match kind {
+            Kind::Press | Kind::Double => agree == Agree::Button,
+            Kind::Long(length) => agree == Agree::Hold && length >= HELD,
+        };
+        let asked = self.asked.filter(|asked| asked.since <= since && !self.lines[line].by_program);
+        act != Act::Consent || asked.is_some_and(|asked| agrees(asked.agree))
+    }
+
+    /// The presses of a line that may follow one that began then, the longest first.
+    fn longs(&self, line: usize, since: Instant) -> impl Iterator<Item = (Duration, Act)> {
+        let long = self.lines[line].long.iter().rev().copied();
+        long.filter(move |(length, act)| self.counts(*act, line, Kind::Long(*length), since))
     }
 
     /// The act of the longest press that `held` reaches.
-    fn long_of(&self, line: usize, held: Duration) -> Option<Act> {
-        let long = self.lines[line].long.iter().rev();
-        long.filter(|(_, act)| self.counts(*act)).find(|(length, _)| *length <= held).map(|(_, act)| *act)
+    fn long_of(&self, line: usize, since: Instant, held: Duration) -> Option<Act> {
+        self.longs(line, since).find(|(length, _)| *length <= held).map(|(_, act)| act)
     }
 
     /// When no longer press can follow, and so the longest one is told while the button is still down.
-    fn longest(&self, line: usize) -> Option<Duration> {
-        let long = self.lines[line].long.iter().rev();
-        long.filter(|(_, act)| self.counts(*act)).map(|(length, _)| *length).next()
+    fn longest(&self, line: usize, since: Instant) -> Option<Duration> {
+        self.longs(line, since).map(|(length, _)| length).next()
+    }
+
+    fn tell(&mut self, act: Act, by: AgreeBy, since: Instant, at: Instant) {
+        let gesture = if act == Act::Consent { Gesture::Agree { by, since } } else { Gesture::Act(act) };
+        self.made.push_back((gesture, at));
     }
 
     fn line_due(&self, line: usize) -> Option<Instant> {
@@ -235,7 +297,7 @@ impl Grammar {
             State::Between { until, .. } => Some(until),
             State::Down { spent: true, .. } => self.lines[line].repeat,
             State::Down { passed: true, .. } => None,
-            State::Down { since, .. } => match self.longest(line) {
+            State::Down { since, .. } => match self.longest(line, since) {
                 Some(longest) => Some(since + longest),
                 None => Some(since + self.double), // too long for the first of a double press
             },
@@ -259,10 +321,10 @@ impl Grammar {
                 self.lines[line].repeat = Some(due.max(now) + REPEAT);
             }
             State::Down { since, .. } => {
-                let act = self.longest(line).and_then(|longest| self.long_of(line, longest));
+                let act = self.longs(line, since).next();
                 self.lines[line].state = State::Down { since, spent: true, passed: false };
                 match act {
-                    Some(act) => self.made.push_back((Gesture::Act(act), due)),
+                    Some((_, act)) => self.tell(act, AgreeBy::Hold, since, due),
                     None => self.single(line, since, due, true),
                 }
             }
@@ -280,40 +342,49 @@ impl Grammar {
                     self.made.push_back((Gesture::Up, at));
                 }
             }
-            Some(act) => self.made.push_back((Gesture::Act(act), since)),
-            None => {}
+            Some(act) if self.counts(act, line, Kind::Press, since) => {
+                self.tell(act, AgreeBy::Line, since, since)
+            }
+            _ => {}
         }
     }
 
     fn press(&mut self, line: usize, at: Instant) {
-        let (double, longest) = (self.double_of(line), self.longest(line));
-        let consent = [double, longest.and_then(|longest| self.long_of(line, longest))];
+        let first = match self.lines[line].state {
+            State::Between { since, .. } => since,
+            _ => at,
+        };
+        let second = self.double_of(line, first);
+        let (double, longest) = (self.double_of(line, at), self.longest(line, at));
+        let consent = [double, longest.and_then(|longest| self.long_of(line, at, longest))];
         let consent = consent.contains(&Some(Act::Consent));
-        let Line { press, state, short, repeat, .. } = &mut self.lines[line];
-        let second = short.take().is_some_and(|short| at <= short + self.double);
-        match (*state, double) {
-            (State::Down { .. }, _) => {}
-            (State::Between { .. }, Some(act)) => {
-                *state = State::Down { since: at, spent: true, passed: false };
-                self.made.push_back((Gesture::Act(act), at));
+        let spent = State::Down { since: at, spent: true, passed: false };
+        let state = self.lines[line].state;
+        let short = self.lines[line].short.take().is_some_and(|short| at <= short + self.double);
+        match (state, second, double) {
+            (State::Down { .. }, ..) => {}
+            (State::Between { since, .. }, Some(act), _) => {
+                self.lines[line].state = spent;
+                self.tell(act, AgreeBy::Double, since, at);
             }
-            (_, Some(act)) if second => {
-                *state = State::Down { since: at, spent: true, passed: false };
+            // The first press of it was told to be talk, and so agrees to nothing.
+            (_, _, Some(act)) if short && act != Act::Consent => {
+                self.lines[line].state = spent;
                 self.made.push_back((Gesture::TakeBack, at));
                 self.made.push_back((Gesture::Act(act), at));
             }
-            (_, double) => {
+            _ => {
                 let alone = double.is_none() && longest.is_none();
-                let told = match press {
-                    Some(Act::Talk) if alone || self.at_once && !consent => Some(Gesture::Down),
-                    Some(act) if alone => Some(Gesture::Act(*act)),
-                    _ => None,
-                };
-                let passed = told == Some(Gesture::Down);
-                let undecided = told.is_none() && !alone;
-                *state = State::Down { since: at, spent: !undecided && !passed, passed };
-                *repeat = press.filter(|act| alone && act.repeats()).map(|_| at + REPEAT_AFTER);
-                self.made.extend(told.map(|gesture| (gesture, at)));
+                let press = self.lines[line].press.filter(|act| self.counts(*act, line, Kind::Press, at));
+                let passed = press == Some(Act::Talk) && (alone || self.at_once && !consent);
+                match press {
+                    Some(_) if passed => self.made.push_back((Gesture::Down, at)),
+                    Some(act) if alone => self.tell(act, AgreeBy::Line, at, at),
+                    _ => {}
+                }
+                let line = &mut self.lines[line];
+                line.state = State::Down { since: at, spent: alone && !passed, passed };
+                line.repeat = press.filter(|act| alone && act.repeats()).map(|_| at + REPEAT_AFTER);
             }
         }
     }
@@ -324,7 +395,7 @@ impl Grammar {
         };
         self.lines[line].repeat = None;
         let held = at.saturating_duration_since(since);
-        let double = self.double_of(line).is_some();
+        let double = self.double_of(line, since).is_some();
         if passed {
             self.made.push_back((Gesture::Up, at));
             if !spent && double && held <= self.double {
@@ -332,8 +403,8 @@ impl Grammar {
             }
         } else if spent {
             // Told already.
-        } else if let Some(act) = self.long_of(line, held) {
-            self.made.push_back((Gesture::Act(act), at));
+        } else if let Some(act) = self.long_of(line, since, held) {
+            self.tell(act, AgreeBy::Hold, since, at);
         } else if double && held <= self.double {
             self.lines[line].state = State::Between { since, until: at + self.double };
         } else {

@@ -38,6 +38,7 @@ impl Bench {
                 Gesture::Up => "up",
                 Gesture::TakeBack => "back",
                 Gesture::Act(act) => act.word(),
+                Gesture::Agree { .. } => "consent",
             };
             self.told.push(format!("{word}@{}", (now - self.start).as_millis()));
         }
@@ -122,13 +123,14 @@ fn lines_do_not_disturb_each_other() {
 
 #[test]
 fn consent_counts_only_while_it_is_asked_for() {
-    for (text, edges, consents) in [
-        ("press talk, double consent", &[0, 100, 200, 300][..], "consent@200"),
-        ("press talk, long 2 consent", &[0, 2500], "consent@2000"),
+    use Agree::{Button, Hold};
+    for (text, agree, edges, consents) in [
+        ("press talk, double consent", Button, &[0, 100, 200, 300][..], "consent@200"),
+        ("press talk, long 2 consent", Hold, &[0, 2500], "consent@2000"),
     ] {
         let mut unasked = Bench::new(grammar(text, "", true));
         let mut asked = Bench::new(grammar(text, "", true));
-        asked.grammar.ask(true);
+        asked.grammar.ask(Some(agree), asked.start);
         for (n, ms) in edges.iter().enumerate() {
             unasked.edge(0, n % 2 == 0, *ms);
             asked.edge(0, n % 2 == 0, *ms);
@@ -139,17 +141,106 @@ fn consent_counts_only_while_it_is_asked_for() {
         assert_eq!(unasked.told, plain);
         // A plain press is talk, and so refuses; it is told once it can be nothing else.
         let mut refuses = Bench::new(grammar(text, "", true));
-        refuses.grammar.ask(true);
+        refuses.grammar.ask(Some(agree), refuses.start);
         refuses.edge(0, true, 0);
         refuses.edge(0, false, 100);
         refuses.until(5000);
         assert!(refuses.told[0].starts_with("down@") && refuses.told.len() == 2, "{:?}", refuses.told);
     }
     let mut own = Bench::new(grammar("press talk, ok press consent", "ok GPIO5", true));
-    own.grammar.ask(true);
+    own.grammar.ask(Some(Button), own.start);
     own.edge(1, true, 0);
     own.edge(0, true, 50);
     assert_eq!(own.told.join(" "), "consent@0 down@50", "another line costs talk nothing");
+}
+
+/// What is told by edges of line 0 (and 1, where a time is odd), asked for from a time on.
+#[track_caller]
+fn asked(text: &str, at_once: bool, asked: (Agree, u64), edges: &[u64], expected: &str) {
+    let mut bench = Bench::new(grammar(text, "ok GPIO5", at_once));
+    let mut down = [false; 2];
+    let mut told = false;
+    for ms in edges.iter().chain(&[60_000]) {
+        if *ms >= asked.1 && !std::mem::replace(&mut told, true) {
+            bench.until(asked.1);
+            let at = bench.at(asked.1);
+            bench.grammar.ask(Some(asked.0), at);
+        }
+        let line = usize::from(ms % 2 == 1);
+        if *ms < 60_000 {
+            down[line] = !down[line];
+            bench.edge(line, down[line], *ms);
+        }
+    }
+    bench.until(60_000);
+    assert_eq!(bench.told.join(" "), expected, "{text}: {edges:?}");
+}
+
+#[test]
+fn a_gesture_of_consent_begins_after_the_question_and_is_the_one_asked_for() {
+    use Agree::{Button, Hold};
+    let both = "press talk, double consent, long 2 consent, ok press consent";
+    asked(both, true, (Button, 0), &[0, 100, 200, 300], "consent@200");
+    asked(both, false, (Hold, 0), &[0, 2500], "consent@2000");
+    asked(both, true, (Button, 0), &[1, 101], "consent@1");
+    // Not the one that is asked for: talk, or nothing.
+    asked(both, true, (Hold, 0), &[0, 100, 200, 300], "down@100 up@100 down@300 up@300");
+    asked(both, true, (Hold, 0), &[1, 101], "");
+    asked(both, true, (Button, 0), &[0, 2500], "down@300 up@2500");
+    // Begun before it was asked.
+    asked(both, true, (Button, 150), &[0, 100, 200, 300], "down@0 up@100 down@600 up@600");
+    asked(both, false, (Hold, 500), &[0, 4000], "down@0 up@4000");
+    asked(both, true, (Button, 50), &[1, 101], "");
+    asked(
+        "press talk, long 8 status, double consent, ok press stop",
+        false,
+        (Button, 50),
+        &[0, 100, 200, 300],
+        "down@100 up@100 down@600 up@600",
+    );
+    // Not long enough to be a decision.
+    asked("press talk, long 1 consent, ok press stop", true, (Hold, 0), &[0, 3000], "down@0 up@3000");
+}
+
+#[test]
+fn a_program_agrees_to_nothing() {
+    for (text, agree, edges) in [
+        ("press talk, double consent", Agree::Button, &[0, 100, 200, 300][..]),
+        ("press talk, long 2 consent", Agree::Hold, &[0, 2500]),
+    ] {
+        let mut bench = Bench::new(grammar(text, "", true));
+        bench.grammar.ask(Some(agree), bench.start);
+        for (n, ms) in edges.iter().enumerate() {
+            bench.until(*ms);
+            let at = bench.at(*ms);
+            bench.grammar.edge_by_program(0, n % 2 == 0, at);
+            bench.take(at);
+        }
+        bench.until(60_000);
+        assert!(bench.told[0] == "down@0" && !bench.told.contains(&"consent".to_owned()), "{:?}", bench.told);
+    }
+    let mut mixed = Bench::new(grammar("press talk, double consent", "", true));
+    mixed.grammar.ask(Some(Agree::Button), mixed.start);
+    mixed.edge(0, true, 0);
+    mixed.edge(0, false, 100);
+    let at = mixed.at(200);
+    mixed.grammar.edge_by_program(0, true, at);
+    mixed.until(60_000);
+    assert!(mixed.told.iter().all(|told| !told.starts_with("consent")), "{:?}", mixed.told);
+}
+
+#[test]
+fn what_can_be_agreed_by_is_known() {
+    let of = |text: &str, lines: &str, agree| {
+        agrees(&bindings(text, &super::lines(lines).unwrap()).unwrap(), agree)
+    };
+    let ok = "ok GPIO5";
+    assert_eq!(of("press talk", "", Agree::Button), None);
+    assert_eq!(of("press talk, double consent", "", Agree::Button), Some(AgreeBy::Double));
+    assert_eq!(of("press talk, double consent, ok press consent", ok, Agree::Button), Some(AgreeBy::Line));
+    assert_eq!(of("press talk, double consent", "", Agree::Hold), None);
+    assert_eq!(of("press talk, long 1 consent", "", Agree::Hold), None, "too short to be meant");
+    assert_eq!(of("press talk, long 2 consent", "", Agree::Hold), Some(AgreeBy::Hold));
 }
 
 #[test]
@@ -186,12 +277,12 @@ fn whatever_is_pressed() {
         let mut random = fastrand::Rng::with_seed(seed);
         let (text, lines) = TEXTS[random.usize(..TEXTS.len())];
         let at_once = random.bool();
-        let asked = random.bool();
+        let asked = [None, Some(Agree::Button), Some(Agree::Hold)][random.usize(..3)];
         let (mut prompt, mut lazy) =
             (Bench::new(grammar(text, lines, at_once)), Bench::new(grammar(text, lines, at_once)));
         lazy.start = prompt.start;
-        prompt.grammar.ask(asked);
-        lazy.grammar.ask(asked);
+        prompt.grammar.ask(asked, prompt.start);
+        lazy.grammar.ask(asked, prompt.start);
         let (mut ms, mut level, mut presses) = (0, [false; 2], 0);
         for _ in 0..random.usize(2..40) {
             ms += [random.u64(1..200), random.u64(1..700), random.u64(1..10_000)][random.usize(..3)];

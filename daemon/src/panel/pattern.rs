@@ -116,6 +116,7 @@ pub fn default(phase: Phase) -> Pattern {
         Phase::Idle => Pattern { colour: WHITE, shape: Shape::Off },
         Phase::Listening => Pattern { colour: GREEN, shape: Shape::Steady },
         Phase::Connecting => blink(AMBER, &[100, 100]),
+        Phase::Asking => blink(GREEN, &[120, 120, 120, 480]),
         Phase::Thinking => blink(BLUE, &[250, 250]),
         Phase::Speaking => blink(CYAN, &[900, 100]),
         Phase::Offline => blink(AMBER, &[80, 160, 80, 1680]),

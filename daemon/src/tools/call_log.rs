@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use pressel_live::event::{AgreeBy, Decision};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -29,8 +30,56 @@ pub struct Entry {
     pub args: Option<Value>,
     /// How it ended.
     pub outcome: Ending,
+    /// What a person said to it, if one was to be asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub consent: Option<Consent>,
     /// How long it took.
     pub took_ms: u64,
+}
+
+/// What a person said to a call that needs consent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Consent {
+    /// Agreed by a double press.
+    Double,
+    /// Agreed by holding the button.
+    Hold,
+    /// Agreed by a button of its own.
+    Line,
+    /// Talked instead.
+    Refused,
+    /// Nothing, in time.
+    TimedOut,
+    /// Was not asked, or not to the end.
+    Withdrawn,
+}
+
+impl Consent {
+    /// The word for logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Consent::Double => "double",
+            Consent::Hold => "hold",
+            Consent::Line => "line",
+            Consent::Refused => "refused",
+            Consent::TimedOut => "timed-out",
+            Consent::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+impl From<Decision> for Consent {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Given(AgreeBy::Double) => Consent::Double,
+            Decision::Given(AgreeBy::Hold) => Consent::Hold,
+            Decision::Given(AgreeBy::Line) => Consent::Line,
+            Decision::Refused => Consent::Refused,
+            Decision::TimedOut => Consent::TimedOut,
+            Decision::Withdrawn => Consent::Withdrawn,
+        }
+    }
 }
 
 /// How a call ended.
@@ -133,7 +182,15 @@ mod tests {
         let args =
             Map::from_iter([("b".to_owned(), json!(number)), ("a".to_owned(), json!("x".repeat(900)))]);
         let (args_sha256, args) = kept(&args, Kept::Values);
-        Entry { at_s: number, tool: "door".into(), args_sha256, args, outcome: Ending::Done, took_ms: 3 }
+        Entry {
+            at_s: number,
+            tool: "door".into(),
+            args_sha256,
+            args,
+            outcome: Ending::Done,
+            consent: None,
+            took_ms: 3,
+        }
     }
 
     #[test]

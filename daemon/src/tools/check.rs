@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use pressel_hal::gpio::{self, LineName};
 
 use super::builtin::Builtin;
+use super::consent::Agreeing;
 use super::tool::{Tool, Way};
 use crate::config::{ButtonKind, Config, LightKind, MuteKind};
 
@@ -80,6 +81,9 @@ fn kept_from(path: &str, root: &Path) -> Option<String> {
 
 /// Why no call of it can succeed, as far as that is seen without trying: it is not offered then.
 pub fn unusable(tool: &Tool, config: &Config, root: &Path) -> Option<String> {
+    if let Some(problem) = Agreeing::on(config).problem(tool) {
+        return Some(problem);
+    }
     match &tool.way {
         Way::Command(command, _) => {
             let program = command.argv.first()?;

@@ -15,7 +15,7 @@ use super::http::Ask;
 use super::mcp;
 use super::schema::Schema;
 use super::template::Template;
-use super::tool::{Command, Head, Http, OnCancel, Tool, Way};
+use super::tool::{Command, Confirm, Head, Http, OnCancel, Tool, Way};
 use crate::config::{Found, Mistake, Page, Place, Table, read_text, unknown};
 
 /// Files beyond this are some other files.
@@ -161,6 +161,9 @@ impl Reader<'_> {
             (None, None) => Some(Schema::nothing()),
             (None, Some((at, table))) => self.schema(*at, table),
         };
+        if head.confirm != Confirm::Never {
+            self.question(&head, document, parameters.as_ref());
+        }
         let test = tables.get("test").map(|(at, table)| (*at, plain_table(table)));
         let test = test.map(|(at, args)| self.test(at, args, parameters.as_ref()));
         let gpio = tables.contains_key("gpio");
@@ -222,6 +225,29 @@ impl Reader<'_> {
             let place = self.page.place(Some(key.span().start));
             let (found, problem, allowed) = (found.to_string(), refused.problem, refused.allowed);
             self.mistakes.push(Mistake { place, key: shown, found, problem, allowed });
+        }
+    }
+
+    /// What a person is asked has words, and every place in it an argument that is always there.
+    fn question(&mut self, head: &Head, document: &DeTable<'_>, parameters: Option<&Schema>) {
+        let entry = document.iter().find(|(key, _)| key.get_ref() == "ask");
+        let at = entry.map(|(key, _)| key.span().start);
+        if head.ask.trim().is_empty() {
+            let confirm = head.confirm.word();
+            let problem = format!(
+                "is missing; confirm = \"{confirm}\" needs a question, such as \"Shall I open the gate?\""
+            );
+            return self.at(at, "ask", problem);
+        }
+        let places = match Template::parse(&head.ask) {
+            Ok(template) => template.arguments().map(|(n, o)| (n.to_owned(), o)).collect::<Vec<_>>(),
+            Err(problem) => return self.at(at, "ask", problem),
+        };
+        if let Some((name, _)) = places.iter().find(|(_, optional)| *optional) {
+            return self.at(at, "ask", format!("has {{{name}?}}; a question needs what is always there"));
+        }
+        if let Some(parameters) = parameters {
+            self.arguments(at.unwrap_or_default(), "ask", &places, parameters);
         }
     }
 

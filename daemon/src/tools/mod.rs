@@ -8,6 +8,7 @@ pub mod builtin;
 mod call;
 mod call_log;
 mod check;
+mod consent;
 mod file;
 pub mod gpio;
 mod home_assistant;
@@ -21,12 +22,12 @@ mod template;
 mod tool;
 mod ways;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use pressel_live::event::ToolResult;
+use pressel_live::event::{ToolAsk, ToolResult};
 use pressel_live::profile::Profile;
 use pressel_live::settings::Settings;
 use serde_json::{Map, Value, json};
@@ -36,10 +37,11 @@ use tracing::{error, info, warn};
 
 use crate::config::{self, Config};
 use builtin::{Desk, Wished};
+use consent::{Agreeing, Kept as Undecided};
 use gpio::{Lines, OpenPin, Wiring};
 
 pub use call::Outcome;
-pub use call_log::{CallLog, Ending, Entry};
+pub use call_log::{CallLog, Consent, Ending, Entry};
 pub use check::{problems, unusable};
 pub use file::{Shelf, read_file, read_folder};
 pub use quota::Quota;
@@ -70,6 +72,12 @@ pub struct Tools {
     desk: Desk,
     wished: mpsc::Receiver<Wished>,
     running: BTreeMap<String, Running>,
+    /// How people can agree here.
+    agreeing: Agreeing,
+    /// Calls that wait for a person, by id.
+    kept: BTreeMap<String, Undecided>,
+    /// What is to be asked about them.
+    asks: VecDeque<ToolAsk>,
     /// Cancelled, and they end by themselves.
     finishing: BTreeSet<u64>,
     done: mpsc::Receiver<(u64, Outcome)>,
@@ -95,8 +103,18 @@ struct Running {
     number: u64,
     tool: Arc<Tool>,
     args: Map<String, Value>,
+    consent: Option<Consent>,
     since: Instant,
     task: JoinHandle<()>,
+}
+
+/// A call that can be made.
+struct Begun {
+    tool: Arc<Tool>,
+    /// As the model gave them.
+    args: Map<String, Value>,
+    /// As they fit.
+    fitted: Map<String, Value>,
 }
 
 impl Tools {
@@ -111,7 +129,9 @@ impl Tools {
         let log = log_folder(&config.tools, false);
         let (desk, wished) = Desk::new(notes_folder(&config.tools, false).as_deref());
         let ways = Ways::new(config)?.with_lines(lines.calls()).with_desk(desk.clone());
-        Ok(Tools { lines, desk, wished, ..Tools::new(offered, &config.tools.role, ways, log.as_deref()) })
+        let agreeing = Agreeing::on(config);
+        let tools = Tools::new(offered, &config.tools.role, ways, log.as_deref());
+        Ok(Tools { lines, desk, wished, agreeing, ..tools })
     }
 
     /// The tools of a shelf for somebody in this role. `log_folder` keeps the call log.
@@ -131,6 +151,9 @@ impl Tools {
             desk,
             wished,
             running: BTreeMap::new(),
+            agreeing: Agreeing::default(),
+            kept: BTreeMap::new(),
+            asks: VecDeque::new(),
             finishing: BTreeSet::new(),
             done,
             tell,
@@ -183,6 +206,7 @@ impl Tools {
         (self.servers, self.shelf) = (follow(&offered, &ways), offered);
         let listing = std::mem::take(&mut self.listing);
         self.offer(listing);
+        self.agreeing = Agreeing::on(config);
         (self.ways, self.log) = (ways, log_folder(&config.tools, false).as_deref().map(CallLog::in_folder));
         Ok(self.declare() != declared)
     }
@@ -192,63 +216,61 @@ impl Tools {
         self.lines.stop();
     }
 
-    /// Begins a call; its end comes from [`Tools::next`], always, once, unless it is cancelled.
+    /// Begins a call; its end comes from [`Tools::next`], always, once, unless it is cancelled. One that a person must
+    /// agree to is told by [`Tools::ask`] instead, and begins with [`Tools::decide`].
     pub fn call(&mut self, now: Instant, id: String, name: &str, args: Map<String, Value>) {
-        match self.begin(now, name, &args) {
-            Ok((tool, fitted)) => {
-                self.number += 1;
-                let (number, tell, ways) = (self.number, self.tell.clone(), self.ways.clone());
-                let called = tool.clone();
-                let task = tokio::spawn(async move {
-                    let outcome = ways.run(&called, fitted).await;
-                    // Nobody listens only when the daemon ends.
-                    let _ = tell.send((number, outcome)).await;
-                });
-                self.running.insert(id, Running { number, tool, args, since: now, task });
-            }
-            Err(sentence) => {
-                let kept = self.tools.get(name).map_or(Kept::Hash, |tool| tool.head.logged);
-                self.keep(name, &args, kept, Ending::Refused, now, now);
-                self.ready.push(ToolResult { id, outcome: Err(sentence) });
-            }
+        let begun = self.find(name, &args).and_then(|call| match call.tool.head.confirm.agree() {
+            Some(agree) => self.keep_until_decided(now, id.clone(), agree, call),
+            None => self.run(now, id.clone(), call, None),
+        });
+        if let Err(sentence) = begun {
+            let kept = self.tools.get(name).map_or(Kept::Hash, |tool| tool.head.logged);
+            self.keep(name, &args, kept, (Ending::Refused, None), now, now);
+            self.ready.push(ToolResult { id, outcome: Err(sentence) });
         }
     }
 
-    fn begin(
-        &mut self,
-        now: Instant,
-        name: &str,
-        args: &Map<String, Value>,
-    ) -> Result<(Arc<Tool>, Map<String, Value>), String> {
+    fn find(&self, name: &str, args: &Map<String, Value>) -> Result<Begun, String> {
         let Some(tool) = self.tools.get(name).cloned() else {
             let known: Vec<&str> = self.tools.keys().map(String::as_str).collect();
             return Err(format!("not done: there is no such tool; the tools are: {}", known.join(", ")));
         };
         let fitted = tool.parameters.fit(args.clone())?;
-        if tool.head.confirm != Confirm::Never {
-            warn!(tool = tool.head.name, "not run: it needs a person's consent, which cannot be given yet");
-            return Err("not done: it needs a person's consent, and this device cannot ask for it yet".into());
-        }
+        Ok(Begun { tool, args: args.clone(), fitted })
+    }
+
+    fn run(&mut self, now: Instant, id: String, call: Begun, consent: Option<Consent>) -> Result<(), String> {
         if self.running.len() + self.finishing.len() >= RUNNING_MAX {
             return Err(format!(
                 "not done: {RUNNING_MAX} tools are at work already; try again when one has ended"
             ));
         }
-        self.quota.take(&tool.head, now, today())?;
-        Ok((tool, fitted))
+        self.quota.take(&call.tool.head, now, today())?;
+        self.number += 1;
+        let (number, tell, ways) = (self.number, self.tell.clone(), self.ways.clone());
+        let Begun { tool, args, fitted } = call;
+        let called = tool.clone();
+        let task = tokio::spawn(async move {
+            let outcome = ways.run(&called, fitted).await;
+            // Nobody listens only when the daemon ends.
+            let _ = tell.send((number, outcome)).await;
+        });
+        self.running.insert(id, Running { number, tool, args, consent, since: now, task });
+        Ok(())
     }
 
     /// Nobody waits for these any more.
     pub fn cancel(&mut self, ids: &[String]) {
         self.ready.retain(|result| !ids.contains(&result.id));
+        let now = Instant::now();
         for id in ids {
+            self.forget_kept(now, id);
             let Some(call) = self.running.remove(id) else { continue };
             match call.tool.head.on_cancel {
                 OnCancel::Kill => call.task.abort(), // the runner sees its socket end
                 OnCancel::Finish => drop(self.finishing.insert(call.number)),
             }
-            let head = &call.tool.head;
-            self.keep(&head.name, &call.args, head.logged, Ending::Cancelled, call.since, Instant::now());
+            self.keep_end(&call, Ending::Cancelled, now);
         }
     }
 
@@ -284,9 +306,13 @@ impl Tools {
         };
         let call = self.running.remove(&id).expect("it was just found");
         let ending = if outcome.is_ok() { Ending::Done } else { Ending::Failed };
-        let head = &call.tool.head;
-        self.keep(&head.name, &call.args, head.logged, ending, call.since, Instant::now());
+        self.keep_end(&call, ending, Instant::now());
         Some(ToolResult { id, outcome })
+    }
+
+    fn keep_end(&self, call: &Running, ending: Ending, now: Instant) {
+        let head = &call.tool.head;
+        self.keep(&head.name, &call.args, head.logged, (ending, call.consent), call.since, now);
     }
 
     fn keep(
@@ -294,7 +320,7 @@ impl Tools {
         name: &str,
         args: &Map<String, Value>,
         kept: Kept,
-        ending: Ending,
+        (ending, consent): (Ending, Option<Consent>),
         since: Instant,
         now: Instant,
     ) {
@@ -304,7 +330,7 @@ impl Tools {
         let took_ms = u64::try_from((now - since).as_millis()).unwrap_or(u64::MAX);
         info!(tool, outcome = ending.word(), took_ms, args_sha256 = &args_sha256[..12], "tool");
         let Some(log) = &self.log else { return };
-        let entry = Entry { at_s: clock_s(), tool, args_sha256, args, outcome: ending, took_ms };
+        let entry = Entry { at_s: clock_s(), tool, args_sha256, args, outcome: ending, consent, took_ms };
         if let Err(error) = log.add(&entry) {
             error!(%error, "the log of calls cannot be written");
         }

@@ -91,6 +91,8 @@ table! {
         on: bool = true, SWITCH;
         /// The gesture without which it is not run.
         confirm: Confirm = Confirm::Never, Rule::Words(Confirm::WORDS);
+        /// The question that is asked for it, with places for arguments.
+        ask: String = "", TEXT;
         /// What becomes of a call that nobody waits for any more.
         on_cancel: OnCancel = OnCancel::Kill, Rule::Words(OnCancel::WORDS);
         /// A call that takes longer has failed.

@@ -126,6 +126,7 @@ fn phase_of(word: &Value) -> Option<Phase> {
         "clock not set" => Phase::ClockNotSet,
         "no device" => Phase::NoDevice,
         "budget spent" => Phase::Spent,
+        "asking" => Phase::Asking,
         "muted" => Phase::Muted,
         "offline" => Phase::Offline,
         "idle" => Phase::Idle,

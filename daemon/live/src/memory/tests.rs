@@ -83,7 +83,7 @@ fn an_answer_is_owed_only_where_its_link_was_lost_in_it() {
     assert!(owed(&memory));
     memory.whole();
     assert!(!owed(&memory), "it is all there");
-    memory.call("id-1", "lamp", &args());
+    memory.call("id-1", "lamp", &args(), |_| false);
     assert!(owed(&memory));
     memory.cut(Instant::now());
     assert!(!owed(&memory), "the person cut it");
@@ -93,7 +93,7 @@ fn an_answer_is_owed_only_where_its_link_was_lost_in_it() {
 fn a_call_of_a_lost_link_is_known_and_one_of_this_link_is_believed() {
     let mut memory = Memory::default();
     memory.begin(false);
-    let first = memory.call("id-1", "lamp", &args());
+    let first = memory.call("id-1", "lamp", &args(), |_| false);
     assert_eq!(first, "id-1");
     assert!(memory.repeated("id-1", "lamp", &args()).is_none());
     memory.lose();
@@ -102,7 +102,7 @@ fn a_call_of_a_lost_link_is_known_and_one_of_this_link_is_believed() {
     memory.current().expect("it is in hand").asked_again(0);
     assert!(memory.repeated("id-9", "lamp", &Args::new()).is_none(), "another call");
     assert!(memory.repeated("id-9", "lamp", &args()).is_some_and(|tool| tool.outcome.is_none()));
-    let second = memory.call("id-1", "lamp", &Args::new());
+    let second = memory.call("id-1", "lamp", &Args::new(), |_| false);
     assert_eq!(second, "id-1#2", "the first one runs under its id");
     assert!(memory.finished("id-1", &Ok(Args::new())).is_some_and(|tool| tool.wire.is_none()));
     assert!(memory.finished("id-1", &Ok(Args::new())).is_none(), "told twice");
@@ -118,7 +118,7 @@ fn however_long_the_talk_is_little_is_kept_of_it() {
         memory.begin(false);
         memory.heard(&text);
         memory.said(&text);
-        let id = memory.call(&format!("id-{number}"), "lamp", &args());
+        let id = memory.call(&format!("id-{number}"), "lamp", &args(), |_| false);
         let long = Args::from_iter([("output".to_owned(), text.into())]);
         let _ = memory.finished(&id, &Ok(long));
     }

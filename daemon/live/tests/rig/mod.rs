@@ -2,12 +2,13 @@
 //! heard. What must always hold is asserted after every input.
 #![allow(dead_code)] // each test uses its part
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use pressel_live::Conversation;
 use pressel_live::event::{
-    Action, Budget, ButtonInput, Cause, Input, LinkInput, Listen, MicrophoneInput, Note, Phase, SpeakerInput,
-    ToolResult,
+    Action, Agree, Budget, ButtonInput, Cause, ConsentInput, Decision, Input, LinkInput, Listen,
+    MicrophoneInput, Note, Phase, SpeakerInput, ToolResult,
 };
 use pressel_live::settings::{BargeIn, Settings, TalkMode};
 use serde_json::{Map, Value};
@@ -80,6 +81,12 @@ pub struct Rig {
     manual: bool,
     activity: bool,
     unanswered: Vec<String>,
+    /// Calls that wait for a person.
+    pub kept: BTreeSet<String>,
+    /// Calls that a person agreed to, in order.
+    pub runs: Vec<String>,
+    /// What is asked for, as it was told.
+    pub asked: Option<Agree>,
     due: Option<Instant>,
     /// Whether surroundings answer by themselves.
     pub obliging: bool,
@@ -114,6 +121,9 @@ impl Rig {
             manual: false,
             activity: false,
             unanswered: Vec::new(),
+            kept: BTreeSet::new(),
+            runs: Vec::new(),
+            asked: None,
             due: None,
             obliging,
             completes: true,
@@ -146,6 +156,10 @@ impl Rig {
                 LinkInput::Closed { .. } | LinkInput::Failed { .. } if current => self.over = true,
                 _ => {}
             }
+        }
+        if let Input::Consent(ConsentInput::Due(ask)) = &input {
+            self.unanswered.retain(|waiting| *waiting != ask.id);
+            self.kept.insert(ask.id.clone());
         }
         if let Input::ToolResult(ToolResult { id, .. }) = &input {
             self.unanswered.retain(|waiting| waiting != id);
@@ -260,7 +274,18 @@ impl Rig {
             Action::CallTool { id, .. } => self.unanswered.push(id.clone()),
             Action::CancelTools { ids } => self.unanswered.retain(|id| !ids.contains(id)),
             Action::Play { samples, .. } => assert!(!samples.is_empty(), "played nothing"),
+            Action::Ask(agree) => {
+                assert_ne!(std::mem::replace(&mut self.asked, *agree), *agree, "asked again");
+            }
+            Action::Decide { id, decision } => {
+                assert!(self.kept.remove(id), "decided about {id}, which is not kept");
+                if matches!(decision, Decision::Given(_)) {
+                    self.unanswered.push(id.clone());
+                    self.runs.push(id.clone());
+                }
+            }
             Action::Note(_)
+            | Action::AskAloud { .. }
             | Action::Ping { .. }
             | Action::Tell(_)
             | Action::EndOfTurn { .. }
@@ -281,7 +306,9 @@ impl Rig {
             Action::Close { link, .. } => {
                 Input::Link(*link, LinkInput::Closed { code: 1000, reason: String::new() })
             }
-            Action::EndOfTurn { turn } => Input::Speaker(SpeakerInput::Drained { turn: *turn }),
+            Action::AskAloud { turn, .. } | Action::EndOfTurn { turn } => {
+                Input::Speaker(SpeakerInput::Drained { turn: *turn })
+            }
             Action::CallTool { id, .. } => {
                 Input::ToolResult(ToolResult { id: id.clone(), outcome: Ok(Map::new()) })
             }

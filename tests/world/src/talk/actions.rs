@@ -101,6 +101,8 @@ impl Simulation {
                 self.law.cancel(now, &ids);
                 self.see(Seen::CancelTools);
             }
+            // No tool of a script's needs consent.
+            Action::Ask(_) | Action::AskAloud { .. } | Action::Decide { .. } => {}
             Action::Note(note) => self.see(Seen::Note(words(&note))),
         }
     }

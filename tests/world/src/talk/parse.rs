@@ -275,12 +275,13 @@ fn sight(line: &mut Line) -> Result<Sight, String> {
     Ok(Sight::Event(event))
 }
 
-const PHASES: [(&str, Phase); 12] = [
+const PHASES: [(&str, Phase); 13] = [
     ("needs-setup", Phase::NeedsSetup),
     ("fault", Phase::Fault),
     ("clock-not-set", Phase::ClockNotSet),
     ("no-device", Phase::NoDevice),
     ("spent", Phase::Spent),
+    ("asking", Phase::Asking),
     ("muted", Phase::Muted),
     ("offline", Phase::Offline),
     ("idle", Phase::Idle),

@@ -394,6 +394,7 @@ impl<'a> Campaign<'a> {
             Action::Note(Note::LinkDown { code, reason, retry, .. }) => {
                 self.tell(|| format!("link down {code} {reason} retry {retry}"));
             }
+            Action::Ask(_) | Action::AskAloud { .. } | Action::Decide { .. } => {}
             Action::Duck { .. } | Action::Note(_) => {}
         }
     }
