@@ -340,7 +340,7 @@ impl Engine {
         match note {
             Note::FirstSound { .. } => self.stats.begin(Latency::MessageToSound, self.message_at),
             Note::UtteranceEnded => {
-                self.end_hush();
+                self.person_spoke();
                 self.stats.begin(Latency::UtteranceToSound, now);
             }
             Note::LinkUp { .. } => self.measured(Latency::DialToUp, now, now),

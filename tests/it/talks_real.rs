@@ -192,7 +192,7 @@ impl Why {
             Why::Mode => does(talk, |deed| matches!(deed, Deed::Mode(_))),
             Why::Suspicion => does(talk, |deed| matches!(deed, Deed::Suspicion(_))),
             Why::Around => is_around(talk),
-            Why::Typed => does(talk, |deed| matches!(deed, Deed::Ask(_) | Deed::Forget)),
+            Why::Typed => does(talk, |deed| matches!(deed, Deed::Ask(_) | Deed::Forget | Deed::HangUp)),
             Why::Virtual(reason) => !reason.is_empty(),
         }
     }

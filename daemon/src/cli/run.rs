@@ -9,6 +9,7 @@ use std::time::Instant;
 use pressel::credential::{Credential, NoCredential};
 use pressel::reload::Reload;
 use pressel::secret::{self, NoKey};
+use pressel::tools;
 
 use super::{Failure, load};
 
@@ -16,7 +17,7 @@ use super::{Failure, load};
 const DEMO: &str = "pressel-demo";
 
 pub(super) fn run(file: Option<&Path>, started: Instant) -> Result<(), Failure> {
-    let config = load(file)?.config;
+    let config = load(file).inspect_err(|_| tools::leave_safe())?.config;
     let credential = Credential::find(&config);
     // While there is one thread only.
     secret::wipe_environment();

@@ -74,9 +74,9 @@ impl Engine {
         told
     }
 
-    /// The person has said something: what comes now is the answer to that.
-    pub(super) fn end_hush(&mut self) {
-        if self.late == Some(Late::Hush) {
+    /// The person has said something more: what comes now is the answer to that, and nobody hangs up on them.
+    pub(super) fn person_spoke(&mut self) {
+        if matches!(self.late, Some(Late::Hush | Late::HangUp)) {
             self.late = None;
         }
     }

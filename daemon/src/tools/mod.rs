@@ -360,6 +360,19 @@ async fn next_of(servers: &mut Option<mcp::Follow>) -> mcp::Listing {
     }
 }
 
+/// A daemon that was killed may have left something switched on, and one whose configuration has mistakes does not come
+/// back: what the tools of the usual folder switch is made safe all the same.
+pub fn leave_safe() {
+    let config = Config::default();
+    let mut lines = Lines::new(crate::world::pins());
+    let contacts: Vec<Wiring> =
+        shelf(&config.tools).tools.iter().filter_map(|tool| Some(tool.contact()?.wiring())).collect();
+    let driven = contacts.into_iter().filter(|wiring| wiring.pin.safe.is_some()).collect();
+    for (line, problem) in lines.hold(driven) {
+        warn!(line, problem, "a tool's line cannot be made safe");
+    }
+}
+
 /// What can be used of the folder's tools, each with its line.
 fn offered(config: &Config, lines: &mut Lines) -> Vec<Tool> {
     let shelf = shelf(&config.tools);

@@ -22,7 +22,7 @@ pub type OpenPin = Arc<dyn Fn(&Wiring) -> Result<Box<dyn Pin>, Error> + Send + S
 /// Questions that wait for the thread; more than can be asked at a time.
 const WAITING_MAX: usize = 32;
 /// Longer than opening every line takes; on a bus that hangs it is gone on without.
-const OPEN_MAX: Duration = Duration::from_secs(1);
+const OPEN_MAX: Duration = Duration::from_millis(500);
 /// What is left of the time in which a service must end.
 const END_MAX: Duration = Duration::from_secs(1);
 
@@ -107,7 +107,8 @@ impl Lines {
             return;
         }
         let (tell, told) = sync_channel(1);
-        if self.ask.send(Ask::Stop(tell)).is_ok() {
+        // A full queue is that of a thread that hangs; the kernel takes its lines when the program has ended.
+        if self.ask.try_send(Ask::Stop(tell)).is_ok() {
             let _ = told.recv_timeout(END_MAX);
         }
     }

@@ -48,6 +48,7 @@ impl Simulation {
             Deed::Around(around) => self.around(*around),
             Deed::Ask(text) => self.input(Input::Ask(text.clone())),
             Deed::Forget => self.input(Input::Forget),
+            Deed::HangUp => self.input(Input::HangUp),
             Deed::Shutdown => self.shut_down(),
             Deed::Wait(time) => self.pass(*time),
             Deed::Server(_) => {}

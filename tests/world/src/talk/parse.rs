@@ -106,6 +106,7 @@ fn step(line: &mut Line, header: &Header) -> Result<What, String> {
         }
         "ask" => Deed::Ask(line.word("question")?),
         "forget" => Deed::Forget,
+        "hang-up" => Deed::HangUp,
         "shutdown" => Deed::Shutdown,
         "wait" => Deed::Wait(line.duration()?),
         other => return Err(format!("{other} is neither a setting (those come first) nor a step")),

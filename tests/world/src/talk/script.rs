@@ -91,6 +91,8 @@ pub enum Deed {
     Ask(String),
     /// A new talk begins.
     Forget,
+    /// The talk is over.
+    HangUp,
     /// The program ends.
     Shutdown,
     /// Nothing happens for so long.
