@@ -4,6 +4,7 @@
 
 mod account;
 mod plan;
+mod real;
 mod run;
 mod tools;
 
@@ -24,6 +25,7 @@ cargo xtask calls [--quick | --long] [--seed N] [--record]
 
   --quick    what every commit is held against: 2,000 calls in virtual time
   --long     100,000 calls in virtual time; 10,000 otherwise
+  --real     only the 200 calls by the daemon
   --seed N   of all runs; a failing run names its own
   --run N    only the run with this seed, and what happened in it
   --record   keep this run as the one to compare with (docs/calls.json, docs/calls.md)";
@@ -33,13 +35,15 @@ const STORIES: usize = 5;
 
 struct Arguments {
     calls: usize,
+    /// Of the daemon, with each model.
+    turns: usize,
     seed: u64,
     run: Option<u64>,
     record: bool,
 }
 
 fn parse() -> Result<Arguments, String> {
-    let mut parsed = Arguments { calls: 10_000, seed: 1, run: None, record: false };
+    let mut parsed = Arguments { calls: 10_000, turns: 8, seed: 1, run: None, record: false };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || {
@@ -47,8 +51,9 @@ fn parse() -> Result<Arguments, String> {
             number.ok_or(format!("{argument} needs a number"))
         };
         match argument.as_str() {
-            "--quick" => parsed.calls = 2000,
+            "--quick" => (parsed.calls, parsed.turns) = (2000, 0),
             "--long" => parsed.calls = 100_000,
+            "--real" => parsed.calls = 0,
             "--record" => parsed.record = true,
             "--seed" => parsed.seed = number()?,
             "--run" => parsed.run = Some(number()?),
@@ -203,11 +208,15 @@ fn calls(arguments: &Arguments) -> Result<bool, String> {
     let begun = Instant::now();
     let mut table = Table::new(&recorded());
     let sum = virtual_time(arguments.calls, arguments.seed, &declared);
+    let virtually = arguments.calls > 0;
     for (seed, what) in sum.failed.iter().take(STORIES) {
         eprintln!("run {seed}, {}: {what}", Plan::of_seed(*seed).model);
     }
-    sum.put(&mut table);
+    if virtually {
+        sum.put(&mut table);
+    }
     table.put("models without tools that were offered some", without(&declared), "", Bar::Exactly(0.0));
+    put_real(&mut table, arguments)?;
     println!("{table}");
     eprintln!("seed {}, {:.1} s", arguments.seed, begun.elapsed().as_secs_f32());
     if arguments.record {
@@ -216,6 +225,25 @@ fn calls(arguments: &Arguments) -> Result<bool, String> {
         kept.map_err(|error| format!("{}: {error}", recorded().display()))?;
     }
     Ok(table.missed() == 0)
+}
+
+/// By the daemon: 5 calls a turn, with each of the models.
+fn put_real(table: &mut Table, arguments: &Arguments) -> Result<(), String> {
+    if arguments.turns == 0 {
+        return Ok(());
+    }
+    let found = real::real(arguments.turns, arguments.seed).map_err(|error| error.to_string())?;
+    found.told.iter().take(2 * STORIES).for_each(|what| eprintln!("by the daemon: {what}"));
+    let none = Bar::Exactly(0.0);
+    let mut row = |name: String, value: usize| table.put(name, value as f64, "", none);
+    row(format!("of {} calls by the daemon: links closed, or complaints", found.calls), found.closes);
+    row("  calls without a response".into(), found.missing);
+    row("  calls with two, or with none that was made".into(), found.double);
+    row("  programs or requests for one call: more than one".into(), found.twice);
+    row("  processes left over".into(), found.orphans);
+    let name = "  daemon killed: dead with all it started";
+    table.put(name, found.dead_ms, "ms", Bar::AtMost(500.0));
+    Ok(())
 }
 
 fn page(rows: &str, seed: u64) -> String {

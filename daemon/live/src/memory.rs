@@ -215,7 +215,10 @@ impl Memory {
         for (index, exchange) in self.since.iter_mut().enumerate() {
             exchange.lost = true;
             exchange.settled = false;
-            exchange.tools.iter_mut().for_each(|tool| (tool.wire, tool.former) = (None, true));
+            for tool in &mut exchange.tools {
+                (tool.wire, tool.former) = (None, true);
+                tool.told &= exchange.whole; // its response may have been lost on its way
+            }
             if index != last || exchange.over {
                 exchange.over = true;
                 let unknown = exchange.heard.text().is_empty() && !exchange.answered;
@@ -284,15 +287,23 @@ impl Memory {
         id
     }
 
-    /// The same call was made for the same words, or under the same id, on a link that is gone.
-    pub(crate) fn repeated(&mut self, wire: &str, name: &str, args: &Args) -> Option<&mut ToolRecord> {
-        let again = self.since.back().is_some_and(|exchange| exchange.again);
-        let newest = self.since.len().saturating_sub(1);
+    /// The same call was made for the same words, or under the same id, on a link that is gone. `asking`: somebody says
+    /// something new just now.
+    pub(crate) fn repeated(
+        &mut self,
+        wire: &str,
+        name: &str,
+        args: &Args,
+        asking: bool,
+    ) -> Option<&mut ToolRecord> {
+        // While something new is being said, what comes belongs to what was asked before.
+        let newest = self.since.len().saturating_sub(if asking { 2 } else { 1 });
+        let again = self.since.get(newest).is_some_and(|exchange| exchange.again);
         let same = |tool: &ToolRecord| tool.former && !tool.undone && tool.name == name && tool.args == *args;
         let each = self.since.iter_mut().enumerate().rev();
         let mut tools = each.flat_map(|(n, exchange)| exchange.tools.iter_mut().map(move |tool| (n, tool)));
         let found = |(n, tool): &(usize, &mut ToolRecord)| {
-            same(tool) && ((again && *n == newest) || (!wire.is_empty() && tool.id == wire))
+            same(tool) && ((again && *n >= newest) || (!wire.is_empty() && tool.id == wire))
         };
         tools.find(found).map(|(_, tool)| tool)
     }

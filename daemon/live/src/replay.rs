@@ -312,7 +312,9 @@ impl Conversation {
 
     /// What the record says of a tool that is called again for the same words. `None`: it was never called.
     pub(crate) fn on_record(&mut self, wire: &str, name: &str, args: &Args) -> Option<Answered> {
-        let record = self.memory.repeated(wire, name, args)?;
+        let asking =
+            self.utterance.as_ref().is_some_and(|utterance| utterance.is_begun() && !utterance.is_sent());
+        let record = self.memory.repeated(wire, name, args, asking)?;
         record.told |= record.outcome.is_some();
         Some(match (&record.outcome, &record.wire) {
             (Some(outcome), _) => Answered::Done(outcome.clone()),

@@ -60,7 +60,10 @@ pub fn serve(folder: &Path) -> io::Result<()> {
     };
     let mut text = serde_json::to_string(&reply).expect("a reply is plain JSON");
     text.push('\n');
-    io::stdout().lock().write_all(text.as_bytes())
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()), // nobody waits any more
+        done => done,
+    }
 }
 
 fn run(folder: &Path, call: Call, started: Instant) -> Result<Reply, String> {

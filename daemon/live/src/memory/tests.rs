@@ -95,13 +95,13 @@ fn a_call_of_a_lost_link_is_known_and_one_of_this_link_is_believed() {
     memory.begin(false);
     let first = memory.call("id-1", "lamp", &args(), |_| false);
     assert_eq!(first, "id-1");
-    assert!(memory.repeated("id-1", "lamp", &args()).is_none());
+    assert!(memory.repeated("id-1", "lamp", &args(), false).is_none());
     memory.lose();
-    assert!(memory.repeated("id-9", "lamp", &args()).is_none(), "nobody asked again");
-    assert!(memory.repeated("id-1", "lamp", &args()).is_some(), "told again under its id");
+    assert!(memory.repeated("id-9", "lamp", &args(), false).is_none(), "nobody asked again");
+    assert!(memory.repeated("id-1", "lamp", &args(), false).is_some(), "told again under its id");
     memory.current().expect("it is in hand").asked_again(0);
-    assert!(memory.repeated("id-9", "lamp", &Args::new()).is_none(), "another call");
-    assert!(memory.repeated("id-9", "lamp", &args()).is_some_and(|tool| tool.outcome.is_none()));
+    assert!(memory.repeated("id-9", "lamp", &Args::new(), false).is_none(), "another call");
+    assert!(memory.repeated("id-9", "lamp", &args(), false).is_some_and(|tool| tool.outcome.is_none()));
     let second = memory.call("id-1", "lamp", &Args::new(), |_| false);
     assert_eq!(second, "id-1#2", "the first one runs under its id");
     assert!(memory.finished("id-1", &Ok(Args::new())).is_some_and(|tool| tool.wire.is_none()));
