@@ -48,6 +48,9 @@ const FILES: &[(&str, &str, u32)] = &[
 
 /// Builds the packages of these architectures, of all without any named, into `target/dist`.
 pub fn dist(args: &[String]) -> Result<(), String> {
+    if args == ["mcp"] {
+        return helper::package("amd64").map(|made| println!("{made:?}"));
+    }
     let names: Vec<&str> = match args {
         [] => ARCHITECTURES.iter().map(|(name, ..)| *name).collect(),
         some => some.iter().map(String::as_str).collect(),
