@@ -1,6 +1,8 @@
 //! MCP servers through `pressel-mcp` and the whole daemon: a real one over pipes and over HTTP, and odd ones.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -227,6 +229,69 @@ fn an_odd_server_costs_its_own_calls_alone() {
     let log = fs::read_to_string(shop.path("helper.log")).unwrap();
     assert!(!log.contains('\u{1b}') && !log.contains('\u{7}'), "nothing of theirs moves a terminal");
     assert!(log.matches("noise").count() <= 200, "a chatty server does not fill the journal");
+}
+
+#[test]
+fn what_may_be_called_stands_in_the_files_whoever_asks() {
+    let mut shop = Shop::closed();
+    let keys = shop.script(python3(), "odd.py", "plain");
+    shop.put("plain", &format!("{keys}allow = [\"act\"]\n"));
+    shop.open();
+    assert!(shop.call("act", &json!({})).is_ok());
+    let ask = |line: &str| {
+        let mut stream = UnixStream::connect(shop.path("mcp")).unwrap();
+        writeln!(stream, "{line}").unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).unwrap();
+        serde_json::from_str::<Value>(&answer).unwrap()
+    };
+    let call = |server: &str, tool: &str| {
+        ask(&json!({ "call": { "server": server, "tool": tool, "args": {} } }).to_string())
+    };
+    assert_eq!(call("plain", "late"), json!({ "failed": "not done: this device does not allow it" }));
+    assert_eq!(call("other", "act"), json!({ "failed": "failed: the service behind it is not there now" }));
+    assert_eq!(ask("{\"call\": 7}"), json!({ "failed": "the call could not be read" }));
+    assert_eq!(
+        ask("{\"run\": {\"command\": \"/bin/sh\"}}"),
+        json!({ "failed": "the call could not be read" })
+    );
+    assert_eq!(shop.trace().matches("call ").count(), 1, "{}", shop.trace());
+}
+
+#[test]
+fn a_secret_goes_to_its_server_and_nowhere_else() {
+    let mut shop = Shop::closed();
+    services::secret(&shop.path("secret"), "s3cret-token\n");
+    let secret = format!("secret_file = \"{}\"\nallow = [\"*\"]\n", shop.path("secret").display());
+    let keys = shop.script(python3(), "odd.py", "plain");
+    shop.put("plain", &format!("{keys}{secret}secret_env = \"TOKEN\"\nenv = [\"COLOUR=off\"]\n"));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    shop.put("web", &format!("url = \"{url}\"\nprivate = true\ntls = false\n{secret}start_timeout_s = 1\n"));
+    shop.put("near", &format!("url = \"{url}\"\ntls = false\n{secret}"));
+    shop.open();
+    let check = shop.command(&["check"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut request = Vec::new();
+    let mut buffer = [0; 4096];
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        let count = stream.read(&mut buffer).unwrap();
+        assert!(count > 0, "the request breaks off");
+        request.extend_from_slice(&buffer[..count]);
+    }
+    let request = String::from_utf8_lossy(&request).to_lowercase();
+    assert!(request.contains("authorization: bearer s3cret-token\r\n"), "{request}");
+    let told = String::from_utf8(check.wait_with_output().unwrap().stdout).unwrap();
+    assert!(told.contains("fail  near: the server is not there: its address is this machine's"), "{told}");
+    assert!(told.contains("fail  web: the server is not there"), "{told}");
+    assert!(shop.trace().contains("token of 12"), "{}", shop.trace());
+    assert!(
+        shop.trace().contains("start COLOUR HOME LANG PATH TOKEN"),
+        "and nothing of ours: {}",
+        shop.trace()
+    );
+    let log = fs::read_to_string(shop.path("helper.log")).unwrap();
+    assert!(!told.contains("s3cret") && !log.contains("s3cret"), "{told}{log}");
 }
 
 #[test]

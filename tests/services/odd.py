@@ -24,7 +24,8 @@ def text(words):
 
 
 TOOLS = ["act", "late", "child"]
-note("start")
+note("start " + " ".join(sorted(name for name in os.environ if not name.startswith("LC_"))))
+note("token of " + str(len(os.environ.get("TOKEN", ""))))
 if way == "mute":
     time.sleep(3600)
 for line in sys.stdin:
