@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 
 use crate::conversation::Conversation;
-use crate::event::{Action, Agree, AgreeBy, ConsentInput, Decision, Phase, ToolAsk, ToolResult};
+use crate::event::{Action, Agree, AgreeBy, ConsentInput, Decision, Note, Phase, ToolAsk, ToolResult};
 use crate::exchange::{Outcome, ToolRecord};
 use crate::pending::STOPPED;
 use crate::profile::TextBy;
@@ -156,6 +156,9 @@ impl Conversation {
 
     /// A call needs consent: the question is opened, or the call answered with why not. Either is its one response.
     fn on_due(&mut self, now: Instant, ask: ToolAsk) {
+        if self.consent.has(&ask.id) {
+            return self.note(Note::Unread { kind: "consent asked for twice" });
+        }
         let Some((name, wire)) = self.calls.get(&ask.id).map(|call| (call.name.clone(), call.wire.clone()))
         else {
             // Its link is gone, or it was answered or taken back meanwhile: nobody was asked.

@@ -5,7 +5,8 @@ mod rig;
 use std::time::Duration;
 
 use pressel_live::event::{
-    Action, Budget, ButtonInput, Cause, Input, LinkInput, MicrophoneInput, SpeakerInput, ToolResult,
+    Action, Agree, AgreeBy, Budget, ButtonInput, Cause, ConsentInput, Input, LinkInput, MicrophoneInput,
+    SpeakerInput, ToolAsk, ToolResult,
 };
 use pressel_live::settings::{BargeIn, OpenStart, TalkMode};
 use proptest::collection::vec;
@@ -30,6 +31,7 @@ enum Step {
     Heard { ended: bool, turn: u32 },
     News { old: bool, news: LinkInput },
     Tool { id: String, ok: bool },
+    Agree(AgreeBy),
     Key(bool),
     Mode(TalkMode),
     Around(Input),
@@ -217,7 +219,24 @@ fn around() -> impl Strategy<Value = Input> {
         Just(Input::Forget),
         Just(Input::HangUp),
         Just(Input::Stop),
+        Just(Input::TakeBack),
+        consent().prop_map(Input::Consent),
+        consent().prop_map(Input::Consent),
         any::<bool>().prop_map(Input::Muted),
+    ]
+}
+
+fn gestures() -> impl Strategy<Value = AgreeBy> {
+    proptest::sample::select(vec![AgreeBy::Double, AgreeBy::Hold, AgreeBy::Line])
+}
+
+fn consent() -> impl Strategy<Value = ConsentInput> {
+    let agree = proptest::sample::select(vec![Agree::Button, Agree::Hold]);
+    prop_oneof![
+        4 => ("id-[0-3]", agree, gestures()).prop_map(|(id, agree, by)| {
+            ConsentInput::Due(ToolAsk { id, agree, by, say: "May I?".to_owned() })
+        }),
+        1 => Just(ConsentInput::Unspoken),
     ]
 }
 
@@ -239,6 +258,7 @@ fn steps() -> impl Strategy<Value = Step> {
         2 => (any::<bool>(), 0..6u32).prop_map(|(ended, turn)| Step::Heard { ended, turn }),
         14 => (proptest::bool::weighted(0.1), news()).prop_map(|(old, news)| Step::News { old, news }),
         1 => ("id-[0-3]", any::<bool>()).prop_map(|(id, ok)| Step::Tool { id, ok }),
+        1 => gestures().prop_map(Step::Agree),
         1 => proptest::bool::weighted(0.7).prop_map(Step::Key),
         1 => modes().prop_map(Step::Mode),
         2 => around().prop_map(Step::Around),
@@ -280,6 +300,7 @@ fn take(rig: &mut Rig, step: Step) {
             let outcome = if ok { Ok(Map::new()) } else { Err("no".to_owned()) };
             Input::ToolResult(ToolResult { id, outcome })
         }
+        Step::Agree(by) => Input::Consent(ConsentInput::Given { by, since: rig.now }),
         Step::Key(present) => Input::Key(present),
         Step::Mode(mode) => Input::Mode(mode),
         Step::Around(input) => input,
