@@ -96,6 +96,8 @@ const LEFT_OUT: &[(&str, Why)] = &[
     ("forgotten", Why::Long),
     ("goaway-pause", Why::Long),
     ("handle-worn", Why::Long),
+    ("hang-up", Why::Typed),
+    ("hang-up-open", Why::Typed),
     ("hold-dead-microphone", Why::Virtual("a card that stands still has delivered what was before it did")),
     ("hung-asked-again", Why::Long),
     ("hung-server", Why::Around),
