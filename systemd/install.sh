@@ -7,6 +7,8 @@ usage() {
     cat <<'TEXT'
 usage: sudo systemd/install.sh [options]
   --binary FILE   the program to install       (default: target/release/pressel)
+  --mcp FILE      install pressel-mcp too, for tools of MCP servers
+                  (cargo build --release --manifest-path mcp/Cargo.toml)
   --key FILE      take the API key from FILE   (default: ask, unless there is one)
   --no-start      install only, start nothing
   --root DIR      install below DIR, start nothing (for packages and tests)
@@ -16,17 +18,19 @@ TEXT
 here=$(cd "$(dirname "$0")" && pwd)
 binary=$here/../target/release/pressel
 key_from=
+mcp=
 start=yes
 root=
 while [ $# -gt 0 ]; do
     case $1 in
-        --binary | --key | --root)
+        --binary | --mcp | --key | --root)
             if [ $# -lt 2 ]; then
                 echo "install.sh: $1 needs a value" >&2
                 exit 2
             fi
             case $1 in
                 --binary) binary=$2 ;;
+                --mcp) mcp=$2 ;;
                 --key) key_from=$2 ;;
                 --root) root=$2 start=no ;;
             esac
@@ -55,6 +59,7 @@ fail() {
 }
 
 [ -f "$binary" ] || fail "there is no $binary; build it first: cargo build --release"
+[ -z "$mcp" ] || [ -f "$mcp" ] || fail "there is no $mcp; build it first: cargo build --release --manifest-path mcp/Cargo.toml"
 [ -n "$root" ] || [ "$(id -u)" = 0 ] || fail "this needs root: sudo $0"
 if ldd "$binary" 2> /dev/null | grep -q 'libasound.*not found'; then
     fail "libasound is missing; type: apt install libasound2 (Debian 13: libasound2t64)"
@@ -75,6 +80,16 @@ install -D -m 0644 "$here/pressel.tmpfiles" "$root/usr/lib/tmpfiles.d/pressel.co
 install -D -m 0644 "$here/60-pressel.rules" "$root/usr/lib/udev/rules.d/60-pressel.rules"
 install -D -m 0644 "$here/../daemon/config.example.toml" "$root/usr/share/doc/pressel/config.example.toml"
 
+if [ -n "$mcp" ]; then
+    step "pressel-mcp to $root/usr/bin/pressel-mcp"
+    install -D -m 0755 "$mcp" "$root/usr/bin/pressel-mcp.new"
+    mv -f "$root/usr/bin/pressel-mcp.new" "$root/usr/bin/pressel-mcp"
+    for unit in pressel-mcp.socket pressel-mcp.service; do
+        install -D -m 0644 "$here/$unit" "$root/etc/systemd/system/$unit"
+    done
+    install -D -m 0644 "$here/pressel-mcp.sysusers" "$root/usr/lib/sysusers.d/pressel-mcp.conf"
+fi
+
 step "spoken lines to $root/usr/share/pressel/phrases"
 for language in "$here"/../daemon/phrases/*/; do
     for phrase in "$language"*.wav; do
@@ -83,6 +98,7 @@ for language in "$here"/../daemon/phrases/*/; do
 done
 if [ -z "$root" ]; then
     systemd-sysusers pressel.conf
+    [ -z "$mcp" ] || systemd-sysusers pressel-mcp.conf
     systemd-tmpfiles --create pressel.conf
     if udevadm control --reload 2> /dev/null; then # not in a container
         udevadm trigger --subsystem-match=gpio --subsystem-match=leds --subsystem-match=pwm --subsystem-match=spidev
@@ -132,6 +148,11 @@ if [ "$start" = yes ]; then
     step "start"
     systemctl enable --quiet pressel.service pressel-key.path pressel-poweroff.path pressel-tool.socket
     systemctl restart pressel.service pressel-key.path pressel-poweroff.path pressel-tool.socket
+    if [ -n "$mcp" ]; then
+        systemctl enable --quiet pressel-mcp.socket
+        systemctl stop pressel-mcp.service
+        systemctl restart pressel-mcp.socket
+    fi
     systemctl --no-pager --lines=0 status pressel.service || true
     echo "Cards, button, light, mode, language: sudo pressel setup"
     echo "What it says: journalctl -fu pressel    What is wrong: sudo pressel doctor"

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use fake_gemini::{Script, Turn};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tests::stage::program;
+use tests::stage::{Setting, program};
 
-use crate::scene::{Scene, WAIT, messages};
+use crate::scene::{Scene, WAIT, messages, setting};
 use crate::services::{self, Service};
 
 /// A folder of tools, and `pressel-mcp` beside it.
@@ -256,6 +256,47 @@ fn what_may_be_called_stands_in_the_files_whoever_asks() {
         json!({ "failed": "the call could not be read" })
     );
     assert_eq!(shop.trace().matches("call ").count(), 1, "{}", shop.trace());
+}
+
+#[test]
+fn a_servers_tool_waits_for_consent_like_any_other() {
+    let mut shop = Shop::closed();
+    let keys = shop.script(python3(), "odd.py", "plain");
+    let head = "name = \"plain\"\nconfirm = \"button\"\nask = \"Shall I?\"\n[mcp]\n";
+    let keys = format!("{head}{keys}allow = [\"act\", \"late\"]\nconfirm_for = [\"act\"]\n");
+    fs::write(shop.path("tools.d/plain.toml"), keys).unwrap();
+    shop.open();
+    let (_, told) = shop.pressel(&["list"]);
+    assert!(told.contains("act(") && told.contains("late("), "{told}");
+    let turn = |seed: u64| Turn { think_ms: Some(10), ..Turn::noise(1000, seed) };
+    let script = Script { rest: Turn::noise(400, 3), ..Script::default() };
+    let script = script.turn(turn(1).call("late", json!({}))).turn(turn(2).call("act", json!({})));
+    let button = "[button]\nkind = \"gpio\"\ngestures = \"press talk, double consent\"\n";
+    let config = format!("{button}{}", shop.config());
+    let scene = Scene::set(Setting { wired: true, ..setting("hold", &config, script) });
+    let line = |command: &str| scene.daemon.line(command).unwrap();
+    let ask = || {
+        let mark = scene.remote.mark();
+        line("0 down");
+        let words = scene.speak("question-time");
+        scene.until_heard(words.end);
+        line("0 up");
+        mark
+    };
+    let mark = ask();
+    scene.answered(mark);
+    assert!(shop.trace().contains("call late"), "confirm is not about this one");
+    let mark = ask();
+    scene.phase(mark, "asking");
+    assert!(!shop.trace().contains("call act"), "nobody has agreed yet");
+    for _ in 0..2 {
+        line("0 down");
+        scene.pass(60);
+        line("0 up");
+        scene.pass(60);
+    }
+    until("it is called once somebody has agreed", || shop.trace().contains("call act"));
+    scene.end();
 }
 
 #[test]
