@@ -84,7 +84,9 @@ impl Writer {
     fn talk(&mut self) {
         let mark = self.remote.mark();
         self.remote.press().unwrap();
-        std::thread::sleep(Duration::from_millis(300)); // somebody speaks
+        self.remote.wait_phase(mark, "listening", WAIT).unwrap();
+        // Somebody speaks, for longer than a busy machine may take to bring the first sound of a card just opened.
+        std::thread::sleep(Duration::from_millis(800));
         self.remote.release().unwrap();
         let speaking = self.remote.wait_phase(mark, "speaking", WAIT);
         let speaking = speaking.unwrap_or_else(|error| panic!("{error}\n{}", self.daemon.log())).at_ns;
