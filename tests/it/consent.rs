@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fake_gemini::{Fault, Rule, Script, Turn, When};
+use pressel_world::card::Direction;
 use serde_json::{Value, json};
 use tests::stage::{Happened, STAGES_OFF, Setting};
 
@@ -302,6 +303,24 @@ fn stop_and_mute_end_a_question() {
     assert_eq!(gate.log(), vec![("refused".to_owned(), json!("withdrawn")); 2]);
     assert_eq!(gate.ran(), [""; 0]);
     scene.end();
+}
+
+#[test]
+fn a_loudspeaker_that_is_pulled_out_of_the_question_ends_it() {
+    let gate = Gate::new("button");
+    let scene = gate.scene(&gestures(DOUBLE), "gemini-3.8-live", asks_for_the_gate());
+    let mark = scene.remote.mark();
+    scene.wants_the_gate();
+    scene.phase(mark, "speaking");
+    scene.pass(300);
+    scene.card.unplug(Direction::Playback);
+    until("withdrawn", WAIT, || gate.log().len() == 1);
+    scene.card.replug(Direction::Playback);
+    scene.presses(0, 2);
+    scene.until_text("nobody can be asked");
+    assert_eq!((gate.ran().len(), gate.log()), (0, vec![("refused".to_owned(), json!("withdrawn"))]));
+    let asked = scene.remote.events().into_iter().any(|e| e.is_phase("asking"));
+    assert!(!asked, "nobody heard it to the end");
 }
 
 #[test]

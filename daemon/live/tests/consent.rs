@@ -230,6 +230,7 @@ fn what_was_said_before_the_question_is_not_the_question() {
     scene.says();
     scene.heard();
     scene.agrees();
+    assert_eq!(scene.rig.runs, [""; 0], "the question was not heard yet");
     assert_ne!(scene.rig.shown(), Some(Phase::Asking));
     scene.says();
     scene.heard();
@@ -280,6 +281,25 @@ fn each_that_ends_a_question_ends_it_for_good() {
             }
         }
     }
+}
+
+#[test]
+fn in_an_open_talk_a_press_is_no_and_the_talk_goes_on() {
+    let open = TalkMode::Open { start: OpenStart::Press, idle: Some(MS(60_000)) };
+    let mut rig = Rig::new(settings(MODELS[0], open), true);
+    rig.input(Input::Button(ButtonInput::Press));
+    rig.pass(MS(600));
+    rig.obliging = false;
+    rig.done.clear();
+    let mut scene = Scene { rig };
+    scene.calls("id-1");
+    let mut scene = scene.asked();
+    scene.rig.input(Input::Button(ButtonInput::Press));
+    scene.agrees();
+    assert_eq!((decisions(&scene.rig), scene.rig.runs.len()), (vec![Decision::Refused], 0));
+    assert_eq!(scene.rig.shown(), Some(Phase::Listening), "the talk goes on");
+    scene.rig.input(Input::Button(ButtonInput::Press));
+    assert_eq!(scene.rig.shown(), Some(Phase::Idle));
 }
 
 #[test]
