@@ -251,7 +251,7 @@ mod tests {
                     "webSearchQueries": ["rain tomorrow", 7, null],
                     "groundingChunks": [
                         { "web": { "uri": "https://a", "title": "a.example", "domain": "a" } },
-                        { "new": {} }, { "web": { "title": "nowhere" } }, 3
+                        { "new": {} }, { "web": { "title": "nowhere" } }
                     ],
                     "groundingSupports": [{ "segment": { "endIndex": 4 } }],
                 },
