@@ -43,7 +43,10 @@ impl Service {
         let binary = program("pressel").unwrap();
         run(&format!(
             "chmod 755 {at}; chmod 644 {at}/ca.pem; chmod 755 /etc/pressel /etc/pressel/config.d
-             sh {sources}/systemd/install.sh --binary {} --key {at}/key",
+             sh {sources}/systemd/install.sh --binary {} --key {at}/key || {{
+                 journalctl --no-pager --lines 60 --output cat
+                 exit 1
+             }}",
             binary.display()
         ));
         Service { server, _folder: folder, _card: card }
