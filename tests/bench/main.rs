@@ -7,6 +7,7 @@ mod load;
 mod run;
 mod scenes;
 mod stages;
+mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,7 +18,7 @@ use serde_json::Value;
 const USAGE: &str = "\
 cargo xtask bench [scene…] [--record] [--rounds N]
 
-  scenes: start talk answer idle open stages load size    (all by default)
+  scenes: start talk answer idle open stages tools load size    (all by default)
   --record   keep this run as the one to compare with (docs/benchmarks.json, docs/benchmarks.md)";
 
 fn main() -> ExitCode {

@@ -42,6 +42,7 @@ mod tap;
 mod tidy;
 mod tools;
 mod tools_gpio;
+mod tools_nasty;
 mod tools_own;
 mod vm;
 mod web;

@@ -6,6 +6,7 @@ use std::path::Path;
 use pressel::config::Config;
 use pressel::tools::builtin::Desk;
 use pressel::tools::gpio::Lines;
+use pressel::tools::runner::printable;
 use pressel::tools::{self, CallLog, Shelf, Tool, Ways};
 use serde_json::{Map, Value, json};
 
@@ -35,7 +36,7 @@ pub(super) fn tools(file: Option<&Path>, command: ToolsCommand) -> Result<(), Fa
 fn list(shelf: &Shelf, json: bool) -> Result<(), Failure> {
     if json {
         let tools: Vec<Value> = shelf.tools.iter().map(Tool::declare).collect();
-        return print(&format!("{:#}\n", Value::Array(tools)));
+        return print(&printable(&format!("{:#}\n", Value::Array(tools))));
     }
     let mut out = String::new();
     for tool in &shelf.tools {
@@ -103,7 +104,7 @@ fn check(config: &Config, shelf: &Shelf, servers: &Servers, call: bool) -> Resul
         let _ =
             writeln!(out, "warn  this kernel has no Landlock: programs read what the daemon's user reads");
     }
-    print(&out)?;
+    print(&printable(&out))?;
     if bad == 0 { Ok(()) } else { Err(Failure::failed(format!("{bad} mistakes in the tools"))) }
 }
 
@@ -125,8 +126,8 @@ fn by_hand(config: &Config, shelf: &Shelf, name: &str, args: Option<&str>) -> Re
     };
     let args = tool.parameters.fit(args).map_err(Failure::failed)?;
     match run(config, tool, args)? {
-        Ok(object) => print(&format!("{:#}\n", Value::Object(object))),
-        Err(sentence) => Err(Failure::failed(sentence)),
+        Ok(object) => print(&printable(&format!("{:#}\n", Value::Object(object)))),
+        Err(sentence) => Err(Failure::failed(printable(&sentence))),
     }
 }
 
@@ -149,7 +150,7 @@ fn log(config: &Config, json: bool) -> Result<(), Failure> {
             let _ = writeln!(out, "{}  {tool}  {outcome}  {took_ms} ms  {args}{consent}", entry.at_s);
         }
     }
-    print(&out)
+    print(&printable(&out))
 }
 
 pub(super) fn ways(config: &Config) -> Result<Ways, Failure> {

@@ -136,15 +136,37 @@ fn answer(kind: Output, bytes: Vec<u8>) -> Reply {
     }
 }
 
-/// A program's words without what moves a terminal, cut to `letters`.
+/// A program's words without what moves a terminal or hides from a reader, cut to `letters`.
 pub(super) fn clean(text: &str, letters: usize) -> String {
-    let kept = text.trim().chars().filter(|&c| c == '\n' || c == '\t' || !c.is_control());
+    let kept = text.trim().chars().filter(|&c| c == '\n' || c == '\t' || !is_odd(c));
     let cut: String = kept.take(letters).collect();
     cut.trim().to_owned()
 }
 
+/// Control characters, and those that turn the direction of a text or cannot be seen (Unicode's Cc, and of Cf what no
+/// script needs between its letters).
+fn is_odd(c: char) -> bool {
+    let hidden = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    hidden || c.is_control()
+}
+
+/// JSON, or a sentence, as it may be printed on a terminal: the same where it is read as JSON.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_odd(c) && c != '\n' && c != '\t' {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|half| out.push_str(&format!("\\u{half:04x}")));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -167,5 +189,45 @@ mod tests {
         check(Output::Json, b"[1]", Ok(json!({ "output": [1] })));
         check(Output::Json, b"{\"nm\": ", Err("not JSON (line 1"));
         check(Output::Json, "[".repeat(100_000).as_bytes(), Err("not JSON"));
+    }
+
+    #[test]
+    fn what_is_printed_moves_no_terminal_and_reads_back_as_it_was() {
+        let nasty = "a\u{1b}[2J\u{9b}31m\u{7f}\u{202e}txt.exe\u{2066}\u{e0041}ä👩\u{200d}🔧";
+        let json = json!({ "output": nasty }).to_string();
+        let shown = printable(&json);
+        assert!(!shown.chars().any(is_odd), "{shown}");
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), json!({ "output": nasty }));
+        assert_eq!(clean(nasty, usize::MAX), "a[2J31mtxt.exeä👩\u{200d}🔧");
+    }
+
+    proptest! {
+        /// Whatever a program prints: an answer or a sentence, and no panic.
+        #[test]
+        fn any_output_is_answered(bytes: Vec<u8>, text in ".*") {
+            for kind in [Output::Text, Output::Json] {
+                for bytes in [bytes.clone(), text.clone().into_bytes()] {
+                    match answer(kind, bytes) {
+                        Reply::Done(object) if kind == Output::Text => {
+                            let words = object["output"].as_str().unwrap();
+                            prop_assert!(!words.chars().any(|c| is_odd(c) && c != '\n' && c != '\t'));
+                        }
+                        Reply::Done(object) => {
+                            let shown = printable(&Value::Object(object.clone()).to_string());
+                            prop_assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), Value::Object(object));
+                        }
+                        Reply::Failed(sentence) => prop_assert!(sentence.starts_with("failed: ")),
+                    }
+                }
+            }
+        }
+
+        /// A runner is asked by the daemon alone; even so, any line is answered.
+        #[test]
+        fn any_call_is_answered(text in ".*") {
+            let call = Call { tool: text.clone(), args: Map::from_iter([(text.clone(), text.into())]) };
+            let folder = Path::new("/nowhere/tools.d");
+            prop_assert!(run(folder, call, Instant::now()).is_err());
+        }
     }
 }

@@ -209,4 +209,21 @@ mod tests {
         check(&["log", "{note}"], json!({ "note": "a\u{0}b" }), Err("zero byte"));
         check(&["log", "{note}"], json!({}), Err("note is missing"));
     }
+
+    proptest::proptest! {
+        /// An argument is one element, unchanged, or the call is refused; none appears beside it.
+        #[test]
+        fn any_argument_stays_one_element(text in proptest::prelude::any::<String>(), number in proptest::num::f64::ANY) {
+            let templates = ["/bin/p", "{t}", "--n={n}", "--", "{t}"].map(|text| Template::parse(text).unwrap());
+            let args = map(json!({ "t": text, "n": number }));
+            match argv(&templates, &args) {
+                Ok(argv) => {
+                    proptest::prop_assert_eq!(argv.len(), 5);
+                    proptest::prop_assert!(argv[1] == text && argv[4] == text && argv[2].starts_with("--n="));
+                    proptest::prop_assert!(!text.starts_with('-') || text.parse::<f64>().is_ok());
+                }
+                Err(told) => proptest::prop_assert!(told.contains("zero byte") || told.contains("hyphen"), "{}", told),
+            }
+        }
+    }
 }

@@ -226,6 +226,25 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn arguments_that_cannot_be_read_cost_their_call_alone() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        for args in [deep.as_str(), "{\"a\":1e999}", "{\"a\":\"\\ud800\"}", "[1]", "\"text\"", "7"] {
+            let text = format!(
+                "{{\"toolCall\":{{\"functionCalls\":[{{\"id\":\"c1\",\"name\":\"lamp\",\"args\":{args}}},\
+                 {{\"id\":\"c2\",\"name\":\"lamp\",\"args\":{{\"on\":false,\"on\":true}}}}]}}}}"
+            );
+            let message = decode(text.as_bytes()).expect("the rest is read");
+            let calls: Vec<_> =
+                message.tool_calls.iter().map(|call| (call.id.as_str(), call.unread)).collect();
+            assert_eq!(calls, [("c1", true), ("c2", false)], "{args:.40}");
+            assert_eq!(message.tool_calls[1].args["on"], true, "the last of two counts");
+        }
+        let damaged = b"{\"toolCall\":{\"functionCalls\":[{\"id\":\"c1\",\"name\":\"lamp\",\"args\":{\"a\":\"\xff\"}}]}}";
+        let message = decode(damaged).expect("it can be answered");
+        assert!(message.tool_calls[0].unread && message.unread == Some("not UTF-8"));
+    }
+
+    #[test]
     fn what_cannot_be_read_says_why() {
         for (payload, kind) in [
             (&b"\xff{}"[..], "not UTF-8"),

@@ -101,3 +101,33 @@ fn what_comes_back_becomes_an_answer() {
     check("", "Sunny,\u{1b}[2J 21 °C", Ok(json!({ "output": "Sunny,[2J 21 °C" })));
     check("", "", Ok(json!({ "output": "done" })));
 }
+
+proptest::proptest! {
+    /// Whatever an argument is: the host, the path's length and the query's names stay the owner's; no header is made of it.
+    #[test]
+    fn any_argument_stays_where_it_is_put(text in proptest::prelude::any::<String>()) {
+        let ask = Ask::new(keys("https://shop.example/a/{t}/b?q={t}&r=1"), Some(&json!({ "t": "{t}", "u": "x{t}" }))).unwrap();
+        if let Ok(request) = ask.request(&map(json!({ "t": text })), Duration::from_secs(1)) {
+            let target = request.url.target().to_string();
+            let (path, query) = target.split_once('?').unwrap();
+            proptest::prop_assert!(path.split('/').count() == 4 && path.ends_with("/b"), "{}", target);
+            proptest::prop_assert!(query.starts_with("q=") && query.ends_with("&r=1"), "{}", target);
+            proptest::prop_assert_eq!(query.matches(['&', '=', '#']).count(), 3);
+            proptest::prop_assert!(target.bytes().all(|byte| byte.is_ascii_graphic()));
+            proptest::prop_assert!(request.headers.len() == 2);
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
+            proptest::prop_assert_eq!(body, json!({ "t": text, "u": format!("x{text}") }));
+        }
+    }
+
+    /// Whatever a service says: an answer or a sentence.
+    #[test]
+    fn any_answer_is_taken(text in ".*") {
+        for extract in ["", "/a/0"] {
+            let keys = Keys { extract: extract.into(), ..keys("https://shop.example/") };
+            if let Err(told) = Ask::new(keys, None).unwrap().answer(&text) {
+                proptest::prop_assert!(told.starts_with("failed: "), "{}", told);
+            }
+        }
+    }
+}
