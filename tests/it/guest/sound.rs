@@ -5,6 +5,7 @@ use std::time::Duration;
 use alsa::pcm::{Access, Format, HwParams, PCM};
 use alsa::{Direction, ValueOr};
 use pressel_world::card::monotonic_ns;
+use serde_json::Value;
 use tests::stage::Loopback;
 
 use super::kernel::{Aloop, run};
@@ -108,16 +109,15 @@ fn a_format_other_than_the_one_asked_for_is_taken_and_one_that_changes_is_agreed
     let first = near_end(48_000, 2);
     let bench = bench(500);
     let format = bench.until("it is open", |status| !status["microphone"]["format"].is_null());
-    assert_eq!(format["microphone"]["format"]["rate_hz"], 48_000, "{format:#}");
-    assert_eq!(format["microphone"]["format"]["channels"], 2, "{format:#}");
+    let is = |status: &Value, format: &str| {
+        status["microphone"]["format"].as_str().is_some_and(|found| found.starts_with(format))
+    };
+    assert!(is(&format, "48000 Hz, 2 ch"), "{format:#}");
     bench.talk();
     drop(first);
     let changed = monotonic_ns();
     let _second = near_end(32_000, 1);
-    bench.until("the microphone has the other format", |status| {
-        let format = &status["microphone"]["format"];
-        format["rate_hz"] == 32_000 && format["channels"] == 1
-    });
+    bench.until("the microphone has the other format", |status| is(status, "32000 Hz, 1 ch"));
     let took = ms(changed, monotonic_ns());
     println!("format changed → agreed on: {took:.0} ms");
     assert!(took < BACK.as_millis() as f64, "{took:.0} ms");
