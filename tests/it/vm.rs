@@ -12,6 +12,9 @@ use tests::stage::{Vm, vm};
 /// All tests inside one machine.
 const INSIDE: Duration = Duration::from_secs(1200);
 
+/// Where the programs are inside.
+const PROGRAMS: &str = "/run/programs";
+
 /// What the chore has made, or the test is skipped.
 pub fn made() -> Option<std::path::PathBuf> {
     let made = vm::made();
@@ -39,7 +42,9 @@ impl Inside {
         let mut machine = booted.unwrap_or_else(|error| panic!("{error}\n{}", console(shared.path())));
         println!("booted in {:.0} s", began.elapsed().as_secs_f64());
         // Not over the shared folder: what a program does not find in memory it would fetch from there in mid-sentence.
-        machine.run(&format!("cp {}/programs/* /run", shared.path().display()), INSIDE).unwrap();
+        // And not into /run itself, where the service has a folder of the program's name.
+        let copy = format!("mkdir {PROGRAMS} && cp {}/programs/* {PROGRAMS}", shared.path().display());
+        machine.run(&copy, INSIDE).unwrap();
         Some(Inside { machine, shared, began })
     }
 
@@ -48,8 +53,8 @@ impl Inside {
     fn run(&mut self, command: &str) -> String {
         let told = self.shared.path().join("told");
         // Not over the shared folder either: a test that fails says much.
-        let ended = self.machine.run(&format!("cd /run && {command} > told 2>&1"), INSIDE);
-        let fetched = self.machine.run(&format!("cp /run/told {}", told.display()), INSIDE);
+        let ended = self.machine.run(&format!("cd {PROGRAMS} && {command} > told 2>&1"), INSIDE);
+        let fetched = self.machine.run(&format!("cp {PROGRAMS}/told {}", told.display()), INSIDE);
         fetched.unwrap_or_else(|error| panic!("{error}"));
         let told = std::fs::read_to_string(told).unwrap_or_default();
         print!("{told}");
