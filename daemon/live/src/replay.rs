@@ -47,6 +47,8 @@ pub(crate) struct Carry {
     briefed: bool,
     /// Results whose calls died, and of which the present link was told that they follow.
     late: Vec<LateResult>,
+    /// Those that this link was told of and has not shown that it heard.
+    unsure: Vec<LateResult>,
     /// They wait until the person has said something again: who says stop wants no more of it now.
     pub(crate) hushed: bool,
     /// Some of what was said is lost, and the person was not told yet.
@@ -55,8 +57,8 @@ pub(crate) struct Carry {
     forgotten: Option<u32>,
 }
 
-/// A result that is not printed, and how it is told.
-struct LateResult(ToolRecord, Late);
+/// A result that is not printed, how it is told, and on how many links it was.
+struct LateResult(ToolRecord, Late, u32);
 
 /// How a late result is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +83,9 @@ impl Conversation {
         self.carry.briefed = false;
         let since: Vec<&ToolRecord> = self.memory.since().flat_map(|exchange| &exchange.tools).collect();
         let noted = |record: &ToolRecord| since.iter().any(|tool| tool.id == record.id);
-        self.carry.late.retain(|LateResult(record, late)| *late == Late::Aloud || !noted(record));
+        let unsure = std::mem::take(&mut self.carry.unsure);
+        self.carry.late.splice(..0, unsure.into_iter().filter(|late| late.2 < TRIES_MAX));
+        self.carry.late.retain(|LateResult(record, late, _)| *late == Late::Aloud || !noted(record));
         if self.turn.is_idle() && self.utterance.is_none() && self.question.is_none() {
             self.memory.end_wait(); // nobody waits for more than has come
         }
@@ -182,7 +186,7 @@ impl Conversation {
                 let waits = self.carry.late.iter().any(|late| late.0.id == tool.id);
                 let stopped = matches!(&tool.outcome, Some(Err(why)) if why == STOPPED);
                 if !(tool.told || waits || stopped) && self.carry.late.len() < LATE_MAX {
-                    self.carry.late.push(LateResult(tool.clone(), Late::Result));
+                    self.carry.late.push(LateResult(tool.clone(), Late::Result, 0));
                 }
             }
         }
@@ -271,7 +275,7 @@ impl Conversation {
         let untold = self.memory.since().any(|e| e.lost && e.tools.iter().any(|tool| tool.id == record.id));
         // Otherwise the note of the next link, or the one that waits for this, has it.
         if (!untold || self.carry.briefed) && self.carry.late.len() < LATE_MAX {
-            self.carry.late.push(LateResult(record, Late::Result));
+            self.carry.late.push(LateResult(record, Late::Result, 0));
         }
     }
 
@@ -279,7 +283,7 @@ impl Conversation {
     pub(crate) fn tell_by_and_by(&mut self, record: ToolRecord, aloud: bool) -> bool {
         let fits = self.carry.late.len() < LATE_MAX;
         if fits {
-            self.carry.late.push(LateResult(record, if aloud { Late::Aloud } else { Late::Silent }));
+            self.carry.late.push(LateResult(record, if aloud { Late::Aloud } else { Late::Silent }, 0));
         }
         fits
     }
@@ -298,7 +302,10 @@ impl Conversation {
         if silent && (self.profile.text_by == TextBy::RealtimeInput || !self.profile.instruction) {
             return;
         }
-        let tools: Vec<ToolRecord> = self.carry.late.drain(..).map(|late| late.0).collect();
+        let late = self.carry.late.drain(..).map(|late| LateResult(late.0, late.1, late.2 + 1));
+        let late: Vec<LateResult> = late.collect();
+        let tools: Vec<ToolRecord> = late.iter().map(|late| late.0.clone()).collect();
+        self.carry.unsure.extend(late);
         tools.iter().for_each(|tool| self.memory.told(&tool.id));
         self.answer_calls(now);
         let text = recap::late_result(&tools, silent);
@@ -308,6 +315,11 @@ impl Conversation {
         }
         self.send(now, client::text(self.profile, &text));
         self.turn = Turn::Thinking { until: Some(now + self.settings.answer_timeout) };
+    }
+
+    /// The model has said or done something since: it was told what it was told.
+    pub(crate) fn late_is_told(&mut self) {
+        self.carry.unsure.clear();
     }
 
     /// What the record says of a tool that is called again for the same words. `None`: it was never called.

@@ -194,6 +194,7 @@ impl Conversation {
         self.turn = Turn::Speaking { turn, last_sound: now, heard_by: before + length, ended: false };
         self.memory.received(length, first);
         self.link.pulse.sign();
+        self.late_is_told();
         self.announces(now, turn);
         self.lives(now);
         self.act(Action::Play { turn, samples, rate_hz });
@@ -267,6 +268,7 @@ impl Conversation {
             return;
         }
         self.link.pulse.sign();
+        self.late_is_told();
         self.announced_whole();
         self.end_of_sound();
         if !self.tool_answered && !self.in_progress && self.calls.is_empty() {
