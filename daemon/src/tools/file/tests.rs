@@ -108,26 +108,26 @@ fn every_mistake_has_its_line() {
 
 #[test]
 fn a_server_is_read_and_its_mistakes_have_lines() {
-    let text = "name = \"shop\"\nconfirm = \"hold\"\n[mcp]\ncommand = [\"/bin/cat\"]\nallow = [\"find\"]\n";
+    let text = "name = \"shop\"\nask = \"Shall I?\"\nconfirm = \"hold\"\n[mcp]\ncommand = [\"/bin/cat\"]\nallow = [\"find\"]\n";
     let shop = read(Path::new("shop.toml"), text).unwrap();
     assert!(matches!(&shop.way, Way::Server(keys) if keys.allow == ["find"]));
     let check = |from: &str, to: &str, expected: &str| {
         assert!(text.contains(from), "{from}");
         assert_eq!(mistakes(&text.replace(from, to)), [expected]);
     };
-    let both = "t.toml:5: [mcp] url: stands beside command; a server is one of the two";
+    let both = "t.toml:6: [mcp] url: stands beside command; a server is one of the two";
     check("allow", "url = \"https://example.com\"\nallow", both);
     check(
         "/bin/cat",
         "cat",
-        "t.toml:4: [mcp] command: begins with something other than the whole path of a program",
+        "t.toml:5: [mcp] command: begins with something other than the whole path of a program",
     );
     let none =
-        "t.toml:5: [mcp] allow: names no tool, so that none is offered; allowed: names of tools, or [\"*\"]";
+        "t.toml:6: [mcp] allow: names no tool, so that none is offered; allowed: names of tools, or [\"*\"]";
     check("[\"find\"]", "[]", none);
-    let typo = "t.toml:5: [mcp] alow: no such key; did you mean \"allow\"?";
+    let typo = "t.toml:6: [mcp] alow: no such key; did you mean \"allow\"?";
     assert_eq!(mistakes(&text.replace("allow", "alow"))[0], typo);
-    let test = "t.toml:6: [test]: stands beside [mcp], whose tools have their own";
+    let test = "t.toml:7: [test]: stands beside [mcp], whose tools have their own";
     assert_eq!(mistakes(&format!("{text}[test]\n")), [test]);
 }
 
