@@ -76,8 +76,12 @@ fn run_tiers(tiers: &[&Tier], needs: Needs, own: &[String], sum: &mut Sum) -> Re
 /// Runs tests and counts them as they tell.
 fn run_tests(chosen: &[&str], own: &[String], needs: Needs, sum: &mut Sum) -> Result<(), String> {
     eprintln!("$ cargo test {} {}", chosen.join(" "), own.join(" "));
+    // Most of them wait for a sound to end: one more at a time than there are processors for. A tier says its own number.
+    let threads = std::thread::available_parallelism().map_or(2, |processors| processors.get() + 1);
+    let threads = std::env::var("RUST_TEST_THREADS").unwrap_or_else(|_| threads.to_string());
     let mut child = Command::new("cargo")
         .arg("test")
+        .env("RUST_TEST_THREADS", threads)
         .args(chosen)
         .args(own)
         .envs(needs)
