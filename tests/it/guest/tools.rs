@@ -39,9 +39,9 @@ fn a_relay_is_pulsed_held_and_safe_after_a_kill() {
     }
     let _card = Aloop::load();
     let chip = Chip::make("relays", "", 32, &LINES);
-    chip.pull(DOOR, false);
     let bench = bench();
     let mut scene = scene(&bench, &[("door", json!({})), ("contact", json!({})), ("lamp", json!({}))]);
+    chip.pull(DOOR, false); // stronger than the pull-up that the daemon has asked for
     // Held by name, and so said.
     run("mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug");
     let held = run("grep -c 'pressel tool' /sys/kernel/debug/gpio");

@@ -81,7 +81,8 @@ impl Held {
         pulse: Duration,
         open: &Opener<'_>,
     ) -> Result<Done, String> {
-        if self.pin.is_none() {
+        // A line whose chip went away and came back since tells nobody: it is opened anew before anything is said of it.
+        if self.with(now, |pin| pin.read()).is_err() {
             self.look(now, open);
         }
         match action {
@@ -175,6 +176,8 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Arc, Mutex};
 
     use pressel_hal::ErrorKind;
@@ -319,5 +322,51 @@ mod tests {
         assert!(bench.act(6_100, Action::On).is_err());
         bench.wire.gone(false);
         assert!(bench.act(6_200, Action::On).unwrap().on);
+    }
+
+    /// A line of a chip that can be pulled out: then it says so whenever it is asked.
+    struct Sim {
+        gone: Arc<AtomicBool>,
+        on: bool,
+    }
+
+    impl Sim {
+        fn there(&self) -> Result<(), Error> {
+            let gone = self.gone.load(Ordering::Relaxed);
+            if gone { Err(Error::new(ErrorKind::Lost, "no such device")) } else { Ok(()) }
+        }
+    }
+
+    impl Pin for Sim {
+        fn set(&mut self, on: bool) -> Result<(), Error> {
+            self.on = on;
+            self.there()
+        }
+
+        fn read(&mut self) -> Result<bool, Error> {
+            self.there().map(|()| self.on)
+        }
+
+        fn describe(&self) -> String {
+            "a line of a test".into()
+        }
+    }
+
+    #[test]
+    fn a_line_whose_chip_went_and_came_back_is_switched_on_again_and_not_believed_to_be_on() {
+        let now = Instant::now();
+        let opened = RefCell::new(Vec::<Arc<AtomicBool>>::new());
+        let open = |_: &Wiring| -> Result<Box<dyn Pin>, Error> {
+            let gone = Arc::<AtomicBool>::default();
+            opened.borrow_mut().push(gone.clone());
+            Ok(Box::new(Sim { gone, on: false }))
+        };
+        let mut held = Held::open(wiring(0, 0), now, &open);
+        let mut on = || held.act(now, Action::On, Duration::ZERO, &open).map(|done| done.on);
+        assert_eq!((on(), on(), opened.borrow().len()), (Ok(true), Ok(true), 1));
+        opened.borrow()[0].store(true, Ordering::Relaxed);
+        assert_eq!((on(), opened.borrow().len()), (Ok(true), 2));
+        let read = held.act(now, Action::Read, Duration::ZERO, &open);
+        assert_eq!(read.map(|done| done.on), Ok(true), "the new line is driven");
     }
 }
