@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alsa::pcm::{Access, Format, HwParams, PCM};
+use alsa::pcm::{Access, Format, HwParams, PCM, State};
 use alsa::{Direction, ValueOr};
 use pressel_world::card::monotonic_ns;
 use serde_json::Value;
@@ -97,6 +97,12 @@ fn near_end(rate: u32, channels: u32) -> PCM {
         pcm.hw_params(&hw).unwrap();
     }
     pcm.prepare().unwrap();
+    // Only one that plays imposes its format on the other end.
+    let silence = vec![0i16; (rate / 4 * channels) as usize];
+    pcm.io_i16().unwrap().writei(&silence).unwrap();
+    if pcm.state() != State::Running {
+        pcm.start().unwrap();
+    }
     pcm
 }
 
