@@ -13,6 +13,7 @@ mod filter;
 mod fitting;
 mod heard;
 mod kalman;
+mod lane;
 mod loudspeaker;
 mod off;
 mod path;

@@ -3,6 +3,8 @@
 //! The stop-band begins at half the lower rate, so that nothing folds back, not even near the edge. What the
 //! length allows sets the rest: at 16 kHz and above -0.07 dB at 7/8 of the band, -1 dB at 9/10, -82 dB beyond.
 
+use wide::f32x4;
+
 /// Half the kernel's length in ms at low rates: nearly all of the delay.
 const HALF_MS_MAX: f64 = 2.28;
 /// The same in periods of the lower rate, which is shorter from 16 kHz on.
@@ -126,14 +128,15 @@ impl Kernels {
 /// `dot` with a kernel that lies `share` of the way from `a` to `b`.
 #[inline]
 pub(crate) fn dot_between(a: &[f32], b: &[f32], share: f32, inputs: &[f32]) -> f32 {
-    let mut sums = [0.0f32; LANES];
+    let share = f32x4::splat(share);
+    let mut sums = [f32x4::ZERO; LANES / 4];
     let rows = a.chunks_exact(LANES).zip(b.chunks_exact(LANES));
     for ((a, b), inputs) in rows.zip(inputs.chunks_exact(LANES)) {
-        for lane in 0..LANES {
-            sums[lane] += (a[lane] + share * (b[lane] - a[lane])) * inputs[lane];
+        for ((sum, (a, b)), input) in sums.iter_mut().zip(fours(a).zip(fours(b))).zip(fours(inputs)) {
+            *sum += (a + share * (b - a)) * input;
         }
     }
-    sums.iter().sum()
+    total(&sums)
 }
 
 /// Correlates a sound with a template, whose length is a multiple of 16, at each shift that `out` has a place for.
@@ -149,14 +152,24 @@ pub fn correlate(sound: &[f32], template: &[f32], out: &mut [f32]) {
 /// Sum of products of two slices of the same length, a multiple of `LANES`.
 #[inline]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0f32; LANES];
+    let mut sums = [f32x4::ZERO; LANES / 4];
     for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
+        for (sum, (a, b)) in sums.iter_mut().zip(fours(a).zip(fours(b))) {
+            *sum += a * b;
         }
     }
-    // Adding up in a tree looks faster, but makes the compiler split the loop above into half registers.
-    sums.iter().sum()
+    total(&sums)
+}
+
+/// A row of samples, four in a register: the daemon is built small, where the compiler does not do it by itself.
+#[inline(always)]
+fn fours(row: &[f32]) -> impl Iterator<Item = f32x4> + '_ {
+    row.chunks_exact(4).map(|four| f32x4::from([four[0], four[1], four[2], four[3]]))
+}
+
+#[inline(always)]
+fn total(sums: &[f32x4; LANES / 4]) -> f32 {
+    sums.iter().flat_map(f32x4::as_array_ref).sum()
 }
 
 fn sinc(x: f64) -> f64 {

@@ -1,6 +1,7 @@
 //! What was learnt about the way of one reference to the microphone, block by block.
 
 use super::heard::{Heard, Played};
+use super::lane::{Lane, PerBin};
 use super::spectrum::{BINS, Bins, FRAME, Fourier, Spectrum};
 use crate::BLOCK;
 
@@ -31,6 +32,58 @@ struct Piece {
     variance: Bins,
 }
 
+/// Adds the echo of one block of path.
+struct Predict<'a> {
+    x: &'a Spectrum,
+    power: &'a Bins,
+    w: &'a Spectrum,
+    variance: &'a Bins,
+    echo: &'a mut Spectrum,
+    doubt: &'a mut Bins,
+}
+
+impl PerBin for Predict<'_> {
+    #[inline(always)]
+    fn at<L: Lane>(&mut self, k: usize) {
+        let (re, im) = (L::of(&self.x.re, k), L::of(&self.x.im, k));
+        let (w_re, w_im) = (L::of(&self.w.re, k), L::of(&self.w.im, k));
+        (L::of(&self.echo.re, k) + (re * w_re - im * w_im)).put(&mut self.echo.re, k);
+        (L::of(&self.echo.im, k) + (re * w_im + im * w_re)).put(&mut self.echo.im, k);
+        (L::of(self.doubt, k) + L::of(self.power, k) * L::of(self.variance, k)).put(self.doubt, k);
+    }
+}
+
+/// Corrects one block of path.
+struct Learn<'a> {
+    x: &'a Spectrum,
+    power: &'a Bins,
+    w: &'a mut Spectrum,
+    variance: &'a mut Bins,
+    innovation: &'a Spectrum,
+    step: &'a Bins,
+    trust: f32,
+    stays: f32,
+    moves: f32,
+}
+
+impl PerBin for Learn<'_> {
+    #[inline(always)]
+    fn at<L: Lane>(&mut self, k: usize) {
+        let v = L::of(self.variance, k);
+        let (re, im) = (v * L::of(&self.x.re, k), v * L::of(&self.x.im, k));
+        let (to_re, to_im) = (L::of(&self.innovation.re, k), L::of(&self.innovation.im, k));
+        let w_re = L::of(&self.w.re, k) + (re * to_re + im * to_im);
+        let w_im = L::of(&self.w.im, k) + (re * to_im - im * to_re);
+        w_re.put(&mut self.w.re, k);
+        w_im.put(&mut self.w.im, k);
+        let surer = L::all(self.trust) * v * L::of(self.power, k) * L::of(self.step, k);
+        let left = v * (L::all(1.0) - surer);
+        let energy = w_re * w_re + w_im * w_im;
+        let now = L::all(self.stays) * left + L::all(self.moves) * energy;
+        now.at_least(L::all(LEAST_VARIANCE)).put(self.variance, k);
+    }
+}
+
 /// The path, as long as its reference is kept.
 #[derive(Clone, Debug)]
 pub(super) struct Path {
@@ -50,11 +103,7 @@ impl Path {
     /// Adds the predicted echo to `echo` and the variance of that prediction to `doubt`.
     pub(super) fn predict(&self, heard: &Heard, echo: &mut Spectrum, doubt: &mut Bins) {
         for (Played { spectrum: x, power }, Piece { weight: w, variance }) in heard.iter().zip(&self.pieces) {
-            for k in 0..BINS {
-                echo.re[k] += x.re[k] * w.re[k] - x.im[k] * w.im[k];
-                echo.im[k] += x.re[k] * w.im[k] + x.im[k] * w.re[k];
-                doubt[k] += power[k] * variance[k];
-            }
+            Predict { x, power, w, variance, echo, doubt }.run();
         }
     }
 
@@ -73,15 +122,7 @@ impl Path {
         for (p, (played, piece)) in heard.iter().zip(&mut self.pieces).enumerate() {
             let Played { spectrum: x, power } = played;
             let Piece { weight: w, variance } = piece;
-            for k in 0..BINS {
-                let v = variance[k];
-                let (re, im) = (v * x.re[k], v * x.im[k]);
-                w.re[k] += re * innovation.re[k] + im * innovation.im[k];
-                w.im[k] += re * innovation.im[k] - im * innovation.re[k];
-                let left = v * (1.0 - pace.trust * v * power[k] * step[k]);
-                let energy = w.re[k] * w.re[k] + w.im[k] * w.im[k];
-                variance[k] = (stays * left + moves * energy).max(LEAST_VARIANCE);
-            }
+            Learn { x, power, w, variance, innovation, step, trust: pace.trust, stays, moves }.run();
             if (p + self.turn) % CONSTRAINED_EVERY == 0 {
                 fourier.inverse(w, &mut frame);
                 frame[..BLOCK].iter_mut().for_each(|tap| *tap *= 1.0 / FRAME as f32);
@@ -131,5 +172,51 @@ impl Path {
             piece.variance = [variance; BINS];
             variance *= decay;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spectrum(seed: f32) -> Spectrum {
+        let row = |seed: f32| std::array::from_fn(|k| ((k as f32 + seed) * 1.7).sin());
+        Spectrum { re: row(seed), im: row(seed + 0.5) }
+    }
+
+    #[test]
+    fn four_bins_at_once_become_what_each_becomes_by_itself() {
+        let (x, w, innovation) = (spectrum(1.0), spectrum(2.0), spectrum(3.0));
+        let (mut power, step) = ([0.0; BINS], [0.3; BINS]);
+        x.power(&mut power);
+        let outcome = |all: bool| {
+            let (mut w, mut variance, mut echo, mut doubt) = (w.clone(), power, spectrum(4.0), [0.1; BINS]);
+            let mut predict = Predict {
+                x: &x,
+                power: &power,
+                w: &w,
+                variance: &variance,
+                echo: &mut echo,
+                doubt: &mut doubt,
+            };
+            if all {
+                predict.run()
+            } else {
+                (0..BINS).for_each(|k| predict.at::<f32>(k))
+            }
+            let (x, power, innovation, step) = (&x, &power, &innovation, &step);
+            let (trust, stays, moves) = (0.5, 0.999, 0.001);
+            let (to, variance_to) = (&mut w, &mut variance);
+            let mut learn =
+                Learn { x, power, w: to, variance: variance_to, innovation, step, trust, stays, moves };
+            if all {
+                learn.run()
+            } else {
+                (0..BINS).for_each(|k| learn.at::<f32>(k))
+            }
+            [echo.re, echo.im, doubt, w.re, w.im, variance]
+        };
+        assert_eq!(outcome(true), outcome(false));
+        assert_ne!(outcome(true)[0], spectrum(4.0).re, "nothing was added");
     }
 }
