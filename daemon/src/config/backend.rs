@@ -20,7 +20,7 @@ table! {
     /// `[token]`: where ephemeral tokens come from, one for each link. One of `url`, `command` and `file` is set.
     Token {
         /// A service of one's own that answers with a token.
-        url: String = "", Rule::Text { empty: true, check: Some(super::across::token_url) };
+        url: String = "", Rule::Text { empty: true, check: Some(super::text::token_url) };
         /// How it is asked.
         method: Method = Method::Post, Rule::Words(Method::WORDS);
         /// File with the bearer token that it wants; empty = none.
@@ -52,15 +52,15 @@ table! {
     /// `[vertex]`: the project that pays, and where it is served.
     Vertex {
         /// Empty = the one that the credential names.
-        project: String = "", Rule::Text { empty: true, check: Some(super::across::project) };
+        project: String = "", Rule::Text { empty: true, check: Some(super::text::project) };
         /// A region, a multi-region, or global.
-        location: String = "us-central1", Rule::Text { empty: false, check: Some(super::across::location) };
+        location: String = "us-central1", Rule::Text { empty: false, check: Some(super::text::location) };
         /// Version in the path of the endpoint.
         api_version: VertexVersion = VertexVersion::V1, Rule::Words(VertexVersion::WORDS);
         /// Service account or user credentials; empty = searched for.
         credential_file: String = "", TEXT;
         /// The project whose quota is used; empty = the one that the credential names, if any.
-        quota_project: String = "", Rule::Text { empty: true, check: Some(super::across::project) };
+        quota_project: String = "", Rule::Text { empty: true, check: Some(super::text::project) };
     }
 }
 

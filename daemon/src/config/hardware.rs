@@ -121,9 +121,9 @@ table! {
         /// Input device.
         device: String = "", TEXT;
         /// Key code name.
-        key: String = "KEY_SPACE", checked(super::across::key_name);
+        key: String = "KEY_SPACE", checked(super::text::key_name);
         /// More lines or keys, each with a name.
-        lines: String = "", Rule::Text { empty: true, check: Some(super::across::button_lines) };
+        lines: String = "", Rule::Text { empty: true, check: Some(super::text::button_lines) };
         /// What is done to a line, and what follows.
         gestures: String = "press talk", TEXT;
         /// From a short press to a second one that makes it a double press.
@@ -147,7 +147,7 @@ table! {
         /// Input device.
         device: String = "", TEXT;
         /// Code of the key that is down while the microphone is on.
-        key: String = "KEY_MICMUTE", checked(super::across::key_name);
+        key: String = "KEY_MICMUTE", checked(super::text::key_name);
     }
 }
 
@@ -239,11 +239,11 @@ table! {
         /// By day.
         brightness_percent: u32 = 100u32, whole(1, 100);
         /// Hours of the day in which it is dimmed.
-        night: String = "never", checked(super::across::night);
+        night: String = "never", checked(super::text::night);
         /// By night.
         night_percent: u32 = 20u32, whole(0, 100);
         /// What phases look like, where it is to be something else than usual.
-        patterns: String = "", Rule::Text { empty: true, check: Some(super::across::patterns) };
+        patterns: String = "", Rule::Text { empty: true, check: Some(super::text::patterns) };
     }
 }
 
@@ -283,7 +283,7 @@ table! {
         /// Folder of folders of WAVs; empty = tones.
         folder: String = "auto", TEXT;
         /// Name of the folder in it.
-        language: String = "en", checked(super::across::language);
+        language: String = "en", checked(super::text::language);
     }
 }
 
@@ -327,7 +327,7 @@ table! {
     /// `[control]`: the control socket.
     Control {
         /// Unix socket; empty = none.
-        path: String = "/run/pressel/control", Rule::Text { empty: true, check: Some(super::across::socket_path) };
+        path: String = "/run/pressel/control", Rule::Text { empty: true, check: Some(super::text::socket_path) };
     }
 }
 

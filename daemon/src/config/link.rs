@@ -7,6 +7,6 @@ table! {
     /// `[link]`: how the link to the service is kept.
     Link {
         /// When a link is kept ready although nobody talks: `never`, `always`, or hours of the day (`"7-9, 17-22"`).
-        warm: String = "never", checked(super::across::warm);
+        warm: String = "never", checked(super::text::warm);
     }
 }

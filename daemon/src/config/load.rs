@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use super::across::RULES;
+use super::across;
 use super::mistake::{Mistake, Mistakes, Place};
 use super::nearest::nearest;
 use super::page::{Page, read_text, toml_files, unknown};
@@ -189,7 +189,7 @@ impl Reader {
     }
 
     fn finish(mut self) -> Result<Loaded, Mistakes> {
-        for rule in RULES {
+        for rule in across::rules() {
             if rule.keys.iter().any(|key| self.refused.contains(key)) {
                 continue;
             }

@@ -1,8 +1,8 @@
 //! Settings: typed, with units in key names, an error for everything that is not understood.
 //!
-//! A table and its keys are declared once, in `talk`, `backend`, `link`, `hardware` and `stages`: type, default, rule. From that come reading
-//! ([`load`]), showing ([`Config::show`]) and the checks against config.example.toml. Rules that span keys are in
-//! `across`.
+//! A table and its keys are declared once, in `talk`, `backend`, `link`, `hardware` and `stages`: type, default, rule.
+//! From that come reading ([`load`]), showing ([`Config::show`]) and the checks against config.example.toml. What a range
+//! cannot express about one text is in `text`, rules that span keys are in `across`.
 
 mod across;
 mod backend;
@@ -21,6 +21,7 @@ mod sound;
 mod stages;
 pub(crate) mod table;
 mod talk;
+mod text;
 mod tools;
 pub(crate) mod value;
 pub(crate) mod words;

@@ -11,13 +11,13 @@ table! {
         /// Which service is talked to, and with what.
         backend: Backend = Backend::Developer, Rule::Words(Backend::WORDS);
         /// Any model that speaks BidiGenerateContent, without `models/`.
-        model: String = "gemini-3.8-live", checked(super::across::model);
+        model: String = "gemini-3.8-live", checked(super::text::model);
         /// Base URL.
-        endpoint: String = "wss://generativelanguage.googleapis.com", checked(super::across::endpoint);
+        endpoint: String = "wss://generativelanguage.googleapis.com", checked(super::text::endpoint);
         /// Version in the path.
         api_version: ApiVersion = ApiVersion::V1Beta, Rule::Words(ApiVersion::WORDS);
         /// PEM file, trusted beside the public authorities; empty = none.
-        ca_file: String = "", Rule::Text { empty: true, check: Some(super::across::ca_file) };
+        ca_file: String = "", Rule::Text { empty: true, check: Some(super::text::ca_file) };
         /// File with the key; empty = none.
         key_file: String = "", TEXT;
         /// Prebuilt voice; empty = the model's own.
@@ -176,5 +176,16 @@ words! {
         Yes = "yes",
         /// Patient.
         No = "no",
+    }
+}
+
+impl Eager {
+    /// `None` = left to the server.
+    pub fn choice(self) -> Option<bool> {
+        match self {
+            Eager::Auto => None,
+            Eager::Yes => Some(true),
+            Eager::No => Some(false),
+        }
     }
 }

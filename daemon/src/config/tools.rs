@@ -13,9 +13,9 @@ table! {
         /// Whether the model may look things up with Google Search, where it can; the service bills it.
         google_search: bool = false, SWITCH;
         /// Socket at which systemd starts a process for a call; where there is none the daemon starts it itself.
-        socket: String = "/run/pressel-tool/socket", Rule::Text { empty: true, check: Some(super::across::socket_path) };
+        socket: String = "/run/pressel-tool/socket", Rule::Text { empty: true, check: Some(super::text::socket_path) };
         /// Socket of `pressel-mcp`, which holds the connections to MCP servers.
-        mcp_socket: String = "/run/pressel-mcp/socket", Rule::Text { empty: true, check: Some(super::across::socket_path) };
+        mcp_socket: String = "/run/pressel-mcp/socket", Rule::Text { empty: true, check: Some(super::text::socket_path) };
         /// Folder of the log of calls; `auto` = where the service's state is; empty = none.
         log_folder: String = "auto", TEXT;
         /// Folder of the notes that the model keeps by the built in tool `remember`; `auto` as above; empty = no notes.
