@@ -1,8 +1,9 @@
-//! The one loop: drain what the conversation wants, wait for one thing to happen, hand it in. What gestures do beyond
-//! talking is in `acts`.
+//! The one loop: drain what the conversation wants (`perform`), wait for one thing to happen, hand it in (`news`). What
+//! gestures do beyond talking is in `acts`, what built in tools ask for in `wishes`.
 
 mod acts;
-
+mod news;
+mod perform;
 mod reload;
 mod wishes;
 
@@ -11,37 +12,36 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pressel_live::Conversation;
-use pressel_live::event::{Action, ButtonInput, ConsentInput, Input, Note, Phase};
+use pressel_live::event::{Input, Phase};
 use pressel_live::profile::Profile;
 use pressel_live::settings::Settings;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{Instant as Clock, sleep_until, timeout};
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::button::ButtonThreads;
 use crate::config::{Config, Mode};
-use crate::control::{Control, ControlRequest, Event, Op};
+use crate::control::Control;
 use crate::credential::Credential;
 use crate::doctor::Verdict;
 use crate::earcons::Earcons;
 use crate::gesture::{self, Grammar};
 use crate::heal::Heal;
-use crate::levels::Levels;
-use crate::net::watch::{Change, Watch as NetWatch};
+use crate::net::watch::Watch as NetWatch;
 use crate::notify::{Notify, Watch};
 use crate::panel::Panel;
 use crate::phrases::Phrases;
 use crate::reload::Reload;
 use crate::report::Report;
-use crate::sound::{DeviceNews, Side, Sound, SoundEvent};
+use crate::sound::Sound;
 use crate::state::StateFile;
-use crate::stats::{Latency, Stats};
+use crate::stats::Stats;
 use crate::tools::Tools;
 use crate::usage::Usage;
 use crate::volume::Volume;
 use crate::warm::Warm;
-use crate::wire::{News, Wire};
+use crate::wire::Wire;
 
 /// How long the server may take to answer our close at the end.
 const GOODBYE: Duration = Duration::from_millis(500);
@@ -230,268 +230,6 @@ impl Engine {
         let _ = timeout(GOODBYE, goodbye).await;
         self.edges.sound.stop();
         self.edges.button.stop();
-    }
-
-    /// Everything the conversation wants. Nothing here waits.
-    fn perform_all(&mut self) {
-        loop {
-            while let Some(action) = self.conversation.poll_action() {
-                self.perform(action);
-            }
-            let Some(ask) = self.edges.tools.ask() else { return };
-            self.conversation.handle_input(Instant::now(), Input::Consent(ConsentInput::Due(ask)));
-        }
-    }
-
-    fn perform(&mut self, action: Action) {
-        let now = Instant::now();
-        match action {
-            Action::Dial { link } => {
-                self.stats.begin(Latency::DialToUp, now);
-                self.report.dialling(now);
-                self.edges.wire.dial(link);
-            }
-            Action::Send { link, message } => {
-                self.edges.usage.sends(&message);
-                self.edges.wire.send(link, message);
-                if self.stats.latency(Latency::StartToSetup).is_none() {
-                    self.stats.measured(Latency::StartToSetup, now - self.stats.started());
-                }
-            }
-            Action::Close { link, code } => {
-                self.report.closed(now);
-                self.edges.wire.close(link, code);
-            }
-            Action::Listen(listen) => {
-                self.edges.sound.listen(listen);
-                self.report.listens(listen);
-                self.edges.control.publish(&Event::listen(listen), now);
-            }
-            Action::Play { turn, samples, rate_hz } => {
-                self.edges.usage.plays(samples.len(), rate_hz);
-                let dropped = self.edges.sound.play(turn, samples, rate_hz) as u64;
-                if dropped > 0 {
-                    self.on_note(now, &Note::AnswerDropped { samples: dropped });
-                    self.report.answer_too_long();
-                }
-            }
-            Action::EndOfTurn { turn } => self.edges.sound.end_of_turn(turn),
-            Action::Flush { turn } => {
-                self.edges.sound.flush(turn);
-                self.stats.forget(Latency::MessageToSound);
-            }
-            Action::Duck { ducked } => {
-                self.edges.sound.duck(ducked);
-                self.edges.control.publish(&Event::Duck { ducked }, now);
-            }
-            Action::Ping { link } => self.edges.wire.ping(link),
-            Action::Show(phase) => self.show(phase, now),
-            Action::Tell(line) => {
-                info!(line = line.word(), "told");
-                self.edges.control.publish(&Event::Line { line: line.word() }, now);
-                self.stats.told(line);
-                self.edges.phrases.tell(line.word(), now);
-            }
-            Action::AskAloud { turn, by } => self.ask_aloud(turn, by),
-            Action::Ask(agree) => self.grammar.ask(agree, now),
-            Action::Decide { id, decision } => self.edges.tools.decide(now, &id, decision),
-            Action::CallTool { id, name, args } => self.edges.tools.call(now, id, &name, args),
-            Action::CancelTools { ids } => self.edges.tools.cancel(&ids),
-            Action::Note(note) => {
-                self.edges.usage.note(&note);
-                self.on_note(now, &note);
-            }
-        }
-    }
-
-    /// What was used may have used up the budget; a new day brings a new one.
-    fn spend(&mut self, now: Instant) {
-        if let Some(budget) = self.edges.usage.changed(now) {
-            info!(budget = crate::usage::budget_word(budget), "budget");
-            self.conversation.handle_input(now, Input::Budget(budget));
-            self.perform_all();
-        }
-    }
-
-    /// A line for the person waits for a moment in which nobody speaks.
-    fn speak(&mut self, now: Instant) {
-        let quiet = self.conversation.is_quiet();
-        if let Some((samples, rate_hz)) = self.edges.phrases.next(now, quiet) {
-            self.edges.sound.play_local(samples, rate_hz);
-        }
-    }
-
-    fn show(&mut self, phase: Phase, now: Instant) {
-        self.edges.panel.show(phase, now);
-        if let Some(length) = self.stats.end(Latency::PressToLight, Instant::now()) {
-            self.edges.control.publish(&Event::latency(Latency::PressToLight, length), now);
-        }
-        debug!(phase = crate::status::phase_word(phase), "phase");
-        self.edges.control.publish(&Event::phase(phase), now);
-        self.tell_status();
-        if let Some((samples, rate_hz)) = self.edges.earcons.of(phase) {
-            self.edges.sound.play_local(samples, rate_hz);
-        }
-    }
-
-    fn on_note(&mut self, now: Instant, note: &Note) {
-        self.stats.note(note);
-        self.report.note(note, now);
-        match note {
-            Note::FirstSound { .. } => self.stats.begin(Latency::MessageToSound, self.message_at),
-            Note::UtteranceEnded => {
-                self.person_spoke();
-                self.stats.begin(Latency::UtteranceToSound, now);
-            }
-            Note::LinkUp { .. } => self.measured(Latency::DialToUp, now, now),
-            Note::LinkDown { .. } => self.stats.forget(Latency::DialToUp),
-            Note::SessionChanged => self.keep_talk(),
-            _ => {}
-        }
-        if let Some(event) = Event::note(note) {
-            self.edges.control.publish(&event, now);
-        }
-    }
-
-    fn keep_talk(&self) {
-        if let Some(state) = &self.state {
-            state.put(self.conversation.session());
-        }
-    }
-
-    fn measured(&mut self, latency: Latency, end: Instant, now: Instant) {
-        if let Some(length) = self.stats.end(latency, end) {
-            self.edges.control.publish(&Event::latency(latency, length), now);
-        }
-    }
-
-    fn press_or_release(&mut self, gesture: ButtonInput, at: Instant) {
-        if gesture == ButtonInput::Press {
-            self.stats.counters.presses += 1;
-            self.stats.begin(Latency::PressToLight, at);
-        }
-        self.conversation.handle_input(Instant::now(), Input::Button(gesture));
-        self.perform_all();
-        // A press that changes nothing on the light measures nothing.
-        self.stats.forget(Latency::PressToLight);
-    }
-
-    fn on_sound(&mut self, event: SoundEvent) {
-        let now = Instant::now();
-        match event {
-            SoundEvent::Microphone(input) => self.conversation.handle_input(now, Input::Microphone(input)),
-            SoundEvent::Speaker(input, at) => {
-                if matches!(input, pressel_live::event::SpeakerInput::Started { .. }) {
-                    self.measured(Latency::MessageToSound, at, now);
-                    self.measured(Latency::UtteranceToSound, at, now);
-                }
-                self.conversation.handle_input(now, Input::Speaker(input));
-            }
-            SoundEvent::Device(news) => self.on_device(now, &news),
-        }
-    }
-
-    fn on_device(&mut self, now: Instant, news: &DeviceNews) {
-        let told = self.report.device(news);
-        self.edges.control.publish(&Event::Told { text: &told }, now);
-        self.tell_status();
-        if matches!(news, DeviceNews::Opened { side: Side::Speaker, .. }) {
-            self.edges.volume.set_mixer(); // a card that was plugged in remembers nothing
-        }
-        if !self.ready && self.report.both_cards_looked_for() {
-            self.ready = true;
-            self.stats.measured(Latency::StartToReady, now - self.stats.started());
-            self.edges.notify.ready();
-            info!("ready");
-        }
-    }
-
-    /// The sentence for `systemctl status`.
-    fn tell_status(&mut self) {
-        let phase = self.conversation.phase();
-        self.edges.notify.status(&crate::status::sentence(phase, self.report.missing()));
-    }
-
-    fn on_wire(&mut self, News { link, input, at }: News) {
-        self.message_at = at;
-        self.conversation.handle_input(Instant::now(), Input::Link(link, input));
-        self.perform_all();
-    }
-
-    fn on_change(&mut self, change: Change) {
-        let now = Instant::now();
-        debug!(?change, "network or clock");
-        match change {
-            Change::Network(there) => {
-                self.report.network = there;
-                self.edges.wire.network_changed();
-                self.conversation.handle_input(now, Input::Network(there));
-            }
-            Change::AddressGone(address) => self.edges.wire.address_gone(address),
-            Change::Clock(right) => {
-                self.edges.usage.clock(right);
-                self.conversation.handle_input(now, Input::Clock(right));
-            }
-        }
-    }
-
-    fn on_request(&mut self, ControlRequest { op, reply }: ControlRequest) {
-        let now = Instant::now();
-        match op {
-            Op::Status => reply.answer(&self.status()),
-            Op::Usage => reply.answer(&self.edges.usage.report()),
-            Op::Levels => reply.answer(&Levels::of(&self.edges.sound.facts())),
-            Op::Reload => match self.reload() {
-                Ok(()) => reply.done(),
-                Err(mistakes) => reply.error(&mistakes),
-            },
-            Op::Button { line, gesture } => match self.line_of(line.as_deref()) {
-                Ok(line) => {
-                    reply.done();
-                    let pressed = gesture == ButtonInput::Press;
-                    if pressed {
-                        self.grammar.edge_by_program(line, false, now); // in tap and open mode programs need not let go
-                    }
-                    self.grammar.edge_by_program(line, pressed, now);
-                    self.gestures();
-                }
-                Err(why) => reply.error(&why),
-            },
-            Op::Act(act) => {
-                reply.done();
-                self.act(act);
-            }
-            Op::Used(count) => {
-                self.edges.usage.used(count);
-                reply.done();
-            }
-            Op::Volume(change) => {
-                if let Some(change) = change {
-                    self.volume(change);
-                }
-                reply.answer(&self.edges.volume.status());
-            }
-        }
-    }
-
-    /// A line by the name that `[button] lines` gives it.
-    fn line_of(&self, name: Option<&str>) -> Result<usize, String> {
-        let Some(name) = name else { return Ok(0) };
-        let lines = gesture::lines(&self.reload.config.button.lines).unwrap_or_default();
-        let found = lines.iter().position(|line| line.name == name);
-        found.map(|index| index + 1).ok_or_else(|| format!("[button] lines has none called \"{name}\""))
-    }
-
-    fn status(&self) -> crate::status::Status {
-        let mut status =
-            self.report.status(&self.conversation, &self.stats, self.edges.wire.traffic(), &self.edges.sound);
-        status.counters.watchers_dropped = self.edges.control.watchers_dropped();
-        status.light = self.edges.panel.describe();
-        status.volume = Some(self.edges.volume.status());
-        status.link.connection = self.edges.wire.transport().map(Into::into);
-        status.link.proxy = self.edges.wire.proxy();
-        status.usage = Some(self.edges.usage.report());
-        status
     }
 }
 

@@ -84,6 +84,17 @@ impl Engine {
         }
     }
 
+    fn press_or_release(&mut self, gesture: ButtonInput, at: Instant) {
+        if gesture == ButtonInput::Press {
+            self.stats.counters.presses += 1;
+            self.stats.begin(Latency::PressToLight, at);
+        }
+        self.conversation.handle_input(Instant::now(), Input::Button(gesture));
+        self.perform_all();
+        // A press that changes nothing on the light measures nothing.
+        self.stats.forget(Latency::PressToLight);
+    }
+
     /// Does this.
     pub(super) fn act(&mut self, act: Act) {
         let now = Instant::now();
