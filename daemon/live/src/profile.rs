@@ -194,7 +194,7 @@ impl Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::client::tests::settings;
+    use crate::settings::tests::settings;
 
     #[test]
     fn search_stands_beside_functions_where_that_was_seen_to_work() {

@@ -141,7 +141,7 @@ impl Conversation {
 mod tests {
     use super::*;
     use crate::event::{Action, ButtonInput, Input, LinkInput};
-    use crate::wire::client::tests::settings;
+    use crate::settings::tests::settings;
 
     fn session() -> Session {
         let talk = vec![Said { person: "My name is Ada.".to_owned(), assistant: "Hello Ada.".to_owned() }];

@@ -111,3 +111,42 @@ pub struct Settings {
     /// Seed of the redial's jitter.
     pub seed: u64,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Nothing asked for beyond what must be.
+    pub(crate) fn settings() -> Settings {
+        Settings {
+            model: "gemini-3.8-live".to_owned(),
+            talk: TalkMode::Open { start: OpenStart::Press, idle: None },
+            voice: None,
+            language: None,
+            instruction: None,
+            transcribe_input: false,
+            transcribe_output: false,
+            compression: None,
+            barge_in: BargeIn::default(),
+            speech_interrupts: true,
+            start_eager: None,
+            end_eager: None,
+            start_after: None,
+            end_after: None,
+            temperature: None,
+            thinking: None,
+            tools: Vec::new(),
+            utterance_max: Duration::from_secs(15),
+            talk_max: None,
+            quiet_close: Duration::from_secs(60),
+            setup_timeout: Duration::from_secs(20),
+            answer_timeout: Duration::from_secs(30),
+            minted: false,
+            recap: true,
+            recap_max_chars: 2000,
+            forget_after: Duration::from_secs(7200),
+            open_forgets: true,
+            seed: 1,
+        }
+    }
+}
