@@ -1,9 +1,9 @@
 //! The members of `serverContent`: sound, transcripts and marks, bundled in any way.
 
-use super::members::{Anything, object};
 use super::pcm;
-use super::read::{Leaf, List, Members, Trouble, note};
+use super::read::{Leaf, Members, Trouble, note};
 use super::server::{ANSWER_RATE_HZ, AudioPart, Content, Interaction};
+use super::value::{Anything, Value, object, only};
 use crate::event::Grounding;
 use serde::de::MapAccess;
 use std::borrow::Cow;
@@ -20,7 +20,8 @@ impl<'de> Members<'de> for Content {
     ) -> Result<bool, A::Error> {
         match key {
             "modelTurn" | "model_turn" => {
-                for part in object::<Parts<'de>, A>(map, trouble)?.unwrap_or_default().0 {
+                let parts: Option<Vec<Part<'de>>> = only(&["parts"], map, trouble)?;
+                for part in parts.unwrap_or_default() {
                     part.into_content(self, trouble);
                 }
             }
@@ -30,9 +31,7 @@ impl<'de> Members<'de> for Content {
             }
             "turnComplete" | "turn_complete" => self.turn_complete |= Leaf::of(map)?.flag(trouble),
             "waitingForInput" | "waiting_for_input" => self.waiting_for_input |= Leaf::of(map)?.flag(trouble),
-            "turnCompleteReason" | "turn_complete_reason" => {
-                self.turn_complete_reason = Leaf::of(map)?.text(trouble).map(Cow::into_owned);
-            }
+            "turnCompleteReason" | "turn_complete_reason" => self.turn_complete_reason.read(map, trouble)?,
             "interactionStatus" | "interaction_status" => {
                 self.interaction = interaction(Leaf::of(map)?, trouble);
             }
@@ -62,42 +61,8 @@ pub(super) fn interaction(leaf: Leaf<'_>, trouble: Trouble<'_>) -> Option<Intera
 }
 
 /// `{text, finished, …}`: the text alone.
-#[derive(Default)]
-struct Transcript(Option<String>);
-
-impl<'de> Members<'de> for Transcript {
-    fn member<A: MapAccess<'de>>(
-        &mut self,
-        key: &str,
-        map: &mut A,
-        trouble: Trouble<'_>,
-    ) -> Result<bool, A::Error> {
-        if key == "text" {
-            self.0 = Leaf::of(map)?.text(trouble).map(Cow::into_owned);
-        }
-        Ok(key == "text")
-    }
-}
-
 fn transcript<'de, A: MapAccess<'de>>(map: &mut A, trouble: Trouble<'_>) -> Result<Option<String>, A::Error> {
-    Ok(object::<Transcript, A>(map, trouble)?.and_then(|transcript| transcript.0))
-}
-
-#[derive(Default)]
-struct Parts<'de>(Vec<Part<'de>>);
-
-impl<'de> Members<'de> for Parts<'de> {
-    fn member<A: MapAccess<'de>>(
-        &mut self,
-        key: &str,
-        map: &mut A,
-        trouble: Trouble<'_>,
-    ) -> Result<bool, A::Error> {
-        if key == "parts" {
-            map.next_value_seed(List { into: &mut self.0, trouble })?;
-        }
-        Ok(key == "parts")
-    }
+    Ok(only::<Option<String>, A>(&["text"], map, trouble)?.flatten())
 }
 
 /// One part of the model's turn.
@@ -165,8 +130,8 @@ impl<'de> Members<'de> for Blob<'de> {
         trouble: Trouble<'_>,
     ) -> Result<bool, A::Error> {
         match key {
-            "mimeType" | "mime_type" => self.mime_type = Leaf::of(map)?.text(trouble).unwrap_or_default(),
-            "data" => self.data = Leaf::of(map)?.text(trouble).unwrap_or_default(),
+            "mimeType" | "mime_type" => self.mime_type.read(map, trouble)?,
+            "data" => self.data.read(map, trouble)?,
             _ => return Ok(false),
         }
         Ok(true)

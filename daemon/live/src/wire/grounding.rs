@@ -1,7 +1,7 @@
 //! `groundingMetadata`: what was searched for, and what was found.
 
-use super::members::object;
-use super::read::{Leaf, List, Members, Trouble};
+use super::read::{Leaf, Members, Trouble};
+use super::value::{Value, object, only};
 use crate::event::{Grounding, Source};
 use serde::de::MapAccess;
 use std::borrow::Cow;
@@ -22,19 +22,20 @@ impl<'de> Members<'de> for Grounding {
         match key {
             "webSearchQueries" | "web_search_queries" => {
                 let mut all = Vec::<Leaf<'de>>::new();
-                map.next_value_seed(List { into: &mut all, trouble })?;
+                all.read(map, trouble)?;
                 let texts = all.into_iter().filter_map(|leaf| leaf.text(trouble)).map(short);
                 self.queries.extend(texts.take(MANY));
             }
             "groundingChunks" | "grounding_chunks" => {
                 let mut all = Vec::<Chunk>::new();
-                map.next_value_seed(List { into: &mut all, trouble })?;
+                all.read(map, trouble)?;
                 let found = all.into_iter().filter_map(|chunk| chunk.0);
                 self.sources.extend(found.filter(|source| !source.uri.is_empty()).take(MANY));
             }
             "searchEntryPoint" | "search_entry_point" => {
-                let page = object::<Page, A>(map, trouble)?.unwrap_or_default().0;
-                self.suggestions = page.filter(|page| page.len() <= PAGE_MAX);
+                let page: Option<Option<String>> =
+                    only(&["renderedContent", "rendered_content"], map, trouble)?;
+                self.suggestions = page.flatten().filter(|page| page.len() <= PAGE_MAX);
             }
             _ => return Ok(false),
         }
@@ -74,24 +75,6 @@ impl<'de> Members<'de> for Source {
             _ => return Ok(false),
         }
         Ok(true)
-    }
-}
-
-#[derive(Default)]
-struct Page(Option<String>);
-
-impl<'de> Members<'de> for Page {
-    fn member<A: MapAccess<'de>>(
-        &mut self,
-        key: &str,
-        map: &mut A,
-        trouble: Trouble<'_>,
-    ) -> Result<bool, A::Error> {
-        let known = matches!(key, "renderedContent" | "rendered_content");
-        if known {
-            self.0 = Leaf::of(map)?.text(trouble).map(Cow::into_owned);
-        }
-        Ok(known)
     }
 }
 

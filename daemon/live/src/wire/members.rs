@@ -1,38 +1,20 @@
-//! Which member of a server message goes where; `content` has those of `serverContent`.
+//! Which member of a server message goes where. Those of `serverContent` are in `content`, of `usageMetadata` in `usage`,
+//! of calls in `tool_call`.
 
 use super::content::interaction;
-use super::read::{Found, Leaf, List, Members, Object, Trouble, WRONG_TYPE, note};
-use super::server::{Content, FunctionCall, GoAway, Resumption, ServerError, ServerMessage, VoiceActivity};
-use crate::event::Usage;
+use super::read::{Found, Leaf, Members, Object, Trouble, note};
+use super::server::{Content, GoAway, Resumption, ServerError, ServerMessage, VoiceActivity};
+use super::tool_call;
+use super::value::{Anything, Value, leaves, object, only};
 use crate::wire::Handle;
 use serde::de::MapAccess;
-use serde_json::Value;
-use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::time::Duration;
 
 /// A duration that could not be read.
 const BAD_DURATION: &str = "bad duration";
-
-/// Reads the next value as an object of its own; `None` when it is something else.
-pub(super) fn object<'de, T: Members<'de> + Default, A: MapAccess<'de>>(
-    map: &mut A,
-    trouble: Trouble<'_>,
-) -> Result<Option<T>, A::Error> {
-    let mut into = T::default();
-    let found = map.next_value_seed(Object { into: &mut into, trouble })?;
-    Ok(Some(into).filter(|_| found == Found::Object))
-}
-
-/// An object of which only its being there counts.
-#[derive(Default)]
-pub(super) struct Anything;
-
-impl<'de> Members<'de> for Anything {
-    fn member<A: MapAccess<'de>>(&mut self, _: &str, _: &mut A, _: Trouble<'_>) -> Result<bool, A::Error> {
-        Ok(false)
-    }
-}
+/// The names of what was heard, in both of its messages.
+const VOICE_ACTIVITY: &[&str] =
+    &["type", "voiceActivityType", "voice_activity_type", "vadSignalType", "vad_signal_type"];
 
 /// A message while it is read.
 #[derive(Default)]
@@ -85,36 +67,26 @@ impl<'de> Members<'de> for Reading {
                 }
             }
             "toolCall" | "tool_call" => {
-                let calls = object::<Calls, A>(map, trouble)?.unwrap_or_default().0;
-                self.message.tool_calls.extend(calls.into_iter().filter(|call| {
-                    let answerable = !(call.id.is_empty() && call.name.is_empty());
-                    if !answerable {
-                        note(trouble, WRONG_TYPE);
-                    }
-                    answerable
-                }));
+                self.message.tool_calls.extend(tool_call::made(map, trouble)?);
             }
             "toolCallCancellation" | "tool_call_cancellation" => {
-                let ids = object::<Ids<'de>, A>(map, trouble)?.unwrap_or_default().0;
-                self.message
-                    .cancelled_calls
-                    .extend(ids.into_iter().filter_map(|id| id.text(trouble)).map(Cow::into_owned));
+                self.message.cancelled_calls.extend(tool_call::cancelled(map, trouble)?);
             }
             "goAway" | "go_away" => {
-                if let Some(TimeLeft(time_left)) = object(map, trouble)? {
+                if let Some(time_left) = only(&["timeLeft", "time_left"], map, trouble)? {
                     self.message.go_away = Some(GoAway { time_left });
                 }
             }
             "sessionResumptionUpdate" | "session_resumption_update" => {
-                if let Some(Update { handle, resumable }) = object(map, trouble)? {
-                    self.message.resumption = Some(Resumption { handle, resumable });
+                if let Some(resumption) = object(map, trouble)? {
+                    self.message.resumption = Some(resumption);
                 }
             }
             "voiceActivity"
             | "voice_activity"
             | "voiceActivityDetectionSignal"
             | "voice_activity_detection_signal" => {
-                if let Some(Voice(activity)) = object(map, trouble)? {
+                if let Some(activity) = only::<Option<VoiceActivity>, A>(VOICE_ACTIVITY, map, trouble)? {
                     self.message.voice_activity = Some(activity.unwrap_or(VoiceActivity::Other));
                 }
             }
@@ -143,25 +115,16 @@ impl<'de> Members<'de> for Reading {
     }
 }
 
-#[derive(Default)]
-struct Calls(Vec<FunctionCall>);
-
-impl<'de> Members<'de> for Calls {
-    fn member<A: MapAccess<'de>>(
-        &mut self,
-        key: &str,
-        map: &mut A,
-        trouble: Trouble<'_>,
-    ) -> Result<bool, A::Error> {
-        let known = matches!(key, "functionCalls" | "function_calls");
-        if known {
-            map.next_value_seed(List { into: &mut self.0, trouble })?;
-        }
-        Ok(known)
-    }
+leaves! {
+    Option<Duration>: |leaf, trouble| duration(leaf, trouble);
+    Option<VoiceActivity>: |leaf, trouble| leaf.text(trouble).map(|name| match name.as_ref() {
+        "ACTIVITY_START" | "VAD_SIGNAL_TYPE_SOS" => VoiceActivity::Start,
+        "ACTIVITY_END" | "VAD_SIGNAL_TYPE_EOS" => VoiceActivity::End,
+        _ => VoiceActivity::Other,
+    });
 }
 
-impl<'de> Members<'de> for FunctionCall {
+impl<'de> Members<'de> for Resumption {
     fn member<A: MapAccess<'de>>(
         &mut self,
         key: &str,
@@ -169,55 +132,13 @@ impl<'de> Members<'de> for FunctionCall {
         trouble: Trouble<'_>,
     ) -> Result<bool, A::Error> {
         match key {
-            "id" => self.id = Leaf::of(map)?.text(trouble).unwrap_or_default().into_owned(),
-            "name" => self.name = Leaf::of(map)?.text(trouble).unwrap_or_default().into_owned(),
-            // Skipped as a text first: what cannot be read of it costs this call alone, and the call is answered.
-            "args" => match serde_json::from_str(map.next_value::<Box<RawValue>>()?.get()) {
-                Ok(Value::Object(args)) => (self.args, self.unread) = (args, false),
-                Ok(Value::Null) => {}
-                Ok(_) | Err(_) => {
-                    self.unread = true;
-                    note(trouble, WRONG_TYPE);
-                }
-            },
+            "newHandle" | "new_handle" => {
+                self.handle = Leaf::of(map)?.text(trouble).map(|handle| Handle::new(handle.into_owned()));
+            }
+            "resumable" => self.resumable = Leaf::of(map)?.flag(trouble),
             _ => return Ok(false),
         }
         Ok(true)
-    }
-}
-
-#[derive(Default)]
-struct Ids<'de>(Vec<Leaf<'de>>);
-
-impl<'de> Members<'de> for Ids<'de> {
-    fn member<A: MapAccess<'de>>(
-        &mut self,
-        key: &str,
-        map: &mut A,
-        trouble: Trouble<'_>,
-    ) -> Result<bool, A::Error> {
-        if key == "ids" {
-            map.next_value_seed(List { into: &mut self.0, trouble })?;
-        }
-        Ok(key == "ids")
-    }
-}
-
-#[derive(Default)]
-struct TimeLeft(Option<Duration>);
-
-impl<'de> Members<'de> for TimeLeft {
-    fn member<A: MapAccess<'de>>(
-        &mut self,
-        key: &str,
-        map: &mut A,
-        trouble: Trouble<'_>,
-    ) -> Result<bool, A::Error> {
-        let known = matches!(key, "timeLeft" | "time_left");
-        if known {
-            self.0 = duration(Leaf::of(map)?, trouble);
-        }
-        Ok(known)
     }
 }
 
@@ -237,125 +158,6 @@ fn duration(leaf: Leaf<'_>, trouble: Trouble<'_>) -> Option<Duration> {
     duration
 }
 
-#[derive(Default)]
-struct Update {
-    handle: Option<Handle>,
-    resumable: bool,
-}
-
-impl<'de> Members<'de> for Update {
-    fn member<A: MapAccess<'de>>(
-        &mut self,
-        key: &str,
-        map: &mut A,
-        trouble: Trouble<'_>,
-    ) -> Result<bool, A::Error> {
-        match key {
-            "newHandle" | "new_handle" => {
-                self.handle = Leaf::of(map)?.text(trouble).map(|handle| Handle::new(handle.into_owned()));
-            }
-            "resumable" => self.resumable = Leaf::of(map)?.flag(trouble),
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
-#[derive(Default)]
-struct Voice(Option<VoiceActivity>);
-
-impl<'de> Members<'de> for Voice {
-    fn member<A: MapAccess<'de>>(
-        &mut self,
-        key: &str,
-        map: &mut A,
-        trouble: Trouble<'_>,
-    ) -> Result<bool, A::Error> {
-        let known = matches!(
-            key,
-            "type" | "voiceActivityType" | "voice_activity_type" | "vadSignalType" | "vad_signal_type"
-        );
-        if known {
-            self.0 = Leaf::of(map)?.text(trouble).map(|name| match name.as_ref() {
-                "ACTIVITY_START" | "VAD_SIGNAL_TYPE_SOS" => VoiceActivity::Start,
-                "ACTIVITY_END" | "VAD_SIGNAL_TYPE_EOS" => VoiceActivity::End,
-                _ => VoiceActivity::Other,
-            });
-        }
-        Ok(known)
-    }
-}
-
-impl<'de> Members<'de> for Usage {
-    fn member<A: MapAccess<'de>>(
-        &mut self,
-        key: &str,
-        map: &mut A,
-        trouble: Trouble<'_>,
-    ) -> Result<bool, A::Error> {
-        let count = match key {
-            "promptTokenCount" | "prompt_token_count" => &mut self.prompt,
-            "cachedContentTokenCount" | "cached_content_token_count" => &mut self.cached,
-            // Vertex names the second pair.
-            "responseTokenCount"
-            | "response_token_count"
-            | "candidatesTokenCount"
-            | "candidates_token_count" => &mut self.response,
-            "thoughtsTokenCount" | "thoughts_token_count" => &mut self.thoughts,
-            "toolUsePromptTokenCount" | "tool_use_prompt_token_count" => &mut self.tool_use,
-            "totalTokenCount" | "total_token_count" => &mut self.total,
-            "promptTokensDetails" | "prompt_tokens_details" => {
-                self.prompt_text = text_of(map, trouble)?;
-                return Ok(true);
-            }
-            "responseTokensDetails"
-            | "response_tokens_details"
-            | "candidatesTokensDetails"
-            | "candidates_tokens_details" => {
-                self.response_text = text_of(map, trouble)?;
-                return Ok(true);
-            }
-            _ => return Ok(false),
-        };
-        *count = Leaf::of(map)?.whole(trouble).map_or(0, |number| u64::try_from(number).unwrap_or(0));
-        Ok(true)
-    }
-}
-
-/// Tokens of one kind: of text, or of something else.
-#[derive(Default)]
-struct Modality {
-    text: bool,
-    tokens: u64,
-}
-
-impl<'de> Members<'de> for Modality {
-    fn member<A: MapAccess<'de>>(
-        &mut self,
-        key: &str,
-        map: &mut A,
-        trouble: Trouble<'_>,
-    ) -> Result<bool, A::Error> {
-        match key {
-            "modality" => self.text = Leaf::of(map)?.text(trouble).is_some_and(|name| name == "TEXT"),
-            "tokenCount" | "token_count" => {
-                let count = Leaf::of(map)?.whole(trouble);
-                self.tokens = count.map_or(0, |number| u64::try_from(number).unwrap_or(0));
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-}
-
-/// The tokens of text in a list of counts by modality.
-fn text_of<'de, A: MapAccess<'de>>(map: &mut A, trouble: Trouble<'_>) -> Result<u64, A::Error> {
-    let mut kinds: Vec<Modality> = Vec::new();
-    map.next_value_seed(List { into: &mut kinds, trouble })?;
-    let text = kinds.iter().filter(|kind| kind.text);
-    Ok(text.fold(0, |sum, kind| sum.saturating_add(kind.tokens)))
-}
-
 impl<'de> Members<'de> for ServerError {
     fn member<A: MapAccess<'de>>(
         &mut self,
@@ -364,8 +166,8 @@ impl<'de> Members<'de> for ServerError {
         trouble: Trouble<'_>,
     ) -> Result<bool, A::Error> {
         match key {
-            "code" => self.code = Leaf::of(map)?.whole(trouble),
-            "message" => self.message = Leaf::of(map)?.text(trouble).unwrap_or_default().into_owned(),
+            "code" => self.code.read(map, trouble)?,
+            "message" => self.message.read(map, trouble)?,
             "status" => {
                 let status = Leaf::of(map)?.text(trouble);
                 if self.message.is_empty() {
@@ -382,15 +184,10 @@ impl<'de> Members<'de> for ServerError {
 mod tests {
     use super::*;
     use crate::wire::server::decode;
-    use serde_json::json;
+    use serde_json::{Value as Json, json};
 
-    fn check(message: Value, expected: ServerMessage) {
+    fn check(message: Json, expected: ServerMessage) {
         assert_eq!(decode(message.to_string().as_bytes()), Ok(expected), "{message}");
-    }
-
-    fn call(id: &str, name: &str, args: Value) -> FunctionCall {
-        let args = args.as_object().cloned().unwrap_or_default();
-        FunctionCall { id: id.to_owned(), name: name.to_owned(), args, unread: false }
     }
 
     #[test]
@@ -431,41 +228,8 @@ mod tests {
     }
 
     #[test]
-    fn several_calls_with_and_without_arguments() {
-        check(
-            json!({ "toolCall": { "functionCalls": [
-                { "id": "c1", "name": "lamp", "args": { "on": true, "deep": [{ "a": 1 }] } },
-                { "id": 2, "name": "time" },
-                { "name": "vertex", "args": null, "partialArgs": [] },
-                {},
-                null,
-            ] } }),
-            ServerMessage {
-                tool_calls: vec![
-                    call("c1", "lamp", json!({ "on": true, "deep": [{ "a": 1 }] })),
-                    call("2", "time", json!({})),
-                    call("", "vertex", json!({})),
-                ],
-                unread: Some(WRONG_TYPE),
-                ..ServerMessage::default()
-            },
-        );
-    }
-
-    #[test]
-    fn cancelled_calls() {
-        check(
-            json!({ "toolCallCancellation": { "ids": ["c1", 2] } }),
-            ServerMessage {
-                cancelled_calls: vec!["c1".to_owned(), "2".to_owned()],
-                ..ServerMessage::default()
-            },
-        );
-    }
-
-    #[test]
     fn going_away_in_some_time() {
-        let left = |time_left: Value| {
+        let left = |time_left: Json| {
             let message = json!({ "goAway": { "timeLeft": time_left } }).to_string();
             decode(message.as_bytes()).map(|message| message.go_away.and_then(|go_away| go_away.time_left))
         };
@@ -482,7 +246,7 @@ mod tests {
 
     #[test]
     fn handles() {
-        let resumption = |update: Value| {
+        let resumption = |update: Json| {
             let message = json!({ "sessionResumptionUpdate": update }).to_string();
             decode(message.as_bytes()).expect("JSON").resumption
         };
@@ -517,51 +281,6 @@ mod tests {
         ] {
             check(message, ServerMessage { voice_activity: Some(activity), ..ServerMessage::default() });
         }
-    }
-
-    #[test]
-    fn counts_are_numbers_texts_or_absent() {
-        let usage = |usage: Value| {
-            let message = json!({ "usageMetadata": usage }).to_string();
-            decode(message.as_bytes()).expect("readable").usage
-        };
-        let all = Usage {
-            prompt: 1,
-            cached: 2,
-            response: 3,
-            thoughts: 4,
-            tool_use: 5,
-            total: 15,
-            ..Usage::default()
-        };
-        assert_eq!(
-            usage(json!({ "promptTokenCount": 1, "cachedContentTokenCount": "2", "responseTokenCount": 3.0,
-                "thoughtsTokenCount": 4, "toolUsePromptTokenCount": 5, "totalTokenCount": 15, "serviceTier": "x",
-                "promptTokensDetails": [{ "modality": "AUDIO" }] })),
-            Some(all)
-        );
-        assert_eq!(
-            usage(
-                json!({ "prompt_token_count": 1, "cached_content_token_count": 2, "candidates_token_count": 3,
-                "thoughts_token_count": 4, "tool_use_prompt_token_count": 5, "total_token_count": 15 })
-            ),
-            Some(all)
-        );
-        assert_eq!(
-            usage(json!({ "candidatesTokenCount": 3 })),
-            Some(Usage { response: 3, ..Usage::default() })
-        );
-        assert_eq!(usage(json!({})), Some(Usage::default()));
-        let details = json!([{ "modality": "AUDIO", "tokenCount": 7 }, { "modality": "TEXT", "tokenCount": "2" },
-            { "modality": "TEXT" }, { "modality": 3 }, "TEXT"]);
-        assert_eq!(
-            usage(json!({ "promptTokensDetails": details, "candidatesTokensDetails": details })),
-            Some(Usage { prompt_text: 2, response_text: 2, ..Usage::default() })
-        );
-        assert_eq!(
-            usage(json!({ "promptTokenCount": -1, "totalTokenCount": [], "responseTokenCount": u64::MAX })),
-            Some(Usage { response: i64::MAX as u64, ..Usage::default() })
-        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The words of the Gemini Live API (BidiGenerateContent): what is sent, what is understood, no behaviour.
 //!
-//! [`client`] writes messages. [`server`] has what is read as plain data; `members` and `content` say which JSON member
-//! goes where in it, over `read`, which minds neither missing members nor new ones nor another type than expected. `pcm`
-//! turns samples into base64 and back.
+//! [`client`] writes messages. [`server`] has what is read as plain data; `members` says which JSON member goes where in it,
+//! and `content`, `grounding`, `tool_call` and `usage` those of one member each. They stand on `value`, what a member is
+//! read as, and `read`, which minds neither missing members nor new ones nor another type than expected. `pcm` turns
+//! samples into base64 and back.
 
 use std::fmt;
 
@@ -13,6 +14,9 @@ mod members;
 mod pcm;
 mod read;
 pub mod server;
+mod tool_call;
+mod usage;
+mod value;
 
 /// What a later link resumes this session with: a secret, since it opens what was said.
 #[derive(Clone, PartialEq, Eq)]

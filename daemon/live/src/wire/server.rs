@@ -57,7 +57,7 @@ pub struct GoAway {
 }
 
 /// News of the handle.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resumption {
     /// The newest handle; `None` when it is empty: keep the former one.
     pub handle: Option<Handle>,
