@@ -4,7 +4,7 @@
 //! whoever holds the samples hands over the stretch around the positions wanted, and decides how fast they move.
 //! Positions that go on where the last block ended make sound without a seam, whatever the step does.
 
-use crate::kernel::{self, Kernels};
+use crate::kernel::Kernels;
 use crate::level::sane;
 use crate::resample::RateError;
 
@@ -64,20 +64,20 @@ impl Asynchronous {
         let fine = (position - whole) * self.phases as f64;
         let phase = (fine as usize).min(self.phases - 1);
         let share = (fine - phase as f64) as f32;
-        let (a, b) = (self.kernels.at(phase), self.kernels.at(phase + 1));
         let first = whole as i64 - self.before() as i64;
         let taps = self.kernels.taps();
         if let Ok(first) = usize::try_from(first) {
             if let Some(inputs) = source.get(first..first + taps) {
-                return kernel::dot_between(a, b, share, inputs);
+                return self.kernels.apply_between(phase, share, inputs);
             }
         }
-        self.at_the_edge(source, first, a, b, share)
+        self.at_the_edge(source, first, phase, share)
     }
 
     /// As above where the kernel reaches over an end of the source.
     #[cold]
-    fn at_the_edge(&self, source: &[f32], first: i64, a: &[f32], b: &[f32], share: f32) -> f32 {
+    fn at_the_edge(&self, source: &[f32], first: i64, phase: usize, share: f32) -> f32 {
+        let (a, b) = (self.kernels.at(phase), self.kernels.at(phase + 1));
         let mut sum = 0.0;
         for (tap, (a, b)) in a.iter().zip(b).enumerate() {
             let input = usize::try_from(first + tap as i64).ok().and_then(|n| source.get(n));

@@ -11,6 +11,7 @@ use realfft::num_complex::Complex32;
 
 use half_band::HalfBand;
 
+use crate::dot::dot;
 use crate::fourier::Fourier;
 use crate::level::mean_square;
 use crate::{BLOCK, Block};
@@ -278,13 +279,7 @@ impl Default for DelayFinder {
 }
 
 fn rms(samples: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 8];
-    for eight in samples.chunks_exact(8) {
-        for (sum, sample) in sums.iter_mut().zip(eight) {
-            *sum += sample * sample;
-        }
-    }
-    (sums.iter().sum::<f32>() / samples.len() as f32).sqrt()
+    (dot::<2>(samples, samples) / samples.len() as f32).sqrt()
 }
 
 #[cfg(test)]

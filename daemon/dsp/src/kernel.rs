@@ -3,7 +3,7 @@
 //! The stop-band begins at half the lower rate, so that nothing folds back, not even near the edge. What the
 //! length allows sets the rest: at 16 kHz and above -0.07 dB at 7/8 of the band, -1 dB at 9/10, -82 dB beyond.
 
-use wide::f32x4;
+use crate::dot::{Sums, dot};
 
 /// Half the kernel's length in ms at low rates: nearly all of the delay.
 const HALF_MS_MAX: f64 = 2.28;
@@ -14,8 +14,8 @@ const BETA: f64 = 8.0;
 /// From the edge of the stop-band to the middle of the slope, times half the length: a property of `BETA`, found
 /// by measuring. In shares of half the lower rate and periods of the lower rate.
 const SLOPE: f64 = 0.07 * 36.5;
-/// Taps come in runs of this many: four vector registers of sums, so that no addition waits for the one before.
-const LANES: usize = 16;
+/// Vector registers of sums. Taps come in runs of as many as they hold.
+const REGISTERS: usize = 4;
 /// Bound of the table in samples (1 MiB). All pairs of common rates stay below.
 const TABLE_MAX: usize = 1 << 18;
 
@@ -51,7 +51,7 @@ impl Shape {
     }
 
     fn taps(self) -> usize {
-        (2 * self.half()).next_multiple_of(LANES)
+        (2 * self.half()).next_multiple_of(Sums::<REGISTERS>::LANES)
     }
 }
 
@@ -118,25 +118,25 @@ impl Kernels {
         self.half
     }
 
+    /// What the kernel of a phase makes of as many inputs as it has taps, the oldest first.
+    #[inline]
+    pub(crate) fn apply(&self, phase: usize, inputs: &[f32]) -> f32 {
+        dot::<REGISTERS>(self.at(phase), inputs)
+    }
+
+    /// The same with a kernel that lies `share` of the way to the next phase.
+    #[inline]
+    pub(crate) fn apply_between(&self, phase: usize, share: f32, inputs: &[f32]) -> f32 {
+        let mut sums = Sums::<REGISTERS>::new();
+        sums.add_between(self.at(phase), self.at(phase + 1), share, inputs);
+        sums.total()
+    }
+
     /// The kernel of a phase, for the oldest input first.
     #[inline]
     pub(crate) fn at(&self, phase: usize) -> &[f32] {
         &self.table[phase * self.taps..][..self.taps]
     }
-}
-
-/// `dot` with a kernel that lies `share` of the way from `a` to `b`.
-#[inline]
-pub(crate) fn dot_between(a: &[f32], b: &[f32], share: f32, inputs: &[f32]) -> f32 {
-    let share = f32x4::splat(share);
-    let mut sums = [f32x4::ZERO; LANES / 4];
-    let rows = a.chunks_exact(LANES).zip(b.chunks_exact(LANES));
-    for ((a, b), inputs) in rows.zip(inputs.chunks_exact(LANES)) {
-        for ((sum, (a, b)), input) in sums.iter_mut().zip(fours(a).zip(fours(b))).zip(fours(inputs)) {
-            *sum += (a + share * (b - a)) * input;
-        }
-    }
-    total(&sums)
 }
 
 /// Correlates a sound with a template, whose length is a multiple of 16, at each shift that `out` has a place for.
@@ -145,31 +145,8 @@ pub(crate) fn dot_between(a: &[f32], b: &[f32], share: f32, inputs: &[f32]) -> f
 /// If the sound is shorter than the template and all shifts together.
 pub fn correlate(sound: &[f32], template: &[f32], out: &mut [f32]) {
     for (shift, out) in out.iter_mut().enumerate() {
-        *out = dot(&sound[shift..shift + template.len()], template);
+        *out = dot::<REGISTERS>(&sound[shift..shift + template.len()], template);
     }
-}
-
-/// Sum of products of two slices of the same length, a multiple of `LANES`.
-#[inline]
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [f32x4::ZERO; LANES / 4];
-    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
-        for (sum, (a, b)) in sums.iter_mut().zip(fours(a).zip(fours(b))) {
-            *sum += a * b;
-        }
-    }
-    total(&sums)
-}
-
-/// A row of samples, four in a register: the daemon is built small, where the compiler does not do it by itself.
-#[inline(always)]
-fn fours(row: &[f32]) -> impl Iterator<Item = f32x4> + '_ {
-    row.chunks_exact(4).map(|four| f32x4::from([four[0], four[1], four[2], four[3]]))
-}
-
-#[inline(always)]
-fn total(sums: &[f32x4; LANES / 4]) -> f32 {
-    sums.iter().flat_map(f32x4::as_array_ref).sum()
 }
 
 fn sinc(x: f64) -> f64 {
@@ -191,12 +168,6 @@ fn bessel_i0(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_dot_product_is_the_sum_of_all_products() {
-        let a: Vec<f32> = (0..48).map(|n| n as f32).collect();
-        assert_eq!(dot(&a, &a), (0..48).map(|n| n * n).sum::<i32>() as f32);
-    }
 
     #[test]
     fn a_correlation_is_highest_where_the_template_lies() {

@@ -22,6 +22,7 @@ mod asynchronous;
 mod clock;
 mod conceal;
 mod delay;
+mod dot;
 mod downmix;
 mod duck;
 mod equalizer;

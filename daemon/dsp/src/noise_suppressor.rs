@@ -5,6 +5,7 @@
 
 use realfft::num_complex::Complex32;
 
+use crate::dot::add_scaled;
 use crate::fourier::Fourier;
 use crate::level::{from_db, power_dbfs, sane};
 use crate::spectrum::{BANDS, NoiseSpectrum, Spectrum, first_bin};
@@ -150,9 +151,7 @@ impl NoiseSuppressor {
     fn filter(&self, taps: &[f32; TAPS], out: &mut Block) {
         for (n, &tap) in taps.iter().enumerate() {
             let samples = &self.samples[TAPS - 1 - n..][..BLOCK];
-            for (out, sample) in out.iter_mut().zip(samples) {
-                *out += tap * sample;
-            }
+            add_scaled(out, tap, samples);
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::kernel::{self, Kernels};
+use crate::kernel::Kernels;
 use crate::level::sane;
 
 /// Input samples that are taken up at once.
@@ -169,7 +169,7 @@ impl Filter {
         loop {
             while produced < out.len() && self.next < self.filled {
                 let inputs = &self.line[self.next + 1 - taps..=self.next];
-                out[produced] = kernel::dot(self.kernels.at(self.phase), inputs);
+                out[produced] = self.kernels.apply(self.phase, inputs);
                 produced += 1;
                 self.next += self.step_whole;
                 self.phase += self.step_phases;

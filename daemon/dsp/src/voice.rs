@@ -1,5 +1,6 @@
 //! Tells a voice from a noise: is there a pitch, and more than a hum?
 
+use crate::dot::dot;
 use crate::level::sane;
 use crate::{BLOCK, Block};
 
@@ -63,13 +64,13 @@ impl Voice {
     /// Highest normalised correlation of the last 20 ms with what was a pitch period earlier, 0 to 1.
     fn periodicity(&self) -> f32 {
         let now = &self.history[LONGEST..];
-        let power = dot(now, now);
+        let power = dot::<2>(now, now);
         let mut best = 0.0f32;
         for lag in SHORTEST..=LONGEST {
             let before = &self.history[LONGEST - lag..][..COMPARED];
-            let both = dot(now, before);
+            let both = dot::<2>(now, before);
             if both > 0.0 {
-                best = best.max(both / (power * dot(before, before)).sqrt().max(1e-12));
+                best = best.max(both / (power * dot::<2>(before, before)).sqrt().max(1e-12));
             }
         }
         best
@@ -78,16 +79,6 @@ impl Voice {
     pub(crate) fn reset(&mut self) {
         *self = Self::new();
     }
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 8];
-    for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += a * b;
-        }
-    }
-    sums.iter().sum()
 }
 
 #[cfg(test)]

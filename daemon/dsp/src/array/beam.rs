@@ -1,6 +1,7 @@
 //! Filter and sum: a short filter per microphone and direction, all of them made in `new`.
 
 use super::design::{DELAY, Designer, TAPS};
+use crate::dot::Sums;
 use crate::{BLOCK, Block};
 
 /// Directions of a full turn: 10° apart, so that a speaker is at most 5° off, which costs less than 0.2 dB.
@@ -148,17 +149,11 @@ impl Beam {
 
 /// All filters' outputs added up.
 fn filter_and_sum(lines: &[[f32; HISTORY + BLOCK]], filters: &[Taps], out: &mut Block) {
-    /// As many sums at a time as fit into vector registers.
-    const LANES: usize = 16;
     for (n, out) in out.iter_mut().enumerate() {
-        let mut sums = [0.0f32; LANES];
+        let mut sums = Sums::<4>::new();
         for (line, taps) in lines.iter().zip(filters) {
-            for (samples, taps) in line[n..n + TAPS].chunks_exact(LANES).zip(taps.chunks_exact(LANES)) {
-                for lane in 0..LANES {
-                    sums[lane] += samples[lane] * taps[lane];
-                }
-            }
+            sums.add(&line[n..n + TAPS], taps);
         }
-        *out = sums.iter().sum();
+        *out = sums.total();
     }
 }

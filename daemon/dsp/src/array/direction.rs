@@ -11,6 +11,7 @@ use realfft::num_complex::Complex32;
 
 use super::beam::{DIRECTIONS, azimuth_deg};
 use super::design::arrival_s;
+use crate::dot::dot;
 use crate::fourier::Fourier;
 use crate::level::mean_square;
 use crate::{BLOCK, BLOCK_RATE, Block, NoiseFloor, SILENCE_DBFS};
@@ -247,7 +248,7 @@ impl Direction {
         let len = 2 * self.pairs.len() * BINS;
         for direction in (self.slice..self.directions).step_by(SLICES) {
             let phases = &self.phases[direction * len..][..len];
-            let score = dot(&self.votes, phases) / self.votes_sum.max(1e-9);
+            let score = dot::<1>(&self.votes, phases) / self.votes_sum.max(1e-9);
             self.scores[direction] += 0.5 * (score - self.scores[direction]);
         }
         self.slice = (self.slice + 1) % SLICES;
@@ -300,17 +301,6 @@ impl Direction {
             self.agreed = 0;
         }
     }
-}
-
-/// Sum of products of two slices of the same length, a multiple of four.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 4];
-    for (a, b) in a.chunks_exact(4).zip(b.chunks_exact(4)) {
-        for lane in 0..4 {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    sums.iter().sum()
 }
 
 fn frequency_hz(bin: usize) -> f64 {
