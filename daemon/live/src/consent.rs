@@ -66,6 +66,8 @@ struct Asked {
     before: u32,
     /// Somebody spoke before it was heard: what the model says next may be about that.
     doubtful: bool,
+    /// Once it was heard: until when somebody may agree. What the model says meanwhile may be about something else.
+    until: Option<Instant>,
     stage: Stage,
 }
 
@@ -101,6 +103,11 @@ impl Consent {
         self.asked.is_some()
     }
 
+    /// A question is open, and nothing of it was heard yet.
+    pub(crate) fn is_due(&self) -> bool {
+        self.asked.as_ref().is_some_and(|asked| matches!(asked.stage, Stage::Due { .. }))
+    }
+
     /// Something that was agreed to runs.
     pub(crate) fn is_running(&self) -> bool {
         !self.runs.is_empty()
@@ -114,6 +121,12 @@ impl Consent {
     /// Whether a call is kept or runs under this id.
     pub(crate) fn has(&self, id: &str) -> bool {
         self.runs.contains_key(id) || self.asked.as_ref().is_some_and(|asked| asked.ask.id == id)
+    }
+
+    /// The model of this link has called for it too, and was told again to ask.
+    pub(crate) fn called_again(&mut self, id: &str, wire: &str) {
+        let asked = self.asked.as_mut().filter(|asked| asked.ask.id == id);
+        asked.into_iter().for_each(|asked| asked.wire = Some(wire.to_owned()));
     }
 
     /// Ids of another link mean nothing on the next one.
@@ -184,7 +197,8 @@ impl Conversation {
             self.on_tool_result(now, result);
             let stage = Stage::Due { until: now + SAYS_WITHIN };
             let before = self.answer_number;
-            let asked = Asked { ask, record, wire: Some(wire), since: now, before, doubtful: false, stage };
+            let (wire, since) = (Some(wire), now);
+            let asked = Asked { ask, record, wire, since, before, doubtful: false, until: None, stage };
             self.consent.asked = Some(asked);
             return;
         };
@@ -305,7 +319,8 @@ impl Conversation {
 
     /// All of this turn has been heard.
     pub(crate) fn announcement_heard(&mut self, now: Instant, drained: u32) {
-        let more = self.in_progress;
+        // A word before another call, whose result it will speak of, is no question.
+        let more = self.in_progress || self.tool_answered;
         let Some(asked) = &mut self.consent.asked else { return };
         let Stage::Announced { turn, whole, own } = asked.stage else { return };
         if turn != drained {
@@ -313,7 +328,9 @@ impl Conversation {
         }
         let doubtful = std::mem::take(&mut asked.doubtful);
         asked.stage = if own || whole && !doubtful && !more {
-            Stage::Asking { since: now, until: now + AGREE_WITHIN }
+            let fresh = Some(now + AGREE_WITHIN);
+            asked.until = if own { fresh } else { asked.until.or(fresh) };
+            Stage::Asking { since: now, until: asked.until.unwrap_or(now) }
         } else {
             let wait = if doubtful { Duration::ZERO } else { SAYS_WITHIN };
             Stage::Due { until: now + wait }

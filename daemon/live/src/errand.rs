@@ -31,7 +31,8 @@ impl Conversation {
     pub(crate) fn watch_errand(&mut self, now: Instant) {
         let agreed = self.consent.is_running() && self.turn.is_idle();
         let silent = agreed || matches!(self.turn, Turn::Thinking { .. });
-        let silent = silent && !self.consent.is_asked();
+        // A question that is being heard or stands is no wait; one that other calls keep the model from asking is.
+        let silent = silent && (!self.consent.is_asked() || self.consent.is_due());
         match (silent && (agreed || self.is_on_errand()), self.sign_at) {
             (false, _) => self.sign_at = None,
             (true, None) => self.sign_at = Some(now + SIGN_AFTER),

@@ -328,6 +328,7 @@ impl Conversation {
             self.utterance.as_ref().is_some_and(|utterance| utterance.is_begun() && !utterance.is_sent());
         let record = self.memory.repeated(wire, name, args, asking)?;
         record.told |= record.outcome.is_some();
+        self.consent.called_again(&record.id, wire);
         Some(match (&record.outcome, &record.wire) {
             (Some(outcome), _) => Answered::Done(outcome.clone()),
             (None, Some(_)) => Answered::Done(Err("it runs already; its result follows".to_owned())),
