@@ -217,7 +217,8 @@ impl Memory {
             exchange.settled = false;
             for tool in &mut exchange.tools {
                 (tool.wire, tool.former) = (None, true);
-                tool.told &= exchange.whole; // its response may have been lost on its way
+                tool.retold |= tool.told && !exchange.whole; // its response may have been lost on its way
+                tool.told &= exchange.whole;
             }
             if index != last || exchange.over {
                 exchange.over = true;

@@ -170,18 +170,8 @@ mod tests {
     fn what_a_tool_did_is_told() {
         let mut exchange = exchange("lamp on", "");
         let mut call = |outcome| {
-            let (id, name) = (String::new(), "lamp".to_owned());
             let args = serde_json::Map::from_iter([("on".to_owned(), true.into())]);
-            exchange.tools.push(ToolRecord {
-                id,
-                wire: None,
-                former: true,
-                undone: false,
-                name,
-                args,
-                outcome,
-                told: false,
-            });
+            exchange.tools.push(ToolRecord { former: true, outcome, ..ToolRecord::new("", "lamp", &args) });
         };
         call(None);
         call(Some(Err("no lamp".to_owned())));

@@ -1,0 +1,109 @@
+//! Results of tools whose calls died with their link: told, and told again where the next link died before the model answered.
+#![allow(clippy::disallowed_methods)]
+
+mod rig;
+
+use std::time::Duration;
+
+use pressel_live::event::{Action, ButtonInput, Input, LinkInput, SpeakerInput, ToolResult};
+use pressel_live::settings::Settings;
+use rig::{Rig, hold};
+use serde_json::json;
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+/// One that is told by turns, and one by text that it always answers.
+const MODELS: [&str; 2] = ["gemini-3.8-live", "gemini-3.1-flash-live-preview"];
+
+/// The lamp was called for on a link that is gone; on the next one something else was asked and answered, and then the lamp
+/// was done.
+fn done_late(model: &str) -> Rig {
+    let tools = vec![json!({ "functionDeclarations": [{ "name": "lamp" }] })];
+    let mut rig = Rig::new(Settings { model: model.to_owned(), tools, ..rig::settings(hold()) }, true);
+    asks(&mut rig);
+    rig.says(&json!({ "serverContent": { "inputTranscription": { "text": "Light the lamp." } } }));
+    calls(&mut rig, "id-1", "lamp");
+    answers(&mut rig);
+    lose_link(&mut rig);
+    asks(&mut rig);
+    answers(&mut rig);
+    assert_eq!(told(&rig), 0);
+    finishes(&mut rig, "id-1");
+    assert_eq!(told(&rig), 1, "{model}");
+    rig
+}
+
+fn asks(rig: &mut Rig) {
+    rig.obliging = true;
+    rig.input(Input::Button(ButtonInput::Press));
+    rig.pass(MS(700)); // a link comes up
+    rig.chunk(true);
+    rig.input(Input::Button(ButtonInput::Release));
+    rig.pass(MS(600));
+    rig.obliging = false;
+}
+
+fn calls(rig: &mut Rig, id: &str, name: &str) {
+    rig.says(&json!({ "toolCall": { "functionCalls": [{ "id": id, "name": name, "args": {} }] } }));
+}
+
+fn finishes(rig: &mut Rig, id: &str) {
+    let outcome = Ok([("output".to_owned(), json!("it is lit"))].into_iter().collect());
+    rig.input(Input::ToolResult(ToolResult { id: id.to_owned(), outcome }));
+}
+
+fn answers(rig: &mut Rig) {
+    let parts = json!([{ "inlineData": { "mimeType": "audio/pcm;rate=24000", "data": "AQAB".repeat(600) } }]);
+    rig.says(&json!({ "serverContent": { "modelTurn": { "parts": parts } } }));
+    rig.says(&json!({ "serverContent": { "generationComplete": true, "turnComplete": true } }));
+    let newest = |action: &Action| match action {
+        Action::Play { turn, .. } => Some(*turn),
+        _ => None,
+    };
+    let turn = rig.done.iter().filter_map(newest).max().unwrap();
+    rig.input(Input::Speaker(SpeakerInput::Drained { turn }));
+    // The server holds all of it.
+    rig.says(&json!({ "sessionResumptionUpdate": { "newHandle": "a-handle", "resumable": true } }));
+}
+
+fn lose_link(rig: &mut Rig) {
+    rig.obliging = true;
+    rig.input(Input::Link(rig.link, LinkInput::Closed { code: 1006, reason: String::new() }));
+    rig.pass(MS(5000));
+    rig.obliging = false;
+}
+
+/// How often servers were told what the lamp did.
+fn told(rig: &Rig) -> usize {
+    let tells = |action: &&Action| match action {
+        Action::Send { message, .. } => message.contains("it is lit"),
+        _ => false,
+    };
+    rig.done.iter().filter(tells).count()
+}
+
+#[test]
+fn what_a_link_may_not_have_heard_is_told_to_the_next_one_and_to_no_third() {
+    for model in MODELS {
+        let mut rig = done_late(model);
+        lose_link(&mut rig);
+        asks(&mut rig);
+        answers(&mut rig);
+        assert_eq!(told(&rig), 2, "{model}: its link died before the model said anything");
+        lose_link(&mut rig);
+        asks(&mut rig);
+        answers(&mut rig);
+        assert_eq!(told(&rig), 2, "{model}: two links are enough");
+    }
+}
+
+#[test]
+fn what_was_answered_is_not_told_again() {
+    for model in MODELS {
+        let mut rig = done_late(model);
+        answers(&mut rig);
+        lose_link(&mut rig);
+        asks(&mut rig);
+        answers(&mut rig);
+        assert_eq!(told(&rig), 1, "{model}");
+    }
+}
