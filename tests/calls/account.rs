@@ -37,6 +37,8 @@ pub struct Run {
     pub told: bool,
     /// The talk that it belonged to is over: nobody is to be told.
     pub forgotten: bool,
+    /// How often a server took its call back before it had ended: what is called after that is another one.
+    pub taken_back: u32,
 }
 
 /// Everything that was called in a run.
@@ -56,6 +58,9 @@ pub struct Account {
     pub links: u32,
     /// Results that were told in words, since their call was dead.
     pub late: u32,
+    /// Calls that a person was asked about, and those that were run with consent.
+    pub asked: usize,
+    pub agreed: u32,
 }
 
 /// How long after its tool's end a call's response may take on a link that lives.
@@ -134,7 +139,7 @@ impl Account {
             }
         }
         for (number, run) in &self.runs {
-            if run.begun > 1 {
+            if run.begun > 1 + run.taken_back {
                 missing.push(format!("number {number} ran {} times", run.begun));
             }
             if run.ended.is_some() && !(run.told || run.forgotten || run.cancelled) {

@@ -3,6 +3,7 @@
 //! in `account.rs`.
 
 mod account;
+mod law;
 mod plan;
 mod real;
 mod run;
@@ -25,7 +26,8 @@ cargo xtask calls [--quick | --long] [--seed N] [--record]
 
   --quick    what every commit is held against: 2,000 calls in virtual time
   --long     100,000 calls in virtual time; 10,000 otherwise
-  --real     only the 200 calls by the daemon
+  --virtual  none by the daemon
+  --real     only those by the daemon
   --seed N   of all runs; a failing run names its own
   --run N    only the run with this seed, and what happened in it
   --record   keep this run as the one to compare with (docs/calls.json, docs/calls.md)";
@@ -52,6 +54,7 @@ fn parse() -> Result<Arguments, String> {
         };
         match argument.as_str() {
             "--quick" => (parsed.calls, parsed.turns) = (2000, 0),
+            "--virtual" => parsed.turns = 0,
             "--long" => parsed.calls = 100_000,
             "--real" => parsed.calls = 0,
             "--record" => parsed.record = true,
@@ -78,6 +81,9 @@ struct Sum {
     double: usize,
     twice: usize,
     untold: usize,
+    asked: usize,
+    agreed: u32,
+    undue: usize,
     other: usize,
     failed: Vec<(u64, String)>,
 }
@@ -93,11 +99,14 @@ impl Sum {
         self.links += account.links;
         self.signs += account.signs;
         self.closes += account.closes;
+        self.asked += account.asked;
+        self.agreed += account.agreed;
         for what in &account.broken {
             let has = |word: &str| what.contains(word);
             let count = match () {
                 () if has("the server closed") => continue,
                 () if has("no response") => &mut self.missing,
+                () if has("without due consent") => &mut self.undue,
                 () if has("response ") => &mut self.double,
                 () if has(" ran ") || has("runs already") => &mut self.twice,
                 () if has("nobody was told") => &mut self.untold,
@@ -123,13 +132,16 @@ impl Sum {
         row("  calls with two, or with none that was made".into(), self.double as f64, none);
         row("  tools run twice for one call".into(), self.twice as f64, none);
         row("  results that no server was told".into(), self.untold as f64, none);
+        row("  runs without due consent".into(), self.undue as f64, none);
         row(
             "  anything else: a cancelled tool that goes on, silence, a complaint".into(),
             self.other as f64,
             none,
         );
+        row("  calls that a person was asked about".into(), self.asked as f64, Bar::None);
+        row("  of them run with consent".into(), f64::from(self.agreed), Bar::None);
         row(format!("  of {ran} tools that ran: taken back by the server"), self.cancelled as f64, Bar::None);
-        row("  told in words, their call being dead".into(), f64::from(self.late), Bar::None);
+        row("  told in words, their call being dead or answered".into(), f64::from(self.late), Bar::None);
         row("  links".into(), f64::from(self.links), Bar::None);
         row("  times that somebody was told to wait".into(), f64::from(self.signs), Bar::None);
     }
@@ -166,7 +178,8 @@ fn without(declared: &[Value]) -> u32 {
         let deeds = vec![(Duration::from_secs(1), plan::Deed::Ask(Duration::from_secs(1)))];
         let (header, rtt) = ("mode hold".to_owned(), Duration::from_millis(50));
         let length = Duration::from_secs(20);
-        let plan = Plan { seed: 1, model, header, rtt, script, errands: Vec::new(), deeds, length };
+        let plan =
+            Plan { seed: 1, model, header, rtt, script, errands: Vec::new(), deeds, length, phrases: true };
         let mut world = World::new(&plan, declared, false);
         world.run();
         world.account.closes + u32::from(world.account.links != 1)

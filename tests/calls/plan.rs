@@ -20,6 +20,8 @@ pub const NEW: &str = "gemini-4-live";
 pub const WITHOUT: [&str; 2] = ["gemini-3.5-live-translate-preview", "gemini-3.5-transcribe-live"];
 /// Names of the tools; their files are in `tests/calls/tools.rs`.
 pub const TOOLS: [&str; 3] = ["lamp", "valve", "report"];
+/// Those that a person must agree to: by two presses, and by holding the button.
+pub const ASKS: [&str; 2] = ["gate", "hoist"];
 /// Ends by itself when nobody waits for it any more.
 pub const FINISHES: &str = "valve";
 /// A tool's time, as the daemon bounds it.
@@ -34,6 +36,68 @@ pub struct Errand {
     pub finds: usize,
     /// It cannot do it.
     pub fails: bool,
+    /// What somebody does who is asked for consent.
+    pub person: Person,
+}
+
+/// Somebody who is asked for consent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Person {
+    /// Makes the gesture so long after the light asks; more than 10 s are too long.
+    Agrees(Duration),
+    /// Makes it so long after the model was told to ask, whatever the light shows, and not again.
+    Early(Duration),
+    /// Makes it twice.
+    AgreesTwice,
+    /// Presses as for talk, and makes it then.
+    Refuses,
+    /// Makes the other gesture.
+    Mistakes,
+    /// A program makes it.
+    Program,
+    /// So long after the model was told to ask this happens; then somebody makes it whenever the light asks.
+    Meanwhile(Meanwhile, Duration),
+    /// This happens while the light asks, and somebody makes it then.
+    After(Meanwhile),
+    /// Does nothing.
+    Nobody,
+}
+
+/// What happens to a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meanwhile {
+    /// The link is lost.
+    Cut,
+    /// The server takes the call back.
+    TakenBack,
+    /// The stop gesture.
+    Stop,
+    /// A new talk.
+    Forget,
+    /// The daemon is started again.
+    Restart,
+    /// The microphone is switched off for a moment.
+    Mute,
+}
+
+impl Person {
+    fn of(random: &mut fastrand::Rng) -> Self {
+        use Meanwhile::{Cut, Forget, Mute, Restart, Stop, TakenBack};
+        let whatever = [Cut, Cut, Cut, TakenBack, TakenBack, Stop, Forget, Restart, Mute];
+        let whatever = whatever[random.usize(..whatever.len())];
+        match random.u32(..20) {
+            0..6 => Person::Agrees(ms(random.u64(1..9500))),
+            6 => Person::Agrees(ms(random.u64(9500..12_000))),
+            7..9 => Person::Early(ms(random.u64(1..4000))),
+            9 => Person::AgreesTwice,
+            10 => Person::Refuses,
+            11 => Person::Mistakes,
+            12 => Person::Program,
+            13..16 => Person::Meanwhile(whatever, ms(random.u64(1..4000))),
+            16..19 => Person::After(whatever),
+            _ => Person::Nobody,
+        }
+    }
 }
 
 /// Something that somebody does, or that befalls the link.
@@ -83,6 +147,8 @@ pub struct Plan {
     pub deeds: Vec<(Duration, Deed)>,
     /// How long it takes.
     pub length: Duration,
+    /// The device has sounds to ask with by itself.
+    pub phrases: bool,
 }
 
 fn ms(n: u64) -> Duration {
@@ -112,7 +178,7 @@ impl Errand {
             16..19 => random.usize(400..20_000),
             _ => 1024 * 1024,
         };
-        Errand { takes, finds, fails: random.u32(..8) == 0 }
+        Errand { takes, finds, fails: random.u32(..8) == 0, person: Person::Nobody }
     }
 }
 
@@ -142,6 +208,9 @@ impl Plan {
         service.stale_parts = random.usize(..3);
         service.handle_ms = random.u64(20..2000);
         let deeds = deeds(&mut random);
+        if seed % 2 == 1 {
+            ask(seed, &mut script, &mut errands);
+        }
         let length = deeds.last().map_or(Duration::ZERO, |(at, _)| *at) + REST;
         Plan {
             seed,
@@ -152,7 +221,25 @@ impl Plan {
             errands,
             deeds,
             length,
+            phrases: seed % 8 > 0,
         }
+    }
+}
+
+/// In every second run: puts tools that a person must agree to in the place of some.
+fn ask(seed: u64, script: &mut Script, errands: &mut [Errand]) {
+    let mut random = fastrand::Rng::with_seed(!seed);
+    for turn in &mut script.turns {
+        for call in turn.tools.iter_mut().chain(&mut turn.then_tools) {
+            if random.u32(..5) > 2 {
+                continue;
+            }
+            call.name = ASKS[random.usize(..ASKS.len())].to_owned();
+            let errand = call.args["n"].as_u64().and_then(|number| errands.get_mut(number as usize));
+            errand.into_iter().for_each(|errand| errand.person = Person::of(&mut random));
+        }
+        // A model that calls and says nothing has the device ask.
+        turn.audio = random.u32(..6) > 0;
     }
 }
 

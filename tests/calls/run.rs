@@ -1,13 +1,14 @@
 //! One run in virtual time: the conversation, the strict server, a network between them, tools, and a person.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use fake_gemini::{Fault, Options, Sent, VirtualGemini, What};
+use pressel::gesture::{Gesture, Grammar, bindings};
 use pressel_live::Conversation;
 use pressel_live::event::{
-    Action, ButtonInput, Cause, Input, Line, LinkInput, Listen, MicrophoneInput, Note, Phase, SpeakerInput,
-    ToolResult,
+    Action, Agree, AgreeBy, ButtonInput, Cause, ConsentInput, Decision, Input, Line, LinkInput, Listen,
+    MicrophoneInput, Note, Phase, SpeakerInput, ToolAsk, ToolResult,
 };
 use pressel_live::settings::{Settings, TalkMode};
 use pressel_world::talk::Talk;
@@ -16,7 +17,8 @@ use pressel_world::talk::sound::Speaker;
 use serde_json::{Map, Value, json};
 
 use crate::account::{Account, Made, Run};
-use crate::plan::{Deed, FINISHES, NEW, Plan, TIMEOUT};
+use crate::law::Law;
+use crate::plan::{ASKS, Deed, FINISHES, Meanwhile, NEW, Person, Plan, TIMEOUT};
 
 /// From a word to the microphone until it is obeyed.
 const OBEY: Duration = Duration::from_millis(3);
@@ -46,6 +48,15 @@ enum Event {
     Release,
     Unmute,
     SignDue(u64),
+    /// A finger on the button's line, or a program in its place.
+    Finger {
+        pressed: bool,
+        by_program: bool,
+    },
+    /// Somebody who was asked about this does something.
+    Person(usize),
+    Befalls(Meanwhile, usize),
+    Gesture(usize),
 }
 
 /// A link as both ends know it.
@@ -64,6 +75,12 @@ struct Working {
     outcome: Result<Map<String, Value>, String>,
 }
 
+/// A call that the daemon keeps until it is decided.
+struct Kept {
+    name: String,
+    args: Map<String, Value>,
+}
+
 /// One run.
 pub struct World<'a> {
     plan: &'a Plan,
@@ -80,6 +97,16 @@ pub struct World<'a> {
     base: u32,
     working: BTreeMap<String, Working>,
     tools_begun: u64,
+    kept: BTreeMap<String, Kept>,
+    asks: VecDeque<ToolAsk>,
+    grammar: Grammar,
+    law: Law,
+    /// Who was asked and has done what they do.
+    acted: BTreeSet<usize>,
+    /// Until when a finger makes a gesture.
+    busy_until: Duration,
+    /// What came of the message in hand.
+    played: Option<(u32, Duration)>,
     pub account: Account,
     agenda: BTreeMap<(Duration, u64), Event>,
     happened: u64,
@@ -123,6 +150,13 @@ impl<'a> World<'a> {
             base: 0,
             working: BTreeMap::new(),
             tools_begun: 0,
+            kept: BTreeMap::new(),
+            asks: VecDeque::new(),
+            grammar: person::grammar(plan),
+            law: Law::default(),
+            acted: BTreeSet::new(),
+            busy_until: Duration::ZERO,
+            played: None,
             account: Account::default(),
             agenda: BTreeMap::new(),
             happened: 0,
@@ -174,7 +208,8 @@ impl<'a> World<'a> {
             let open = self.links.values().filter(|pair| !pair.over).filter_map(|pair| pair.server);
             let due = open.filter_map(|link| Some((self.server.deadline(link)?, link))).min();
             let served = due.map(|(at, _)| Duration::from_nanos(at.saturating_sub(1)));
-            let first = [next.map(|(at, _)| at), timer, served].into_iter().flatten().min();
+            let gesture = self.grammar.due().map(|at| at.saturating_duration_since(self.began));
+            let first = [next.map(|(at, _)| at), timer, served, gesture].into_iter().flatten().min();
             let Some(at) = first.filter(|at| *at < self.plan.length) else { break };
             steps = if at > self.now { 0 } else { steps + 1 };
             if steps > STEPS_MAX {
@@ -189,6 +224,9 @@ impl<'a> World<'a> {
                 next.filter(|(planned, _)| *planned <= at).and_then(|key| self.agenda.remove(&key))
             {
                 self.happen(event);
+            } else if gesture.is_some_and(|due| due <= at) {
+                self.grammar.tick(self.began + self.now);
+                self.gestures();
             } else {
                 self.input(Input::Timeout);
             }
@@ -196,6 +234,7 @@ impl<'a> World<'a> {
         self.now = self.plan.length;
         self.account.close(self.now);
         self.account.links = self.links.len() as u32;
+        self.account.asked = self.law.asked();
         for event in self.server.take_events().iter() {
             if let What::Complaint(text) = &event.what {
                 self.account.breaks(Duration::from_nanos(event.at_ns), text);
@@ -243,8 +282,15 @@ impl<'a> World<'a> {
     /// Calls and cancellations, as the server sends them.
     fn look(&mut self, link: u32, payload: &[u8]) {
         let has = |name: &[u8]| payload.windows(name.len()).any(|part| part == name);
+        if has(b"\"inlineData\"") {
+            self.law.speaks(link);
+        }
+        if has(b"\"interrupted\"") {
+            self.law.spoke(link, true);
+        }
         if has(b"\"generationComplete\"") {
             self.answered_at = self.now;
+            self.law.spoke(link, false);
         }
         if !has(b"\"toolCall") {
             return;
@@ -323,12 +369,17 @@ impl<'a> World<'a> {
             }
             Event::Release => {
                 if std::mem::take(&mut self.pressed) {
-                    self.input(Input::Button(ButtonInput::Release));
+                    self.finger(false, false);
                 }
             }
             Event::Unmute => self.input(Input::Muted(false)),
+            Event::Finger { pressed, by_program } => drop(self.finger(pressed, by_program)),
+            Event::Person(number) => self.person_acts(number),
+            Event::Befalls(what, number) => self.befalls(what, number),
+            Event::Gesture(number) => self.makes_gesture(number, false),
             Event::SignDue(wait) => {
-                if self.silent && self.waits == wait {
+                // Its link may have been over by then.
+                if self.silent && self.waits == wait && !self.account.waiting().is_empty() {
                     self.account.breaks(self.now, "somebody waits for a tool and hears nothing");
                 }
             }
@@ -363,7 +414,17 @@ impl<'a> World<'a> {
             return; // of the daemon that was ended
         }
         let delivered = self.delivered(number, &news);
+        let speech = match &news {
+            LinkInput::Message(bytes) if bytes.windows(12).any(|part| part == b"\"inlineData\"") => {
+                self.links.get(&number).and_then(|pair| pair.server)
+            }
+            _ => None,
+        };
+        self.played = None;
         self.input(Input::Link(number - self.base, news));
+        if let Some(server) = speech {
+            self.law.came(server, self.played);
+        }
         for number in delivered {
             if self.working.values().any(|working| working.number == number && working.kill) {
                 self.account.breaks(self.now, format_args!("number {number} was cancelled and goes on"));
@@ -385,6 +446,13 @@ impl<'a> World<'a> {
             if let Some(made) = self.account.made.get_mut(&(server, id)).filter(|_| !closing) {
                 made.delivered.get_or_insert(self.now);
             }
+        }
+        for id in message["toolCallCancellation"]["ids"].as_array().into_iter().flatten() {
+            let id = id.as_str().unwrap_or_default().to_owned();
+            let Some(made) = self.account.made.get(&(server, id)).filter(|_| !closing) else { continue };
+            self.law.close(self.now, made.number, "the server took it back");
+            let run = self.account.runs.get_mut(&made.number).filter(|run| run.ended.is_none());
+            run.into_iter().for_each(|run| run.taken_back += 1);
         }
         let ids = message["toolCallCancellation"]["ids"].as_array().into_iter().flatten();
         let waits = |id: &Value| {
@@ -421,6 +489,7 @@ impl<'a> World<'a> {
         };
         if !text.contains("\"audio\":{") {
             let found = self.account.told(text);
+            self.law.told(server, text);
             let response = text.starts_with("{\"toolResponse\"");
             self.account.late += if response { 0 } else { found };
             if response {
@@ -447,8 +516,13 @@ impl<'a> World<'a> {
         let message: Value = serde_json::from_str(text).unwrap_or_default();
         for answer in message["toolResponse"]["functionResponses"].as_array().into_iter().flatten() {
             let id = answer["id"].as_str().unwrap_or_default().to_owned();
+            let asks = answer["response"]["status"] == "needs_consent";
             if let Some(made) = self.account.made.get_mut(&(server, id)) {
                 made.answered = true;
+                if asks {
+                    let number = made.number;
+                    self.asks_about(number);
+                }
             }
         }
     }
@@ -456,3 +530,4 @@ impl<'a> World<'a> {
 
 mod deeds;
 mod device;
+mod person;

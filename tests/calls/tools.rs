@@ -4,7 +4,7 @@ use std::path::Path;
 
 use pressel::tools::{Tool, read_folder};
 
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 5] = [
     (
         "lamp",
         r#"
@@ -57,6 +57,39 @@ note = { type = "string" }
 [parameters.properties.urgent]
 type = "boolean"
 default = false
+"#,
+    ),
+    (
+        "gate",
+        r#"
+name = "gate"
+description = "Opens a gate."
+confirm = "button"
+ask = "Shall I open gate {n}?"
+[command]
+argv = ["/bin/true", "{n}", "{note?}"]
+[parameters]
+required = ["n"]
+[parameters.properties]
+n = { type = "integer" }
+note = { type = "string" }
+"#,
+    ),
+    (
+        "hoist",
+        r#"
+name = "hoist"
+description = "Lifts something."
+confirm = "hold"
+ask = "Shall I lift {n}?"
+on_cancel = "finish"
+[command]
+argv = ["/bin/true", "{n}"]
+[parameters]
+required = ["n"]
+[parameters.properties]
+n = { type = "integer" }
+note = { type = "string" }
 "#,
     ),
 ];

@@ -10,17 +10,11 @@ impl World<'_> {
             Deed::Ask(speech) => self.ask(speech),
             Deed::Type => {
                 self.asks_another();
+                self.law.close_all(self.now, "something was typed");
                 self.input(Input::Ask("And by the way?".to_owned()));
             }
-            Deed::Stop => {
-                self.input(Input::Stop);
-                self.nobody_waits("stop");
-            }
-            Deed::Forget => {
-                self.input(Input::Forget);
-                self.nobody_waits("a new talk");
-                self.forgotten();
-            }
+            Deed::Stop => self.stop(),
+            Deed::Forget => self.forget(),
             Deed::Restart => self.restart(),
             Deed::Cut => self.end_newest(1006, ""),
             Deed::Close(code, reason) => self.end_newest(code, reason),
@@ -36,10 +30,7 @@ impl World<'_> {
                 self.end_newest(1006, "");
             }
             Deed::Twice => self.twice = true,
-            Deed::Mute => {
-                self.input(Input::Muted(true));
-                self.plan_in(Duration::from_millis(700), Event::Unmute);
-            }
+            Deed::Mute => self.mute(),
             Deed::Away(lasts) => {
                 self.away_until = self.now + lasts;
                 self.end_newest(1006, "");
@@ -47,8 +38,27 @@ impl World<'_> {
         }
     }
 
+    pub(super) fn stop(&mut self) {
+        self.law.close_all(self.now, "it was stopped");
+        self.input(Input::Stop);
+        self.nobody_waits("stop");
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.law.close_all(self.now, "a new talk began");
+        self.input(Input::Forget);
+        self.nobody_waits("a new talk");
+        self.forgotten();
+    }
+
+    pub(super) fn mute(&mut self) {
+        self.law.close_all(self.now, "the microphone was switched off");
+        self.input(Input::Muted(true));
+        self.plan_in(Duration::from_millis(700), Event::Unmute);
+    }
+
     fn ask(&mut self, speech: Duration) {
-        if self.pressed || self.capture.speaking {
+        if self.pressed || self.capture.speaking || self.now < self.busy_until {
             return; // one at a time
         }
         let open = matches!(self.conversation.mode(), TalkMode::Open { .. });
@@ -57,11 +67,11 @@ impl World<'_> {
         self.asks_another();
         if !open || idle {
             self.pressed = true;
-            self.input(Input::Button(ButtonInput::Press));
+            let told = self.finger(true, false);
             let waits = open && matches!(self.phase, Phase::Connecting | Phase::Offline);
             let shows = waits || matches!(self.phase, Phase::Listening | Phase::Muted);
             // In tap mode a press while somebody speaks ends what they say.
-            if !shows && !matches!(self.conversation.mode(), TalkMode::Tap { .. }) {
+            if told && !shows && !matches!(self.conversation.mode(), TalkMode::Tap { .. }) {
                 self.account.breaks(self.now, format_args!("a press shows {:?}", self.phase));
             }
         }
@@ -83,7 +93,9 @@ impl World<'_> {
     }
 
     /// The daemon ends, and the next one takes up the talk.
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
+        self.law.close_all(self.now, "the daemon was started again");
+        self.law.flushed(self.now, u32::MAX);
         self.input(Input::Shutdown);
         self.nobody_waits("the end");
         self.working.clear();
@@ -99,6 +111,7 @@ impl World<'_> {
         }
         self.phase = Phase::Idle;
         (self.pressed, self.silent) = (false, false);
+        (self.grammar, self.kept, self.asks) = (person::grammar(self.plan), BTreeMap::new(), VecDeque::new());
         self.speaker = Speaker::default();
         self.agenda.retain(|_, event| !matches!(event, Event::Obey(_) | Event::Speaker(_) | Event::Unmute));
         let told = self.capture.obey(Listen::Rest, self.began + self.now);
@@ -112,7 +125,7 @@ impl World<'_> {
     }
 
     /// The newest link ends at the server, and the device hears of it later.
-    fn end_newest(&mut self, code: u16, reason: &str) {
+    pub(super) fn end_newest(&mut self, code: u16, reason: &str) {
         let Some(number) = self.newest() else { return };
         self.end_server(number);
         let news = LinkInput::Closed { code, reason: reason.to_owned() };

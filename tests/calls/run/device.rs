@@ -32,11 +32,16 @@ impl World<'_> {
     }
 
     pub(super) fn perform_all(&mut self) {
-        while let Some(action) = self.conversation.poll_action() {
-            self.perform(action);
+        loop {
+            while let Some(action) = self.conversation.poll_action() {
+                self.perform(action);
+            }
+            let Some(ask) = self.asks.pop_front() else { break };
+            self.conversation.handle_input(self.began + self.now, Input::Consent(ConsentInput::Due(ask)));
         }
         // Who waits for a tool in silence is to hear of it.
-        let silent = self.conversation.state_names().1 == "Thinking" && !self.account.waiting().is_empty();
+        let thinks = self.conversation.state_names().1 == "Thinking" && self.phase != Phase::Asking;
+        let silent = thinks && !self.account.waiting().is_empty();
         if silent && !self.silent {
             self.waits += 1;
             self.plan_in(SIGN, Event::SignDue(self.waits));
@@ -86,19 +91,20 @@ impl World<'_> {
             }
             Action::Play { turn, samples, rate_hz } => {
                 let time = Duration::from_secs_f64(samples.len() as f64 / f64::from(rate_hz));
-                if let Some((at, report)) = self.speaker.play(self.now, turn, time) {
-                    self.plan_at(at, Event::Speaker(report));
-                }
+                self.play(turn, time);
             }
-            Action::EndOfTurn { turn } => {
-                if let Some((at, report)) = self.speaker.end_of_turn(self.now, turn) {
-                    self.plan_at(at, Event::Speaker(report));
-                }
+            Action::EndOfTurn { turn } => self.end_of_turn(turn),
+            Action::Flush { turn } => {
+                self.speaker.flush(self.now, turn);
+                self.law.flushed(self.now, turn);
             }
-            Action::Flush { turn } => self.speaker.flush(self.now, turn),
             Action::Show(phase) => {
                 self.tell(|| format!("shows {phase:?}"));
                 self.phase = phase;
+                self.law.shows(self.now, phase == Phase::Asking);
+                if phase == Phase::Asking {
+                    self.light_asks();
+                }
             }
             Action::Tell(Line::Working) => {
                 self.account.signs += 1;
@@ -111,16 +117,32 @@ impl World<'_> {
                 self.working.insert(id.clone(), refused);
                 self.plan_in(Duration::ZERO, Event::Tool(id, self.tools_begun));
             }
+            Action::CallTool { id, name, args } if ASKS.contains(&name.as_str()) => self.keep(id, name, args),
             Action::CallTool { id, name, args } => self.begin_tool(id, &name, &args),
             Action::CancelTools { ids } => self.cancel(&ids),
             // In open mode the next person is another one.
             Action::Note(Note::TalkEnded { forgotten }) if forgotten || self.is_open() => {
                 self.account.all_stopped();
                 self.forgotten();
+                self.law.close_all(self.now, "the talk was over");
             }
-            // None of these tools needs consent.
-            Action::Ask(_) | Action::AskAloud { .. } | Action::Decide { .. } => {}
+            Action::Ask(agree) => self.grammar.ask(agree, self.began + self.now),
+            Action::AskAloud { turn, .. } => self.asks_aloud(turn),
+            Action::Decide { id, decision } => self.decide(id, decision),
             Action::Tell(_) | Action::Duck { .. } | Action::Note(_) => {}
+        }
+    }
+
+    pub(super) fn play(&mut self, turn: u32, time: Duration) {
+        if let Some((at, report)) = self.speaker.play(self.now, turn, time) {
+            self.plan_at(at, Event::Speaker(report));
+        }
+        self.played = Some((turn, self.speaker.until()));
+    }
+
+    pub(super) fn end_of_turn(&mut self, turn: u32) {
+        if let Some((at, report)) = self.speaker.end_of_turn(self.now, turn) {
+            self.plan_at(at, Event::Speaker(report));
         }
     }
 
@@ -167,6 +189,10 @@ impl World<'_> {
     pub(super) fn cancel(&mut self, ids: &[String]) {
         self.tell(|| format!("stop {ids:?}"));
         for id in ids {
+            if self.kept.remove(id).is_some() {
+                self.asks.retain(|ask| ask.id != *id);
+                continue;
+            }
             match self.working.remove(id) {
                 Some(working) => {
                     if let Some(run) = self.account.runs.get_mut(&working.number) {

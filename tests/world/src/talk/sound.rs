@@ -89,6 +89,11 @@ impl Speaker {
         self.segments.retain(|segment| segment.to > segment.from);
     }
 
+    /// When the last of what is queued will have been heard.
+    pub fn until(&self) -> Duration {
+        self.segments.last().map_or(Duration::ZERO, |segment| segment.to)
+    }
+
     /// How much of the newest turn has been heard.
     pub fn heard(&self, now: Duration) -> Duration {
         let of_newest = self.segments.iter().filter(|segment| segment.turn == self.newest);
