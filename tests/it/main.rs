@@ -44,5 +44,6 @@ mod tools;
 mod tools_gpio;
 mod tools_nasty;
 mod tools_own;
+mod tools_slow;
 mod vm;
 mod web;
