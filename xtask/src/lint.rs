@@ -33,11 +33,8 @@ pub fn deny() -> Result<(), String> {
     }
     let checks = ["check", "bans", "licenses", "sources"];
     sh("cargo", &[&["deny", "--offline"], &checks[..]].concat())?;
-    sh(
-        "cargo",
-        &[&["deny", "--offline", "--manifest-path", mcp::MANIFEST], &checks[..], &["--config", "deny.toml"]]
-            .concat(),
-    )
+    // The same deny.toml: it is looked for where cargo-deny runs.
+    sh("cargo", &[&["deny", "--offline", "--manifest-path", mcp::MANIFEST], &checks[..]].concat())
 }
 
 /// 95 of rustc 1.95.0.
