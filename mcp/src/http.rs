@@ -1,12 +1,13 @@
 //! A server that is somewhere on the net: the SDK's transport over a client that asks only where it may.
 
+use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use rmcp::transport::streamable_http_client::{
-    StreamableHttpClientTransport, StreamableHttpClientTransportConfig,
+    StreamableHttpClientTransport, StreamableHttpClientTransportConfig, StreamableHttpError,
 };
 
 use crate::file::Keys;
@@ -42,6 +43,15 @@ pub fn transport(keys: &Keys) -> Result<StreamableHttpClientTransport<Client>, S
     Ok(StreamableHttpClientTransport::with_client(client, config))
 }
 
+/// How long an answer may be, in bytes, if that is what an error is about: the SDK reads no further, and the connection
+/// is as good as before.
+pub fn too_long(error: &(dyn Error + 'static)) -> Option<usize> {
+    match error.downcast_ref::<StreamableHttpError<reqwest::Error>>() {
+        Some(StreamableHttpError::ResponseBodyTooLarge { max_size }) => Some(*max_size),
+        _ => error.source().and_then(too_long),
+    }
+}
+
 /// Names whose addresses are all the Internet's.
 struct PublicOnly;
 
@@ -60,23 +70,4 @@ impl Resolve for PublicOnly {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn neighbours_are_refused_unless_allowed() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let told = |url: &str, private: bool| {
-            let keys = Keys { url: url.into(), private, tls: Some(false), ..Keys::default() };
-            transport(&keys).err()
-        };
-        for ours in ["http://127.0.0.1:1/mcp", "http://[::1]/mcp", "https://192.168.1.1/mcp"] {
-            assert!(told(ours, false).is_some_and(|why| why.contains("private = true")), "{ours}");
-            assert_eq!(told(ours, true), None);
-        }
-        let name: Name = "localhost".parse().unwrap();
-        assert!(PublicOnly.resolve(name).await.err().unwrap().to_string().contains("neighbour"));
-        let plain = Keys { url: "http://example.com".into(), ..Keys::default() };
-        assert!(transport(&plain).err().unwrap().contains("not https"));
-    }
-}
+mod tests;

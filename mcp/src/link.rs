@@ -158,6 +158,10 @@ fn failure(error: ServiceError) -> Failure {
         ServiceError::UnexpectedResponse => {
             Failure::Refused("failed: the server answered with something that cannot be read".to_owned())
         }
+        ServiceError::TransportSend(error) => match http::too_long(error.error.as_ref()) {
+            Some(bytes) => Failure::Refused(format!("failed: it answered with more than {} MB", bytes >> 20)),
+            None => Failure::Lost(brief(&error)),
+        },
         other => Failure::Lost(brief(&other)),
     }
 }
