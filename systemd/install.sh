@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs pressel from the source tree: binary, units, a first configuration, the key. Safe to run again: it
+# Installs pressel from the source tree: binary, units, manual if it was made, a first configuration, the key. Safe to run again: it
 # replaces what it owns and leaves the configuration and the key as they are.
 set -eu
 
@@ -88,6 +88,17 @@ if [ -n "$mcp" ]; then
         install -D -m 0644 "$here/$unit" "$root/etc/systemd/system/$unit"
     done
     install -D -m 0644 "$here/pressel-mcp.sysusers" "$root/usr/lib/sysusers.d/pressel-mcp.conf"
+    install -D -m 0644 "$here/../packaging/mcp/pressel-mcp.1" "$root/usr/share/man/man1/pressel-mcp.1"
+fi
+
+manual=$here/../target/manual
+if [ -d "$manual" ]; then
+    step "manual pages and completions to $root/usr/share"
+    (cd "$manual" && find . -type f) | while read -r page; do
+        install -D -m 0644 "$manual/$page" "$root/usr/share/$page"
+    done
+else
+    step "no manual pages: cargo xtask manual makes them"
 fi
 
 step "spoken lines to $root/usr/share/pressel/phrases"
