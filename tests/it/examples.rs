@@ -35,10 +35,14 @@ fn installed(program: &str) -> PathBuf {
 }
 
 /// A broker, and somebody who hears what is published on it: the first message's topic and text.
-fn broker() -> (Service, u16, BufReader<std::process::ChildStdout>, Service) {
+fn broker(config: &Path) -> (Service, u16, BufReader<std::process::ChildStdout>, Service) {
     let port = services::free_port();
-    let mut command = Command::new(installed("mosquitto"));
-    let broker = services::listening(command.args(["-p", &port.to_string()]).stderr(Stdio::null()), port);
+    let open = "amqtt.plugins.authentication.AnonymousAuthPlugin: {allow_anonymous: true}";
+    let text =
+        format!("listeners: {{default: {{type: tcp, bind: '127.0.0.1:{port}'}}}}\nplugins: {{{open}}}\n",);
+    fs::write(config, text).unwrap();
+    let mut command = Command::new(services::python().with_file_name("amqtt"));
+    let broker = services::listening(command.arg("-c").arg(config).stderr(Stdio::null()), port);
     let mut command = Command::new("stdbuf"); // or it keeps its words until there are many
     command.arg("-oL").arg(installed("mosquitto_sub"));
     command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-t", "house/#", "-C", "1", "-v", "-d"]);
@@ -56,7 +60,7 @@ fn broker() -> (Service, u16, BufReader<std::process::ChildStdout>, Service) {
 fn every_example_is_checked_and_does_what_it_says() {
     let bench = Bench::new();
     let (_web, port) = crate::web::service();
-    let (_broker, mqtt, mut heard, _listener) = broker();
+    let (_broker, mqtt, mut heard, _listener) = broker(&bench.path("broker.yaml"));
     let folder = bench.path("").display().to_string();
     let folder = folder.trim_end_matches('/');
     services::secret(&bench.path("secret"), "s3cret-token\n");
