@@ -101,7 +101,11 @@ impl Shared {
         if !self.keys.allows(&tool) {
             return Some(Err("not done: this device does not allow it".to_owned()));
         }
-        let peer = self.peer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut unwanted = std::pin::pin!(unwanted);
+        let peer = tokio::select! {
+            peer = self.begun() => peer,
+            () = &mut unwanted => return None,
+        };
         let Some(peer) = peer else {
             return Some(Err("failed: the service behind it is not there now".to_owned()));
         };
@@ -115,6 +119,15 @@ impl Shared {
                 Err("failed: the connection to the service behind it was lost".to_owned())
             }
         })
+    }
+
+    /// The connection, once the first attempt at one has come to something.
+    async fn begun(&self) -> Option<Peer<RoleClient>> {
+        let mut changes = self.changes.subscribe();
+        while self.now.lock().unwrap_or_else(PoisonError::into_inner).state == State::Starting {
+            changes.changed().await.ok()?;
+        }
+        self.peer.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn name(&self) -> String {

@@ -61,6 +61,10 @@ impl Servers {
         args: Map<String, Value>,
         unwanted: impl Future<Output = ()>,
     ) -> Option<Outcome> {
+        // Started for this call, nobody has asked yet what there is.
+        if !self.all.lock().unwrap_or_else(PoisonError::into_inner).contains_key(server) {
+            self.read();
+        }
         let call = {
             let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
             match all.get(server) {

@@ -82,6 +82,16 @@ impl Shop {
         }
     }
 
+    /// A line to `pressel-mcp`, as anybody may say it who reaches its socket; the answer.
+    #[track_caller]
+    fn ask(&self, line: &str) -> Value {
+        let mut stream = UnixStream::connect(self.path("mcp")).unwrap();
+        writeln!(stream, "{line}").unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).unwrap();
+        serde_json::from_str(&answer).unwrap()
+    }
+
     fn trace(&self) -> String {
         fs::read_to_string(self.path("trace")).unwrap_or_default()
     }
@@ -238,13 +248,7 @@ fn what_may_be_called_stands_in_the_files_whoever_asks() {
     shop.put("plain", &format!("{keys}allow = [\"act\"]\n"));
     shop.open();
     assert!(shop.call("act", &json!({})).is_ok());
-    let ask = |line: &str| {
-        let mut stream = UnixStream::connect(shop.path("mcp")).unwrap();
-        writeln!(stream, "{line}").unwrap();
-        let mut answer = String::new();
-        BufReader::new(stream).read_line(&mut answer).unwrap();
-        serde_json::from_str::<Value>(&answer).unwrap()
-    };
+    let ask = |line: &str| shop.ask(line);
     let call = |server: &str, tool: &str| {
         ask(&json!({ "call": { "server": server, "tool": tool, "args": {} } }).to_string())
     };
@@ -256,6 +260,24 @@ fn what_may_be_called_stands_in_the_files_whoever_asks() {
         json!({ "failed": "the call could not be read" })
     );
     assert_eq!(shop.trace().matches("call ").count(), 1, "{}", shop.trace());
+}
+
+#[test]
+fn a_call_is_answered_though_nobody_has_asked_before_what_there_is() {
+    let mut shop = Shop::closed();
+    let keys = shop.script(python3(), "odd.py", "plain");
+    shop.put("plain", &format!("{keys}allow = [\"act\"]\n"));
+    let mute = shop.script(python3(), "odd.py", "mute");
+    shop.put("mute", &format!("{mute}allow = [\"act\"]\nstart_timeout_s = 1\n"));
+    shop.open();
+    let call = |server: &str| {
+        let ask = json!({ "call": { "server": server, "tool": "act", "args": {} } });
+        shop.ask(&ask.to_string())
+    };
+    assert_eq!(call("plain"), json!({ "done": { "output": "done [2Jwell" } }));
+    let begun = Instant::now();
+    assert_eq!(call("mute"), json!({ "failed": "failed: the service behind it is not there now" }));
+    assert!(begun.elapsed() < Duration::from_secs(5), "it is waited for as long as its start may take");
 }
 
 #[test]

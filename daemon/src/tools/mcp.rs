@@ -104,6 +104,18 @@ pub struct Listing {
     pub servers: Vec<Server>,
 }
 
+impl Listing {
+    /// A server of which nothing is known yet, since `pressel-mcp` was started again, keeps the tools it had: calls wait
+    /// for it there.
+    pub(super) fn after(mut self, before: &Listing) -> Self {
+        for server in self.servers.iter_mut().filter(|one| one.state != State::Up && one.tools.is_empty()) {
+            let former = before.servers.iter().find(|one| one.name == server.name);
+            server.tools = former.map(|one| one.tools.clone()).unwrap_or_default();
+        }
+        self
+    }
+}
+
 /// One server, as it is now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Server {

@@ -167,7 +167,7 @@ impl Tools {
 
     /// The tools of the files, and those of the servers.
     fn offer(&mut self, listing: mcp::Listing) {
-        self.listing = listing;
+        self.listing = listing.after(&self.listing);
         let own = self.shelf.iter().filter(|tool| !matches!(tool.way, Way::Server(_))).cloned();
         let all = own.chain(mcp::offer(&self.shelf, &self.listing).tools);
         self.tools = all.map(|tool| (tool.head.name.clone(), Arc::new(tool))).collect();

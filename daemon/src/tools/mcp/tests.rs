@@ -66,6 +66,20 @@ fn names_that_meet_are_told_apart_by_their_servers() {
 }
 
 #[test]
+fn tools_stay_while_pressel_mcp_is_started_again() {
+    let before = Listing { servers: vec![listed("shop", &["find"]), listed("door", &["open"])] };
+    let gone = |name: &str, state: State| Server { state, ..listed(name, &[]) };
+    let again = Listing { servers: vec![gone("shop", State::Starting)] };
+    let kept = again.after(&before);
+    assert_eq!(kept.servers.len(), 1, "the other has no file any more");
+    assert_eq!((kept.servers[0].state, &kept.servers[0].tools), (State::Starting, &before.servers[0].tools));
+    let down = Listing { servers: vec![gone("shop", State::Down)] }.after(&kept);
+    assert_eq!(down.servers[0].tools, before.servers[0].tools);
+    let none = Listing { servers: vec![gone("shop", State::Up)] }.after(&down);
+    assert_eq!(none.servers[0].tools, [], "it has said that it has none");
+}
+
+#[test]
 fn consent_may_be_about_some_of_a_servers_tools() {
     let keys = Keys { confirm_for: vec!["wipe".into()], ..allow(&["*"]) };
     let offer = offer(&[server("shop", keys)], &Listing { servers: vec![listed("shop", &["find", "wipe"])] });
