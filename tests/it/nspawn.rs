@@ -14,6 +14,7 @@ use tests::stage::{KEY, Machine, Remote};
 use crate::scene::{WAIT, messages};
 
 mod life;
+mod mcp;
 mod setup;
 mod tools;
 
@@ -172,6 +173,9 @@ fn one_command_installs_and_the_next_press_is_answered() {
     println!("installed and first answer: {:.1} s", began.elapsed().as_secs_f64());
     assert!(messages(&installed.server.events(), "activityEnd").count() >= 1);
     assert_eq!(installed.server.events().complaints(), [""; 0]);
+    if Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/manual").is_dir() {
+        installed.machine.run("test -s /usr/share/man/man1/pressel-doctor.1").unwrap();
+    }
     // Once more, as an owner who is not sure: nothing is asked and nothing is lost.
     let said = installed.install(false);
     assert!(said.contains("key in /etc/pressel/key stays as it is"), "{said}");

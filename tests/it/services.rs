@@ -39,23 +39,47 @@ pub fn python() -> PathBuf {
 }
 
 fn install() -> PathBuf {
-    let folder = program("pressel").unwrap().ancestors().nth(2).unwrap().join("services-venv");
+    let folder = once("services-venv", |folder| {
+        run("python3".as_ref(), &["-m", "venv", "--clear", folder.to_str().unwrap()]);
+        pip(&folder.join("bin/python"), &[]);
+    });
+    folder.join("bin/python")
+}
+
+/// The same packages for another machine's Python, `3.13`: a folder for its PYTHONPATH.
+pub fn packages_for(version: &str) -> PathBuf {
+    let python = python();
+    once(&format!("services-{version}"), |folder| {
+        let _ = fs::remove_dir_all(folder);
+        let there = ["--only-binary=:all:", "--python-version", version, "--no-compile", "--target"];
+        pip(&python, &[&there[..], &[folder.to_str().unwrap()]].concat());
+    })
+}
+
+fn pip(python: &Path, more: &[&str]) {
+    let requirements = file("requirements.txt");
+    let arguments = ["-m", "pip", "install", "-q", "-r", requirements.to_str().unwrap()];
+    run(python.as_ref(), &[&arguments[..], more].concat());
+}
+
+/// Fills a folder below target, unless it was filled for the same requirements.
+fn once(name: &str, fill: impl FnOnce(&Path)) -> PathBuf {
+    let folder = program("pressel").unwrap().ancestors().nth(2).unwrap().join(name);
     fs::create_dir_all(&folder).unwrap();
     // Another test program may be at it.
-    let lock = File::create(folder.with_extension("lock")).unwrap();
+    let lock = File::create(folder.with_file_name(format!("{name}.lock"))).unwrap();
     // SAFETY: locks a descriptor that lives past the call; no memory is touched.
     assert_eq!(unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX) }, 0);
     let wanted = fs::read(file("requirements.txt")).unwrap();
-    let (python, done) = (folder.join("bin/python"), folder.join("installed.txt"));
+    let done = folder.join("installed.txt");
     if fs::read(&done).is_ok_and(|found| found == wanted) {
-        return python;
+        return folder;
     }
     let begun = Instant::now();
-    run("python3".as_ref(), &["-m", "venv", "--clear", folder.to_str().unwrap()]);
-    run(python.as_ref(), &["-m", "pip", "install", "-q", "-r", file("requirements.txt").to_str().unwrap()]);
+    fill(&folder);
     fs::write(done, wanted).unwrap();
-    eprintln!("servers for tests installed within {:?}", begun.elapsed());
-    python
+    eprintln!("servers for tests installed into {name} within {:?}", begun.elapsed());
+    folder
 }
 
 fn run(program: &OsStr, arguments: &[&str]) {

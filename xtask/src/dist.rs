@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{apt, manual, root, sbom, sh, trixie};
 
-mod helper;
+pub mod helper;
 mod sane;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,9 +1,11 @@
 //! Calls of tools as systemd runs them: a unit of its own for each, as another user than the daemon's.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fake_gemini::{Event, Script, Turn, What};
+use pressel_world::card::monotonic_ns;
 use serde_json::{Value, json};
+use tests::measure::percentile;
 
 use super::{Installed, machine_with};
 use crate::scene::{WAIT, messages};
@@ -19,6 +21,10 @@ echo 1 > /var/lib/pressel-tool/note && echo kept
 grep -q '^NoNewPrivs:.1' /proc/self/status && echo bounded
 echo nice=$(cut -d' ' -f19 /proc/self/stat)
 ";
+
+/// From a call to its program, and from there to the response, when systemd starts a unit for it: less than a person
+/// notices. What it is on a machine that is busy with other things; the figure is printed.
+const UNIT_MS: f64 = 500.0;
 
 impl Installed {
     /// A shell script as a tool.
@@ -54,6 +60,44 @@ fn a_call_is_a_unit_of_its_own_that_sees_neither_key_nor_state() {
     assert_eq!(said.lines().collect::<Vec<_>>(), ["user=pressel-tool", "kept", "bounded", "nice=5"]);
     let units = "systemctl list-units --all --no-legend 'pressel-tool@*'";
     assert_eq!(installed.machine.run(units).unwrap(), "", "a call leaves a unit behind");
+}
+
+#[test]
+fn from_the_call_to_the_program_in_a_unit_of_its_own() {
+    const CALLS: usize = 8;
+    let turn = Turn { think_ms: Some(10), ..Turn::noise(100, 1) };
+    let script = Script { rest: turn.call("clock", json!({})), ..Script::default() };
+    let Some(installed) = machine_with(script) else { return };
+    // It says when it was started, and has nothing else to do: what is left is systemd, the runner and the sandbox.
+    installed.tool("clock", "#!/bin/sh\nexec date +%s%N\n");
+    installed.install(true);
+    for _ in 0..CALLS {
+        installed.talk();
+    }
+    // CLOCK_REALTIME, which `date` tells, less CLOCK_MONOTONIC.
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i128;
+    let offset = wall - i128::from(monotonic_ns());
+    let (mut begins, mut ends, mut called) = (Vec::new(), Vec::new(), 0);
+    for event in installed.server.events().iter() {
+        match &event.what {
+            What::Sent { name, done_ns, .. } if name == "toolCall" => called = i128::from(*done_ns),
+            What::Received { name, message, .. } if name == "toolResponse" => {
+                let response = &message["toolResponse"]["functionResponses"][0]["response"];
+                let told = response["output"].as_str().unwrap_or_else(|| panic!("{response}"));
+                let started = told.trim().parse::<i128>().unwrap() - offset;
+                begins.push((started - called) as f64 / 1e6);
+                ends.push((i128::from(event.at_ns) - started) as f64 / 1e6);
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(begins.len(), CALLS, "{}", installed.journal());
+    let mut of = |part: f64| (percentile(&mut begins, part), percentile(&mut ends, part));
+    let (least, middle, worst) = (of(0.0), of(0.5), of(1.0));
+    println!("call → program in its unit: {:.1} ms, worst {:.1} ms", middle.0, worst.0);
+    println!("program in its unit → response: {:.1} ms, worst {:.1} ms", middle.1, worst.1);
+    assert!(least.0 > 0.0 && least.1 > 0.0, "the clocks of machine and container are not one: {least:?}");
+    assert!(middle.0 < UNIT_MS && middle.1 < UNIT_MS, "{middle:?}");
 }
 
 #[test]

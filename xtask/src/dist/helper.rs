@@ -44,15 +44,20 @@ pub fn package(architecture: &str) -> Result<Option<PathBuf>, String> {
     let binary = target().join(triple).join("release/pressel-mcp");
     let bytes = fs::metadata(&binary).map_err(|e| format!("{}: {e}", binary.display()))?.len();
     println!("{architecture}: pressel-mcp has {:.2} MB", bytes as f64 / 1e6);
+    let package = pack(architecture, &binary)?;
+    sane::check(&package, &["man1/pressel-mcp.1.gz"])?;
+    Ok(Some(package))
+}
+
+/// Makes the package of a program that is built already; where it is.
+pub fn pack(architecture: &str, binary: &Path) -> Result<PathBuf, String> {
     let stage = stage(&format!("pressel-mcp_{VERSION}_{architecture}"))?;
-    put(&binary, &stage.join("usr/bin/pressel-mcp"), 0o755)?;
+    put(binary, &stage.join("usr/bin/pressel-mcp"), 0o755)?;
     for (from, to, mode) in FILES {
         put(&root().join(from), &stage.join(to), *mode)?;
     }
-    let bill = sbom::of("pressel-mcp", mcp::MANIFEST, triple)?;
-    let package = seal(&stage, "pressel-mcp", architecture, &binary, &bill)?;
-    sane::check(&package, &["man1/pressel-mcp.1.gz"])?;
-    Ok(Some(package))
+    let bill = sbom::of("pressel-mcp", mcp::MANIFEST, target_of(architecture))?;
+    seal(&stage, "pressel-mcp", architecture, binary, &bill)
 }
 
 /// Whether the compiler has its standard library for a target.
