@@ -1,19 +1,21 @@
-//! The main loop's side of the sound threads: never waits, hands over to bounded queues, and assembles what comes
-//! back into the conversation's words.
+//! The main loop's side of the sound threads: never waits, hands over to bounded queues (`answers`), and assembles what
+//! comes back into the conversation's words (`events`).
+
+mod answers;
+mod events;
 
 use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use heapless::spsc::{Consumer, Producer, Queue};
-use pressel_dsp::BargeIn;
 use pressel_hal::Wake;
 use pressel_hal::realtime::{self, Locking};
-use pressel_live::event::{Listen, MicrophoneInput, SpeakerInput};
+use pressel_live::event::Listen;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -22,39 +24,23 @@ use super::chunk::Chunk;
 use super::device::{DeviceNews, OpenMicrophone, OpenSpeaker, Renewal, Side, Thread};
 use super::facts::Facts;
 use super::far::{self, FarReader};
-use super::feed::{Fed, Feed};
+use super::feed::Fed;
 use super::jitter::JitterBuffer;
 use super::outlet::{Captured, QUEUE};
 use super::playback::{NOTES, NewSpeaker, Note, Orders, Playback};
-use super::rate::{self, AnswerRate};
+use super::rate::AnswerRate;
 use super::reference::{Converters, Reference};
 use super::settings::{PlaybackSettings, SoundSettings};
 use super::source::QUEUE_RATE;
-use super::trouble::Trouble;
+use answers::{ENDS, LOCAL, MESSAGE_MS, feed};
+
+pub use events::SoundEvent;
 
 /// Opening a card walks libasound's configuration, which is deep, and builds the capture path, whose filters are large
 /// before they are put where they stay (an unoptimised build moves them several times); running takes a fraction.
 const STACK_KB: usize = 1024;
 /// Threads that do not end within this are left behind: something blocks in a driver.
 const STOP_WITHIN: Duration = Duration::from_millis(200);
-/// Shortest message of an answer that is reckoned with, when the queue's slots are counted.
-const MESSAGE_MS: usize = 20;
-/// Slots kept for ends of turns: those are never dropped.
-const ENDS: usize = 64;
-/// Local sounds that may wait.
-const LOCAL: usize = 16;
-
-/// What the sound threads have to say.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SoundEvent {
-    /// For the conversation.
-    Microphone(MicrophoneInput),
-    /// For the conversation, with the time at which it is (or was) true for somebody in the room: a start is told
-    /// a few ms ahead.
-    Speaker(SpeakerInput, Instant),
-    /// For log and status: a card was opened, or is waited for.
-    Device(DeviceNews),
-}
 
 /// Both sound threads, seen from the main loop.
 pub struct Sound {
@@ -228,93 +214,9 @@ impl Sound {
         self.capture_wake.signal();
     }
 
-    /// Queues answer sound. Returns how many samples (at 24 kHz) were dropped because the queue holds its bound.
-    pub fn play(&mut self, turn: u32, samples: Vec<i16>, rate_hz: u32) -> usize {
-        self.free_spent();
-        let samples = self.answer_rate.convert(turn, samples, rate_hz);
-        if samples.is_empty() {
-            return 0;
-        }
-        if u64::from(turn) < self.orders.cut_below.load(Ordering::Relaxed) {
-            return self.enqueue(turn, samples); // the thread throws it away, and counts it
-        }
-        self.jitter.arrived(turn, samples, Instant::now());
-        self.enqueue_released()
-    }
-
-    /// Queues what has waited long enough.
-    fn enqueue_released(&mut self) -> usize {
-        let mut dropped = 0;
-        while let Some((turn, samples)) = self.jitter.pop() {
-            dropped += self.enqueue(turn, samples);
-        }
-        self.facts.playback.jitter_ms.store(self.jitter.depth().as_millis() as u32, Ordering::Relaxed);
-        dropped
-    }
-
-    fn enqueue(&mut self, turn: u32, samples: Vec<i16>) -> usize {
-        let waiting = self.queued_samples - self.facts.playback.taken_samples.load(Ordering::Relaxed);
-        let len = samples.len() as u64;
-        let fits = waiting + len <= self.queue_max_samples && self.answer.slots() > ENDS;
-        if !fits || self.answer.push(Fed::Sound { turn, samples: samples.into() }).is_err() {
-            self.facts.playback.dropped_samples.fetch_add(len, Ordering::Relaxed);
-            return len as usize;
-        }
-        self.queued_samples += len;
-        self.feed_hungry();
-        0
-    }
-
-    /// Nothing more comes for this turn: `Drained` is reported when it has been heard.
-    pub fn end_of_turn(&mut self, turn: u32) {
-        self.jitter.ended(turn, Instant::now());
-        self.enqueue_released();
-        // Slots are kept for ends; without one the thread has not turned for a hundred turns.
-        let _ = self.answer.push(Fed::End { turn });
-        self.feed_hungry();
-    }
-
-    /// Silences all turns up to this one, at once.
-    pub fn flush(&mut self, turn: u32) {
-        self.orders.cut_below.fetch_max(u64::from(turn) + 1, Ordering::AcqRel);
-        let held = self.jitter.flush(turn, Instant::now());
-        self.facts.playback.dropped_samples.fetch_add(held, Ordering::Relaxed);
-        self.playback_wake.signal();
-    }
-
-    /// Turns the answer down at once, or lets the same sentence come back; sounds of the device's own stay as loud
-    /// as they are.
-    pub fn duck(&mut self, ducked: bool) {
-        self.orders.ducked.store(ducked, Ordering::Release);
-        self.playback_wake.signal();
-    }
-
-    /// Plays a sound of the device's own, mixed with whatever else sounds, at once; several are played one after
-    /// the other. False if too many wait already.
-    pub fn play_local(&mut self, samples: &[i16], rate_hz: u32) -> bool {
-        self.free_spent();
-        if self.local.slots() < 2 {
-            return false;
-        }
-        let turn = self.local_number;
-        let Some(samples) = rate::whole(samples, rate_hz) else { return false };
-        self.queued_samples += samples.len() as u64;
-        self.local_number += 1;
-        let sound = Fed::Sound { turn, samples: samples.into() };
-        let done = self.local.push(sound).is_ok() && self.local.push(Fed::End { turn }).is_ok();
-        self.playback_wake.signal();
-        done
-    }
-
     /// The microphone was switched off: what is there of a chunk does not become one.
     pub fn forget_chunk(&mut self) {
         self.chunk = Chunk::default();
-    }
-
-    /// Sets the volume, 0 to 100 percent; it moves there without a click.
-    pub fn set_volume(&mut self, percent: f32) {
-        self.orders.volume.store(percent.to_bits(), Ordering::Release);
-        self.playback_wake.signal();
     }
 
     /// Other settings, and what opens the cards from now on. A card whose settings differ is closed and opened again: at
@@ -348,104 +250,6 @@ impl Sound {
         }
     }
 
-    /// The next event. Cancel safe.
-    pub async fn next(&mut self) -> SoundEvent {
-        loop {
-            if let Some(event) = self.poll() {
-                return event;
-            }
-            let release_at = self.jitter.release_at();
-            let released = async {
-                match release_at {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                ready = self.from_threads.readable() => match ready {
-                    Ok(mut ready) => {
-                        ready.get_inner().take();
-                        ready.clear_ready();
-                    }
-                    // The runtime is going down.
-                    Err(_) => std::future::pending().await,
-                },
-                () = released => {}
-            }
-        }
-    }
-
-    /// The next event, if there is one now.
-    pub fn poll(&mut self) -> Option<SoundEvent> {
-        if let Some(command) = self.owed_command.take() {
-            self.listen(command);
-        }
-        self.free_spent();
-        if self.jitter.release_at().is_some() {
-            self.jitter.due(Instant::now());
-            self.enqueue_released();
-        }
-        if let Some(note) = self.notes.dequeue() {
-            let now = Instant::now();
-            let (input, at) = match note {
-                Note::Started { turn, at } => (SpeakerInput::Started { turn }, at),
-                Note::Drained { turn, at } => (SpeakerInput::Drained { turn }, at),
-                Note::Lost => (SpeakerInput::Lost, now),
-                Note::Back => (SpeakerInput::Back, now),
-            };
-            return Some(SoundEvent::Speaker(input, at));
-        }
-        if let Some(input) = self.poll_microphone() {
-            return Some(SoundEvent::Microphone(input));
-        }
-        self.news.try_recv().ok().or_else(|| self.poll_facts()).map(SoundEvent::Device)
-    }
-
-    /// What the microphone's facts have that was not told.
-    fn poll_facts(&mut self) -> Option<DeviceNews> {
-        let troubles = self.facts.capture.troubles.load(Ordering::Relaxed);
-        let changed = troubles ^ self.told_troubles;
-        if changed != 0 {
-            let bit = changed.trailing_zeros();
-            self.told_troubles ^= 1 << bit;
-            let trouble = *Trouble::ALL.get(bit as usize)?;
-            return Some(DeviceNews::Trouble { trouble, over: troubles >> bit & 1 == 0 });
-        }
-        let channels = self.facts.capture.dead_channels.load(Ordering::Relaxed);
-        (channels != self.told_left_out).then(|| {
-            self.told_left_out = channels;
-            DeviceNews::LeftOut { channels }
-        })
-    }
-
-    fn poll_microphone(&mut self) -> Option<MicrophoneInput> {
-        while let Some(captured) = self.captured.dequeue() {
-            let input = match captured {
-                Captured::Sound { listen, samples, speech, at, ends_chunk } => {
-                    match self.chunk.add(listen, &samples, speech, at, ends_chunk) {
-                        Some(chunk) => chunk,
-                        None => continue,
-                    }
-                }
-                Captured::Gap { listen, samples } => MicrophoneInput::Gap { listen, samples },
-                Captured::Opened { listen } => MicrophoneInput::Opened { listen },
-                Captured::Closed { listen } => MicrophoneInput::Closed { listen },
-                Captured::BargeIn { listen, said } => match said {
-                    BargeIn::Suspected => MicrophoneInput::Suspected { listen },
-                    BargeIn::Confirmed => MicrophoneInput::Confirmed { listen },
-                    BargeIn::Dismissed => MicrophoneInput::Dismissed { listen },
-                },
-                Captured::Lost => {
-                    self.chunk = Chunk::default(); // its last block has no neighbour any more
-                    MicrophoneInput::Lost
-                }
-                Captured::Back => MicrophoneInput::Back,
-            };
-            return Some(input);
-        }
-        None
-    }
-
     /// Ends both threads: playback fades out, the cards are closed. Waits 200 ms at most.
     pub fn stop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -459,32 +263,10 @@ impl Sound {
             }
         }
     }
-
-    /// Wakes the thread if it has nothing left to write; otherwise it comes by itself.
-    fn feed_hungry(&self) {
-        fence(Ordering::SeqCst);
-        if self.orders.hungry.load(Ordering::SeqCst) {
-            self.playback_wake.signal();
-        }
-    }
-
-    fn free_spent(&mut self) {
-        for spent in &mut self.spent {
-            while spent.pop().is_ok() {}
-        }
-    }
 }
 
 impl Drop for Sound {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// Both ends of a queue of sound, and the way back for what is used up.
-fn feed(slots: usize, facts: &Arc<Facts>) -> (rtrb::Producer<Fed>, Feed, rtrb::Consumer<Box<[i16]>>) {
-    let (producer, consumer) = rtrb::RingBuffer::new(slots);
-    // Twice as many can be under way: in the queue, and used up since the main loop last looked.
-    let (spent_in, spent) = rtrb::RingBuffer::new(2 * slots);
-    (producer, Feed::new(consumer, spent_in, facts.clone()), spent)
 }

@@ -18,6 +18,8 @@ mod chunk;
 #[cfg(test)]
 mod crank;
 mod device;
+#[cfg(test)]
+mod duck_tests;
 mod facts;
 mod far;
 mod feed;
@@ -28,6 +30,8 @@ mod loudness;
 mod outlet;
 mod playback;
 mod player;
+#[cfg(test)]
+mod player_rig;
 #[cfg(test)]
 mod player_tests;
 mod rate;

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use pressel_dsp::{Band, BandKind, Equalizer, from_i16};
 
 use super::feed::Fed;
-use super::player_tests::{FADE, LEAD, RATE, RING, Rig, floats};
+use super::player_rig::{FADE, LEAD, RATE, RING, Rig, floats};
 use super::settings::KeepAwake;
 
 /// 40 ms.
