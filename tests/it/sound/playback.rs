@@ -1,11 +1,14 @@
-//! What the speaker plays.
+//! What the speaker plays: whole answers, one after the other, and sounds of the device's own.
+
+mod clock;
+mod cut;
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use pressel::sound::{KeepAwake, SoundEvent, SoundSettings};
+use pressel::sound::SoundEvent;
 use pressel_live::event::SpeakerInput;
-use pressel_world::card::{CardOptions, Direction, Noise, StreamOptions, TakeBack, monotonic_ns};
+use pressel_world::card::{CardOptions, Direction, Noise, StreamOptions};
 
 use super::{Bench, find, ns_of, settings};
 
@@ -73,77 +76,6 @@ async fn an_answer_is_played_whole_and_once() {
         let off = bench.card.sample_at(Direction::Playback, ns_of(said)).abs_diff(before + sample as u64);
         assert!(off < 24, "{what} is off by {off} samples");
     }
-}
-
-/// Cuts an answer in the middle and looks at what was heard of it.
-async fn cut_an_answer(options: CardOptions, settings: SoundSettings, silent_within: Duration) {
-    let mut bench = Bench::start(options, settings.clone()).await;
-    let answer = noise(2, 5 * RATE);
-    let before = bench.now();
-    bench.answer(1, &answer);
-    bench.event(started).await;
-    bench.until_played(before + RATE as u64 / 3).await;
-    let asked_ns = monotonic_ns();
-    bench.sound.flush(1);
-    // Late parts of the cut turn, then the next one.
-    bench.sound.play(1, noise(3, RATE / 2), RATE as u32);
-    bench.sound.end_of_turn(1);
-    bench.until_played(bench.now() + RATE as u64 / 4).await;
-    let next = noise(4, RATE / 4);
-    let before_next = bench.now();
-    bench.answer(2, &next);
-    bench.sound.end_of_turn(2);
-    let (turn, _) = bench.event(drained).await;
-    assert_eq!(turn, 2, "a cut turn does not drain");
-
-    let played = bench.played(before);
-    let first = first_sound(&played);
-    let exact = played[first..].iter().zip(&answer).take_while(|(a, b)| a == b).count();
-    let cut = first + exact;
-    let silent = cut + played[cut..].iter().position(|&sample| sample == 0).unwrap();
-    let fade = RATE * settings.playback.fade_ms as usize / 1000;
-    assert!(silent - cut <= fade, "faded over {} samples", silent - cut);
-    for (at, (&heard, &meant)) in played[cut..silent].iter().zip(&answer[exact..]).enumerate() {
-        assert!(
-            heard.abs() <= meant.abs() && heard.signum() * meant.signum() >= 0,
-            "{at}: {heard} of {meant}"
-        );
-    }
-    let next_at = (before_next - before) as usize;
-    assert!(played[silent + fade..next_at].iter().all(|&sample| sample == 0), "stale sound after the flush");
-    assert_eq!(find(&played[next_at..], &next), Some(first_sound(&played[next_at..])));
-    let asked = bench.card.sample_at(Direction::Playback, asked_ns) - before;
-    let took = (silent as f64 - asked as f64) * 1000.0 / RATE as f64;
-    assert!(took < silent_within.as_secs_f64() * 1000.0, "silent after {took:.1} ms");
-    println!("silent after {took:.1} ms");
-}
-
-#[tokio::test]
-async fn a_flush_fades_what_is_heard_and_nothing_stale_follows() {
-    cut_an_answer(card(), settings(), Duration::from_millis(60)).await;
-}
-
-#[tokio::test]
-async fn a_card_that_moves_in_packets_is_cut_as_well() {
-    let mut options = card();
-    options.speaker.pointer_frames = 24;
-    cut_an_answer(options, settings(), Duration::from_millis(60)).await;
-}
-
-#[tokio::test]
-async fn a_card_that_takes_nothing_back_is_kept_shallow() {
-    let mut options = card();
-    options.speaker.take_back = TakeBack::Ignored;
-    let mut settings = settings();
-    settings.playback.rewind = false;
-    cut_an_answer(options, settings, Duration::from_millis(110)).await;
-}
-
-#[tokio::test]
-async fn a_rate_converter_is_found_out() {
-    let mut options = card();
-    options.speaker.take_back = TakeBack::Refused;
-    cut_an_answer(options, settings(), Duration::from_millis(110)).await;
 }
 
 #[tokio::test]
@@ -347,134 +279,6 @@ async fn the_volume_follows_at_once() {
     assert!(turned.abs_diff(asked) < RATE / 20, "asked at {asked}, turned at {turned}");
     assert_eq!(played[turned + RATE / 20], 1_000, "the cube of a half");
     assert!(played[turned..].windows(2).all(|pair| pair[0].abs_diff(pair[1]) < 40), "a click");
-}
-
-#[tokio::test]
-async fn the_far_end_is_what_the_card_played_and_when() {
-    let mut bench = Bench::start(card(), settings()).await;
-    let far = bench.sound.far_end();
-    let before = bench.now();
-    bench.answer(1, &noise(16, 2 * RATE));
-    bench.event(started).await;
-    bench.until_played(before + RATE as u64 / 4).await;
-    bench.sound.set_volume(70.0);
-    bench.until_played(before + RATE as u64 / 2).await;
-    assert!(bench.sound.play_local(&noise(17, RATE / 4), RATE as u32));
-    bench.until_played(before + RATE as u64 * 3 / 4).await;
-    bench.sound.flush(1);
-    bench.until_played(before + RATE as u64 * 9 / 10).await;
-    bench.answer(2, &noise(18, RATE / 20));
-    bench.sound.end_of_turn(2);
-    bench.event(drained).await;
-    let clock = far.clock().expect("a card is open");
-    assert_eq!(clock.rate_hz as usize, RATE);
-    let (played, now) = (bench.played(before), clock.at);
-    let mut heard = vec![0.0; RATE * 19 / 20];
-    assert!(far.read(clock.generation, clock.position - heard.len() as u64, &mut heard));
-    let heard: Vec<i16> = heard.into_iter().map(pressel_dsp::to_i16).collect();
-    let at = find(&played, &heard).expect("the same samples");
-    let end = before + (at + heard.len()) as u64;
-    let told = bench.card.sample_at(Direction::Playback, ns_of(now));
-    assert!(end.abs_diff(told) <= 24, "frame {} was played at {end}, told {told}", clock.position);
-    assert!(heard.iter().filter(|&&sample| sample != 0).count() > RATE / 2);
-}
-
-#[tokio::test]
-async fn while_something_sounds_the_far_end_s_clock_is_fresh_and_a_reopened_card_is_another() {
-    let mut bench = Bench::start(card(), settings()).await;
-    let far = bench.sound.far_end();
-    let first = far.clock().expect("a card is open");
-    bench.answer(1, &noise(19, RATE));
-    bench.sound.end_of_turn(1);
-    bench.event(started).await;
-    let mut stale = 0;
-    for _ in 0..90 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        stale += u32::from(far.clock().unwrap().at.elapsed() > Duration::from_millis(100));
-    }
-    // Of a busy machine a few moments are forgiven; looked at when it is quiet, it would be stale nearly always.
-    assert!(stale <= 20, "{stale} of 90 looks");
-    bench.card.unplug(Direction::Playback);
-    bench.event(|event| matches!(event, SoundEvent::Speaker(SpeakerInput::Lost, _)).then_some(())).await;
-    assert_eq!(far.clock(), None);
-    bench.card.replug(Direction::Playback);
-    bench.event(|event| matches!(event, SoundEvent::Speaker(SpeakerInput::Back, _)).then_some(())).await;
-    bench.answer(2, &noise(20, RATE / 10));
-    bench.event(started).await;
-    let again = far.clock().unwrap();
-    assert!(again.generation != first.generation && again.position < RATE as u64);
-    assert!(!far.read(first.generation, first.position, &mut [0.0; 10]));
-}
-
-/// Turns an answer down for a moment; 12 dB must be reached within this.
-async fn duck_an_answer(options: CardOptions, ducked_within: Duration) {
-    let mut bench = Bench::start(options, settings()).await;
-    let answer: Vec<i16> = (0..3 * RATE).map(|n| 8_000 + (n % 1_000) as i16).collect();
-    let before = bench.now();
-    bench.answer(1, &answer);
-    bench.event(started).await;
-    bench.until_played(before + RATE as u64 / 3).await;
-    let asked = bench.now() - before;
-    bench.sound.duck(true);
-    bench.until_played(before + RATE as u64 * 2 / 3).await;
-    bench.sound.duck(false);
-    bench.until_played(before + 2 * RATE as u64).await;
-    let played = bench.played(before);
-    let first = first_sound(&played);
-    let exact = played[first..].iter().zip(&answer).take_while(|(a, b)| a == b).count();
-    let gain = |at: usize| f32::from(played[first + at]) / f32::from(answer[at]);
-    let down = (exact..).find(|&at| gain(at) < 0.251).unwrap();
-    let took = (first + down) as f64 - asked as f64;
-    println!("12 dB down after {:.1} ms", took * 1000.0 / RATE as f64);
-    assert!(took < ducked_within.as_secs_f64() * RATE as f64, "{took} samples");
-    let full = down + answer[down..].iter().zip(&played[first + down..]).position(|(a, b)| a == b).unwrap();
-    assert!(full - down > RATE / 4, "it stayed down");
-    // The same sentence, bit for bit, as if nothing had been.
-    let left = played.len() - first;
-    assert_eq!(played[first + full + 16..], answer[full + 16..left]);
-    assert!((exact + 1..full).all(|at| (gain(at) - gain(at - 1)).abs() < 0.02), "a click");
-}
-
-#[tokio::test]
-async fn a_duck_is_heard_at_once_and_the_same_sentence_comes_back() {
-    duck_an_answer(card(), Duration::from_millis(60)).await;
-}
-
-#[tokio::test]
-async fn a_duck_comes_late_by_the_shallow_ring_where_nothing_is_taken_back() {
-    let mut options = card();
-    options.speaker.take_back = TakeBack::Refused;
-    duck_an_answer(options, Duration::from_millis(110)).await;
-}
-
-/// Frames by which the card's clock moves in half a second after an answer.
-async fn clock_after_an_answer(keep_awake: KeepAwake) -> u64 {
-    let mut options = card();
-    options.speaker.take_back = TakeBack::Refused;
-    let mut settings = settings();
-    settings.playback.keep_awake = keep_awake;
-    let mut bench = Bench::start(options, settings).await;
-    let answer = noise(21, RATE / 4);
-    let before = bench.now();
-    bench.answer(1, &answer);
-    bench.sound.end_of_turn(1);
-    bench.event(drained).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let far = bench.sound.far_end();
-    let stopped = far.clock().unwrap();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    bench.sound.set_volume(50.0); // so that a thread that sleeps looks at its card
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    let played = bench.played(before);
-    assert_eq!(find(&played, &answer), Some(first_sound(&played)), "{keep_awake:?}");
-    far.clock().unwrap().position - stopped.position
-}
-
-#[tokio::test]
-async fn a_stream_that_stops_when_nothing_is_written_is_kept_running_if_that_is_wished() {
-    assert_eq!(clock_after_an_answer(KeepAwake::Silence).await, 0);
-    let moved = clock_after_an_answer(KeepAwake::Zeros).await;
-    assert!(moved > RATE as u64 / 3, "{moved} frames in half a second");
 }
 
 #[tokio::test]
