@@ -10,11 +10,12 @@ use pressel_live::event::{Agree, AgreeBy, Decision, ToolAsk, ToolResult};
 use serde_json::{Map, Value};
 use tracing::info;
 
+use super::Tools;
 use super::call_log::{Consent, Ending};
+use super::in_flight::Begun;
 use super::runner::clean;
 use super::template::Template;
 use super::tool::{Confirm, Head, Tool};
-use super::{Begun, Tools};
 use crate::config::{ButtonKind, Config};
 use crate::gesture;
 

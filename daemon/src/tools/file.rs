@@ -1,8 +1,6 @@
-//! From a folder of tool files to tools. A bad file is named with its line, and the others still load.
+//! From a file to a tool, with every mistake named by its line. What the tool does is in `way`.
 
-mod builtin;
-mod gpio;
-mod home_assistant;
+mod way;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,74 +9,19 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::http::Ask;
-use super::mcp;
 use super::schema::Schema;
 use super::template::Template;
-use super::tool::{Command, Confirm, Head, Http, OnCancel, Tool, Way};
-use crate::config::{Found, Mistake, Page, Place, Table, read_text, unknown};
+use super::tool::{Confirm, Head, OnCancel, Tool, Way};
+use crate::config::{Found, Mistake, Page, Table, read_text, unknown};
 
 /// Files beyond this are some other files.
 const SIZE_MAX: u64 = 64 * 1024;
-/// More tools than this no model tells apart.
-const TOOLS_MAX: usize = 64;
 const TABLES: [&str; 9] =
     ["command", "http", "body", "gpio", "home_assistant", "data", "mcp", "parameters", "test"];
 /// Those that say what a tool does; there is one of them.
 const WAYS: [&str; 5] = ["command", "http", "gpio", "home_assistant", "mcp"];
 /// Those that belong to one of these.
 const PARTS: [(&str, &str); 2] = [("body", "http"), ("data", "home_assistant")];
-
-/// What a folder holds.
-#[derive(Debug, Default)]
-pub struct Shelf {
-    /// By name.
-    pub tools: Vec<Tool>,
-    /// What is wrong with the others.
-    pub mistakes: Vec<Mistake>,
-}
-
-/// Reads every `*.toml` of a folder, by name. A folder that is not there holds nothing.
-pub fn read_folder(folder: &Path) -> Shelf {
-    let mut shelf = Shelf::default();
-    let paths = match crate::config::toml_files(folder) {
-        Ok(paths) => paths,
-        Err(mistake) => {
-            shelf.mistakes.push(*mistake);
-            return shelf;
-        }
-    };
-    for path in paths {
-        match read_file(&path) {
-            Ok(tool) => shelf.add(tool),
-            Err(mistakes) => shelf.mistakes.extend(mistakes),
-        }
-    }
-    shelf.tools.sort_by(|a, b| a.head.name.cmp(&b.head.name));
-    shelf
-}
-
-impl Shelf {
-    fn add(&mut self, tool: Tool) {
-        if let Some(mistake) = gpio::clash(&tool, &self.tools) {
-            return self.mistakes.push(mistake);
-        }
-        let problem = if let Some(other) = self.tools.iter().find(|other| other.head.name == tool.head.name) {
-            format!("is the name of another tool, in {}", other.file.display())
-        } else if self.tools.len() == TOOLS_MAX {
-            format!("is one tool too many; allowed: {TOOLS_MAX}")
-        } else {
-            return self.tools.push(tool);
-        };
-        self.mistakes.push(Mistake {
-            place: Place::File(tool.file, 0),
-            key: "name".into(),
-            found: crate::config::quoted(&tool.head.name),
-            problem,
-            allowed: String::new(),
-        });
-    }
-}
 
 /// Reads one tool.
 ///
@@ -278,97 +221,6 @@ impl Reader<'_> {
                 None
             }
         }
-    }
-
-    fn command(&mut self, at: usize, table: &DeTable<'_>, parameters: Option<&Schema>) -> Option<Way> {
-        let mut command = Command::default();
-        for (key, value) in in_order(table) {
-            self.set(&mut command, "command", key, value);
-        }
-        let key = "[command] argv";
-        let at =
-            table.iter().find(|(key, _)| key.get_ref() == "argv").map_or(at, |(key, _)| key.span().start);
-        match command.argv.first() {
-            None => self.at(Some(at), key, "names no program"),
-            Some(program) if !program.starts_with('/') || program.contains(['{', '}']) => {
-                self.at(Some(at), key, "begins with something other than the whole path of a program");
-            }
-            Some(_) => {}
-        }
-        for (key, paths) in [("read", &command.read), ("write", &command.write)] {
-            for path in paths.iter().filter(|path| !path.starts_with('/')) {
-                let problem = format!("holds \"{path}\", which is no whole path");
-                self.at(Some(at), &format!("[command] {key}"), problem);
-            }
-        }
-        let mut templates = Vec::new();
-        for element in &command.argv {
-            match Template::parse(element) {
-                Ok(template) => templates.push(template),
-                Err(problem) => self.at(Some(at), key, format!("\"{element}\" {problem}")),
-            }
-        }
-        let places: Vec<(String, bool)> =
-            templates.iter().flat_map(Template::arguments).map(|(n, o)| (n.to_owned(), o)).collect();
-        self.arguments(at, key, &places, parameters?);
-        Some(Way::Command(command, templates))
-    }
-
-    fn http(
-        &mut self,
-        at: usize,
-        table: &DeTable<'_>,
-        body: Option<&Value>,
-        parameters: Option<&Schema>,
-    ) -> Option<Way> {
-        let mut keys = Http::default();
-        let before = self.mistakes.len();
-        for (key, value) in in_order(table) {
-            self.set(&mut keys, "http", key, value);
-        }
-        if self.mistakes.len() > before {
-            return None;
-        }
-        match Ask::new(keys, body) {
-            Ok(ask) => {
-                self.arguments(at, "[http]", &ask.arguments(), parameters?);
-                Some(Way::Http(Box::new(ask)))
-            }
-            Err((key, problem)) => {
-                self.at_key(at, table, "http", key, problem);
-                None
-            }
-        }
-    }
-
-    /// A key of a table that does not go together with the others.
-    fn at_key(&mut self, at: usize, table: &DeTable<'_>, name: &str, key: &str, problem: String) {
-        let entry = table.iter().find(|(found, _)| found.get_ref() == key);
-        let at = entry.map_or(at, |(found, _)| found.span().start);
-        self.at(Some(at), &format!("[{name}] {key}"), problem);
-    }
-
-    fn server(
-        &mut self,
-        at: usize,
-        table: &DeTable<'_>,
-        tables: &BTreeMap<&str, (usize, &DeTable<'_>)>,
-    ) -> Option<Way> {
-        for other in ["parameters", "test"] {
-            if let Some((at, _)) = tables.get(other) {
-                let problem = "stands beside [mcp], whose tools have their own";
-                self.at(Some(*at), &format!("[{other}]"), problem);
-            }
-        }
-        let mut keys = mcp::Keys::default();
-        let before = self.mistakes.len();
-        for (key, value) in in_order(table) {
-            self.set(&mut keys, "mcp", key, value);
-        }
-        if let (Some((key, problem)), true) = (keys.mistake(), self.mistakes.len() == before) {
-            self.at_key(at, table, "mcp", key, problem);
-        }
-        Some(Way::Server(Box::new(keys)))
     }
 
     /// Every place of a template is an argument, and one that may be missing is marked so.

@@ -1,8 +1,9 @@
 //! Tools: what the assistant can do besides talking.
 //!
-//! A tool is a file. `file` reads it, `schema` says what it may be called with, `template` puts arguments in their
-//! places, `quota` says how often; `call` hands a call to a `runner`, a process of its own inside a `sandbox`; `gpio` has
-//! the lines that tools switch; `call_log` keeps what was done. The conversation (`pressel-live`) sees to it that each call is answered once.
+//! A tool is a file. `file` reads it, and `shelf` a folder of them; `schema` says what it may be called with, `template`
+//! puts arguments in their places, `quota` says how often; `in_flight` has the calls that run; `call` hands one to a
+//! `runner`, a process of its own inside a `sandbox`; `gpio` has the lines that tools switch; `call_log` keeps what was
+//! done. The conversation (`pressel-live`) sees to it that each call is answered once.
 
 pub mod builtin;
 mod call;
@@ -13,11 +14,13 @@ mod file;
 pub mod gpio;
 mod home_assistant;
 mod http;
+mod in_flight;
 pub mod mcp;
 mod quota;
 pub mod runner;
 mod sandbox;
 mod schema;
+mod shelf;
 mod template;
 mod tool;
 mod ways;
@@ -25,34 +28,31 @@ mod ways;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use pressel_live::event::{ToolAsk, ToolResult};
 use pressel_live::profile::Profile;
 use pressel_live::settings::Settings;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tracing::{error, info, warn};
+use tracing::warn;
 
 use crate::config::{self, Config};
 use builtin::{Desk, Wished};
 use consent::{Agreeing, Kept as Undecided};
-use gpio::{Lines, OpenPin, Wiring};
+use gpio::{Lines, OpenPin};
+use in_flight::{RUNNING_MAX, Running};
+use shelf::offered;
 
 pub use call::Outcome;
 pub use call_log::{CallLog, Consent, Ending, Entry};
 pub use check::{problems, unusable};
-pub use file::{Shelf, read_file, read_folder};
+pub use file::read_file;
 pub use quota::Quota;
 pub use sandbox::kernel_has_landlock;
 pub use schema::{Flaw, Schema};
+pub use shelf::{Shelf, leave_safe, read_folder, shelf};
 pub use tool::{Command, Confirm, Head, Kept, OnCancel, Output, Stdin, Tool, Verb, Way};
 pub use ways::Ways;
-
-/// Calls at one time; one more is refused.
-const RUNNING_MAX: usize = 8;
-const DAY_S: u64 = 24 * 60 * 60;
 
 /// The tools of this device at work.
 pub struct Tools {
@@ -97,24 +97,6 @@ pub enum News {
     Wished(Wished),
     /// Other tools are offered from now on.
     Offered,
-}
-
-struct Running {
-    number: u64,
-    tool: Arc<Tool>,
-    args: Map<String, Value>,
-    consent: Option<Consent>,
-    since: Instant,
-    task: JoinHandle<()>,
-}
-
-/// A call that can be made.
-struct Begun {
-    tool: Arc<Tool>,
-    /// As the model gave them.
-    args: Map<String, Value>,
-    /// As they fit.
-    fitted: Map<String, Value>,
 }
 
 impl Tools {
@@ -215,191 +197,11 @@ impl Tools {
     pub fn stop(&mut self) {
         self.lines.stop();
     }
-
-    /// Begins a call; its end comes from [`Tools::next`], always, once, unless it is cancelled. One that a person must
-    /// agree to is told by [`Tools::ask`] instead, and begins with [`Tools::decide`].
-    pub fn call(&mut self, now: Instant, id: String, name: &str, args: Map<String, Value>) {
-        let begun = self.find(name, &args).and_then(|call| match call.tool.head.confirm.agree() {
-            Some(agree) => self.keep_until_decided(now, id.clone(), agree, call),
-            None => self.run(now, id.clone(), call, None),
-        });
-        if let Err(sentence) = begun {
-            let kept = self.tools.get(name).map_or(Kept::Hash, |tool| tool.head.logged);
-            self.keep(name, &args, kept, (Ending::Refused, None), now, now);
-            self.ready.push(ToolResult { id, outcome: Err(sentence) });
-        }
-    }
-
-    fn find(&self, name: &str, args: &Map<String, Value>) -> Result<Begun, String> {
-        let Some(tool) = self.tools.get(name).cloned() else {
-            let known: Vec<&str> = self.tools.keys().map(String::as_str).collect();
-            return Err(format!("not done: there is no such tool; the tools are: {}", known.join(", ")));
-        };
-        let fitted = tool.parameters.fit(args.clone())?;
-        Ok(Begun { tool, args: args.clone(), fitted })
-    }
-
-    fn run(&mut self, now: Instant, id: String, call: Begun, consent: Option<Consent>) -> Result<(), String> {
-        if self.running.len() + self.finishing.len() >= RUNNING_MAX {
-            return Err(format!(
-                "not done: {RUNNING_MAX} tools are at work already; try again when one has ended"
-            ));
-        }
-        self.quota.take(&call.tool.head, now, today())?;
-        self.number += 1;
-        let (number, tell, ways) = (self.number, self.tell.clone(), self.ways.clone());
-        let Begun { tool, args, fitted } = call;
-        let called = tool.clone();
-        let task = tokio::spawn(async move {
-            let outcome = ways.run(&called, fitted).await;
-            // Nobody listens only when the daemon ends.
-            let _ = tell.send((number, outcome)).await;
-        });
-        self.running.insert(id, Running { number, tool, args, consent, since: now, task });
-        Ok(())
-    }
-
-    /// Nobody waits for these any more.
-    pub fn cancel(&mut self, ids: &[String]) {
-        self.ready.retain(|result| !ids.contains(&result.id));
-        let now = Instant::now();
-        for id in ids {
-            self.forget_kept(now, id);
-            let Some(call) = self.running.remove(id) else { continue };
-            match call.tool.head.on_cancel {
-                OnCancel::Kill => call.task.abort(), // the runner sees its socket end
-                OnCancel::Finish => drop(self.finishing.insert(call.number)),
-            }
-            self.keep_end(&call, Ending::Cancelled, now);
-        }
-    }
-
-    /// The end of a call, or what one asks of the engine.
-    pub async fn next(&mut self) -> News {
-        if let Some(result) = self.ready.pop() {
-            return News::Done(result);
-        }
-        loop {
-            let (number, outcome) = tokio::select! {
-                Some(done) = self.done.recv() => done,
-                Some(wished) = self.wished.recv() => return News::Wished(wished),
-                listing = next_of(&mut self.servers) => {
-                    let before = self.declare();
-                    self.offer(listing);
-                    if self.declare() == before {
-                        continue;
-                    }
-                    return News::Offered;
-                }
-            };
-            if let Some(result) = self.ended(number, outcome) {
-                return News::Done(result);
-            }
-        }
-    }
-
-    fn ended(&mut self, number: u64, outcome: Outcome) -> Option<ToolResult> {
-        let Some(id) = self.running.iter().find(|(_, call)| call.number == number).map(|(id, _)| id.clone())
-        else {
-            self.finishing.remove(&number);
-            return None; // cancelled, and it finished nevertheless
-        };
-        let call = self.running.remove(&id).expect("it was just found");
-        let ending = if outcome.is_ok() { Ending::Done } else { Ending::Failed };
-        self.keep_end(&call, ending, Instant::now());
-        Some(ToolResult { id, outcome })
-    }
-
-    fn keep_end(&self, call: &Running, ending: Ending, now: Instant) {
-        let head = &call.tool.head;
-        self.keep(&head.name, &call.args, head.logged, (ending, call.consent), call.since, now);
-    }
-
-    fn keep(
-        &self,
-        name: &str,
-        args: &Map<String, Value>,
-        kept: Kept,
-        (ending, consent): (Ending, Option<Consent>),
-        since: Instant,
-        now: Instant,
-    ) {
-        let (args_sha256, args) = call_log::kept(args, kept);
-        // A name that no file has is the model's own words, which no log holds.
-        let tool = if self.tools.contains_key(name) { name } else { "(unknown)" }.to_owned();
-        let took_ms = u64::try_from((now - since).as_millis()).unwrap_or(u64::MAX);
-        info!(tool, outcome = ending.word(), took_ms, args_sha256 = &args_sha256[..12], "tool");
-        let Some(log) = &self.log else { return };
-        let entry = Entry { at_s: clock_s(), tool, args_sha256, args, outcome: ending, consent, took_ms };
-        if let Err(error) = log.add(&entry) {
-            error!(%error, "the log of calls cannot be written");
-        }
-    }
-
-    /// What was called today before a restart counts.
-    fn restore(&mut self) {
-        let today = today();
-        let Some(Ok(entries)) = self.log.as_ref().map(CallLog::read) else { return };
-        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-        for entry in entries.into_iter().filter(|e| e.at_s / DAY_S == today && e.outcome != Ending::Refused) {
-            *counts.entry(entry.tool).or_default() += 1;
-        }
-        counts.iter().for_each(|(name, count)| self.quota.restore(name, today, *count));
-    }
 }
 
 /// Follows what MCP servers have, if there are any.
 fn follow(shelf: &[Tool], ways: &Ways) -> Option<mcp::Follow> {
     shelf.iter().any(|tool| matches!(tool.way, Way::Server(_))).then(|| ways.mcp().follow())
-}
-
-async fn next_of(servers: &mut Option<mcp::Follow>) -> mcp::Listing {
-    match servers {
-        Some(servers) => servers.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// A daemon that was killed may have left something switched on, and one whose configuration has mistakes does not come
-/// back: what the tools of the usual folder switch is made safe all the same.
-pub fn leave_safe() {
-    let config = Config::default();
-    let mut lines = Lines::new(crate::world::pins());
-    let contacts: Vec<Wiring> =
-        shelf(&config.tools).tools.iter().filter_map(|tool| Some(tool.contact()?.wiring())).collect();
-    let driven = contacts.into_iter().filter(|wiring| wiring.pin.safe.is_some()).collect();
-    for (line, problem) in lines.hold(driven) {
-        warn!(line, problem, "a tool's line cannot be made safe");
-    }
-}
-
-/// What can be used of the folder's tools, each with its line.
-fn offered(config: &Config, lines: &mut Lines) -> Vec<Tool> {
-    let shelf = shelf(&config.tools);
-    for mistake in &shelf.mistakes {
-        warn!(%mistake, "a tool cannot be used");
-    }
-    let refused = |tool: &Tool, problem: &str| warn!(tool = tool.head.name, problem, "a tool cannot be used");
-    let mut tools = shelf.tools;
-    tools.retain(|tool| tool.is_for(&config.tools.role));
-    tools.retain(|tool| {
-        let problem = unusable(tool, config, Path::new("/"));
-        problem.iter().for_each(|problem| refused(tool, problem));
-        problem.is_none()
-    });
-    let wanted: Vec<Wiring> = tools.iter().filter_map(|tool| Some(tool.contact()?.wiring())).collect();
-    let problems = lines.hold(wanted);
-    tools.retain(|tool| {
-        let problem = tool.contact().and_then(|contact| problems.get(&contact.line()));
-        problem.iter().for_each(|problem| refused(tool, problem));
-        problem.is_none()
-    });
-    tools
-}
-
-/// What the folder of this configuration holds.
-pub fn shelf(settings: &config::Tools) -> Shelf {
-    if settings.folder.is_empty() { Shelf::default() } else { read_folder(Path::new(&settings.folder)) }
 }
 
 /// Lets the model look things up with Google Search, where that is wanted and it can.
@@ -423,14 +225,3 @@ pub fn log_folder(settings: &config::Tools, reads: bool) -> Option<PathBuf> {
 pub fn notes_folder(settings: &config::Tools, by_hand: bool) -> Option<PathBuf> {
     crate::keep::folder(&settings.notes_folder, std::env::var_os("STATE_DIRECTORY"), by_hand)
 }
-
-fn clock_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-fn today() -> u64 {
-    clock_s() / DAY_S
-}
-
-#[cfg(test)]
-mod tests;

@@ -67,7 +67,7 @@ pub fn serve(folder: &Path) -> io::Result<()> {
 }
 
 fn run(folder: &Path, call: Call, started: Instant) -> Result<Reply, String> {
-    let tool = super::file::read_folder(folder).tools.into_iter().find(|tool| tool.head.name == call.tool);
+    let tool = super::read_folder(folder).tools.into_iter().find(|tool| tool.head.name == call.tool);
     let tool = tool.ok_or_else(|| format!("there is no tool {} on this device", call.tool))?;
     let args = tool.parameters.fit(call.args)?;
     let Way::Command(command, templates) = &tool.way else {

@@ -1,5 +1,3 @@
-use std::fs;
-
 use serde_json::json;
 
 use super::*;
@@ -129,26 +127,4 @@ fn a_server_is_read_and_its_mistakes_have_lines() {
     assert_eq!(mistakes(&text.replace("allow", "alow"))[0], typo);
     let test = "t.toml:7: [test]: stands beside [mcp], whose tools have their own";
     assert_eq!(mistakes(&format!("{text}[test]\n")), [test]);
-}
-
-#[test]
-fn a_bad_file_leaves_the_others() {
-    let folder = tempfile::tempdir().unwrap();
-    let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-    put("a.toml", LOG);
-    put("b.toml", "name = 7");
-    put("c.toml", LOG);
-    put("notes.txt", "no tool");
-    put(".d.toml", "hidden");
-    put("e.toml", &"#".repeat(100_000));
-    let shelf = read_folder(folder.path());
-    assert_eq!(shelf.tools.len(), 1);
-    let told: Vec<String> = shelf.mistakes.iter().map(Mistake::to_string).collect();
-    assert!(
-        told.iter().any(|line| line.contains("c.toml: name = \"log_reading\" is the name of another tool")),
-        "{told:#?}"
-    );
-    assert!(told.iter().any(|line| line.contains("b.toml:1: name = 7 is not a text")), "{told:#?}");
-    assert!(told.iter().any(|line| line.contains("e.toml: is far too long")), "{told:#?}");
-    assert!(read_folder(Path::new("/nowhere/tools.d")).mistakes.is_empty());
 }

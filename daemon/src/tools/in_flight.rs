@@ -1,0 +1,245 @@
+//! Calls in flight: begun within what a tool's quota allows, ended or cancelled, and kept in the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use pressel_live::event::ToolResult;
+use serde_json::{Map, Value};
+use tokio::task::JoinHandle;
+use tracing::{error, info};
+
+use super::call::Outcome;
+use super::call_log::{self, CallLog, Consent, Ending, Entry};
+use super::tool::{Kept, OnCancel, Tool};
+use super::{News, Tools, mcp};
+
+/// Calls at one time; one more is refused.
+pub(super) const RUNNING_MAX: usize = 8;
+const DAY_S: u64 = 24 * 60 * 60;
+
+pub(super) struct Running {
+    number: u64,
+    tool: Arc<Tool>,
+    args: Map<String, Value>,
+    consent: Option<Consent>,
+    since: Instant,
+    task: JoinHandle<()>,
+}
+
+/// A call that can be made.
+pub(super) struct Begun {
+    pub(super) tool: Arc<Tool>,
+    /// As the model gave them.
+    pub(super) args: Map<String, Value>,
+    /// As they fit.
+    pub(super) fitted: Map<String, Value>,
+}
+
+impl Tools {
+    /// Begins a call; its end comes from [`Tools::next`], always, once, unless it is cancelled. One that a person must
+    /// agree to is told by [`Tools::ask`] instead, and begins with [`Tools::decide`].
+    pub fn call(&mut self, now: Instant, id: String, name: &str, args: Map<String, Value>) {
+        let begun = self.find(name, &args).and_then(|call| match call.tool.head.confirm.agree() {
+            Some(agree) => self.keep_until_decided(now, id.clone(), agree, call),
+            None => self.run(now, id.clone(), call, None),
+        });
+        if let Err(sentence) = begun {
+            let kept = self.tools.get(name).map_or(Kept::Hash, |tool| tool.head.logged);
+            self.keep(name, &args, kept, (Ending::Refused, None), now, now);
+            self.ready.push(ToolResult { id, outcome: Err(sentence) });
+        }
+    }
+
+    fn find(&self, name: &str, args: &Map<String, Value>) -> Result<Begun, String> {
+        let Some(tool) = self.tools.get(name).cloned() else {
+            let known: Vec<&str> = self.tools.keys().map(String::as_str).collect();
+            return Err(format!("not done: there is no such tool; the tools are: {}", known.join(", ")));
+        };
+        let fitted = tool.parameters.fit(args.clone())?;
+        Ok(Begun { tool, args: args.clone(), fitted })
+    }
+
+    pub(super) fn run(
+        &mut self,
+        now: Instant,
+        id: String,
+        call: Begun,
+        consent: Option<Consent>,
+    ) -> Result<(), String> {
+        if self.running.len() + self.finishing.len() >= RUNNING_MAX {
+            return Err(format!(
+                "not done: {RUNNING_MAX} tools are at work already; try again when one has ended"
+            ));
+        }
+        self.quota.take(&call.tool.head, now, today())?;
+        self.number += 1;
+        let (number, tell, ways) = (self.number, self.tell.clone(), self.ways.clone());
+        let Begun { tool, args, fitted } = call;
+        let called = tool.clone();
+        let task = tokio::spawn(async move {
+            let outcome = ways.run(&called, fitted).await;
+            // Nobody listens only when the daemon ends.
+            let _ = tell.send((number, outcome)).await;
+        });
+        self.running.insert(id, Running { number, tool, args, consent, since: now, task });
+        Ok(())
+    }
+
+    /// Nobody waits for these any more.
+    pub fn cancel(&mut self, ids: &[String]) {
+        self.ready.retain(|result| !ids.contains(&result.id));
+        let now = Instant::now();
+        for id in ids {
+            self.forget_kept(now, id);
+            let Some(call) = self.running.remove(id) else { continue };
+            match call.tool.head.on_cancel {
+                OnCancel::Kill => call.task.abort(), // the runner sees its socket end
+                OnCancel::Finish => drop(self.finishing.insert(call.number)),
+            }
+            self.keep_end(&call, Ending::Cancelled, now);
+        }
+    }
+
+    /// The end of a call, or what one asks of the engine.
+    pub async fn next(&mut self) -> News {
+        if let Some(result) = self.ready.pop() {
+            return News::Done(result);
+        }
+        loop {
+            let (number, outcome) = tokio::select! {
+                Some(done) = self.done.recv() => done,
+                Some(wished) = self.wished.recv() => return News::Wished(wished),
+                listing = next_of(&mut self.servers) => {
+                    let before = self.declare();
+                    self.offer(listing);
+                    if self.declare() == before {
+                        continue;
+                    }
+                    return News::Offered;
+                }
+            };
+            if let Some(result) = self.ended(number, outcome) {
+                return News::Done(result);
+            }
+        }
+    }
+
+    fn ended(&mut self, number: u64, outcome: Outcome) -> Option<ToolResult> {
+        let Some(id) = self.running.iter().find(|(_, call)| call.number == number).map(|(id, _)| id.clone())
+        else {
+            self.finishing.remove(&number);
+            return None; // cancelled, and it finished nevertheless
+        };
+        let call = self.running.remove(&id).expect("it was just found");
+        let ending = if outcome.is_ok() { Ending::Done } else { Ending::Failed };
+        self.keep_end(&call, ending, Instant::now());
+        Some(ToolResult { id, outcome })
+    }
+
+    fn keep_end(&self, call: &Running, ending: Ending, now: Instant) {
+        let head = &call.tool.head;
+        self.keep(&head.name, &call.args, head.logged, (ending, call.consent), call.since, now);
+    }
+
+    pub(super) fn keep(
+        &self,
+        name: &str,
+        args: &Map<String, Value>,
+        kept: Kept,
+        (ending, consent): (Ending, Option<Consent>),
+        since: Instant,
+        now: Instant,
+    ) {
+        let (args_sha256, args) = call_log::kept(args, kept);
+        // A name that no file has is the model's own words, which no log holds.
+        let tool = if self.tools.contains_key(name) { name } else { "(unknown)" }.to_owned();
+        let took_ms = u64::try_from((now - since).as_millis()).unwrap_or(u64::MAX);
+        info!(tool, outcome = ending.word(), took_ms, args_sha256 = &args_sha256[..12], "tool");
+        let Some(log) = &self.log else { return };
+        let entry = Entry { at_s: clock_s(), tool, args_sha256, args, outcome: ending, consent, took_ms };
+        if let Err(error) = log.add(&entry) {
+            error!(%error, "the log of calls cannot be written");
+        }
+    }
+
+    /// What was called today before a restart counts.
+    pub(super) fn restore(&mut self) {
+        let today = today();
+        let Some(Ok(entries)) = self.log.as_ref().map(CallLog::read) else { return };
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        for entry in entries.into_iter().filter(|e| e.at_s / DAY_S == today && e.outcome != Ending::Refused) {
+            *counts.entry(entry.tool).or_default() += 1;
+        }
+        counts.iter().for_each(|(name, count)| self.quota.restore(name, today, *count));
+    }
+}
+
+async fn next_of(servers: &mut Option<mcp::Follow>) -> mcp::Listing {
+    match servers {
+        Some(servers) => servers.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn clock_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn today() -> u64 {
+    clock_s() / DAY_S
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Config;
+
+    /// A service that never answers, as a tool with this line in its head; the service ends when it is dropped.
+    fn silent(folder: &Path, name: &str, head: &str) -> std::net::TcpListener {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let text = format!(
+            "name = \"{name}\"\ndescription = \"x\"\nper_minute_max = 0\n{head}\n[http]\nurl = \"http://127.0.0.1:{port}/\"\n\
+             tls = false\nprivate = true\n"
+        );
+        std::fs::write(folder.join(format!("{name}.toml")), text).unwrap();
+        listener
+    }
+
+    #[tokio::test]
+    async fn a_call_that_goes_on_after_it_was_cancelled_counts_until_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let slow = silent(folder.path(), "valve", "on_cancel = \"finish\"\ntimeout_s = 1");
+        let _gone = silent(folder.path(), "look", "");
+        let mut config = Config::default();
+        config.tools.folder = folder.path().display().to_string();
+        config.tools.log_folder = String::new();
+        let mut tools = Tools::open(&config, crate::world::pins()).unwrap();
+        let begin = |tools: &mut Tools, name: &str, number: usize| {
+            tools.call(Instant::now(), format!("{name}-{number}"), name, Map::new());
+            format!("{name}-{number}")
+        };
+        // What is killed makes room at once.
+        let killed: Vec<String> = (0..RUNNING_MAX).map(|number| begin(&mut tools, "look", number)).collect();
+        tools.cancel(&killed);
+        let cancelled: Vec<String> =
+            (0..RUNNING_MAX).map(|number| begin(&mut tools, "valve", number)).collect();
+        assert_eq!((tools.running.len(), tools.ready.len()), (RUNNING_MAX, 0));
+        tools.cancel(&cancelled);
+        assert_eq!((tools.running.len(), tools.finishing.len()), (0, RUNNING_MAX));
+        begin(&mut tools, "look", 100);
+        let News::Done(refused) = tools.next().await else { panic!("a call has ended") };
+        assert!(refused.outcome.unwrap_err().contains("8 tools are at work already"));
+        // Nothing is told of them; when the last has ended there is room again.
+        let told = tokio::time::timeout(Duration::from_secs(4), tools.next()).await;
+        assert!(told.is_err(), "{told:?}");
+        assert_eq!(tools.finishing.len(), 0);
+        begin(&mut tools, "look", 101);
+        assert_eq!((tools.running.len(), tools.ready.len()), (1, 0));
+        drop(slow);
+    }
+}
