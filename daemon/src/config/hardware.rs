@@ -152,7 +152,7 @@ table! {
 }
 
 table! {
-    /// `[volume]`: how loud, beyond where it starts ([playback] volume_percent).
+    /// `[volume]`: how loud, beyond where it starts (`[playback] volume_percent`).
     Volume {
         /// What turns it.
         by: VolumeBy = VolumeBy::Software, Rule::Words(VolumeBy::WORDS);

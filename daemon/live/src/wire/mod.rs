@@ -1,14 +1,15 @@
 //! The words of the Gemini Live API (BidiGenerateContent): what is sent, what is understood, no behaviour.
 //!
-//! [`client`] writes messages. [`server`] has what is read as plain data; `members` says which JSON member goes where in it,
-//! and `content`, `grounding`, `tool_call` and `usage` those of one member each. They stand on `value`, what a member is
-//! read as, and `read`, which minds neither missing members nor new ones nor another type than expected. `pcm` turns
-//! samples into base64 and back.
+//! [`client`] writes messages. [`server`] has what is read as plain data, which `decode` makes of a payload. `members`
+//! says which JSON member goes where, `content`, `grounding`, `tool_call` and `usage` those of one member each. They stand
+//! on `value`, what a member is read as, and `read`, which minds neither missing members nor new ones nor another type
+//! than expected. `pcm` turns samples into base64 and back.
 
 use std::fmt;
 
 pub mod client;
 mod content;
+mod decode;
 mod grounding;
 mod members;
 mod pcm;
