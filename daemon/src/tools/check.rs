@@ -154,3 +154,53 @@ fn program_problem(name: &str, program: &Path, own: bool, key: &str) -> Option<S
         Ok(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_unit_hides_from_tools_is_denied_and_nothing_beside_it() {
+        for path in ["/home/anna/log.csv", "/root", "/etc/pressel/key", "/var/lib/pressel/tools.log"] {
+            let told = hidden(path).unwrap();
+            assert!(told.contains(path) && told.contains("put it elsewhere"), "{told}");
+        }
+        for path in ["/homeless", "/srv/home", "/var/lib/pressel-tool/log.csv", "/etc/pressel/key.example"] {
+            assert_eq!(hidden(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_can_be_changed_below_the_tools_own_folder_or_where_a_drop_in_says_so() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(kept_from("/var/lib/pressel-tool/log.csv", root.path()), None);
+        let told = kept_from("/srv/logs/a.csv", root.path()).unwrap();
+        assert!(told.contains("ReadWritePaths=/srv/logs/a.csv"), "{told}");
+        let drop_ins = below(root.path(), DROP_INS);
+        fs::create_dir_all(&drop_ins).unwrap();
+        fs::write(drop_ins.join("override.conf"), "[Service]\nReadWritePaths=/opt -/srv/logs\n").unwrap();
+        assert_eq!(kept_from("/srv/logs/a.csv", root.path()), None);
+        assert!(kept_from("/srv/logs-of-others/a.csv", root.path()).is_some());
+    }
+
+    #[test]
+    fn what_is_denied_is_found_only_where_calls_run_as_another_user() {
+        let root = tempfile::tempdir().unwrap();
+        let text = "name = \"log\"\ndescription = \"x\"\n[command]\nargv = [\"/bin/true\"]\nwrite = [\"/srv/log\"]\n";
+        fs::create_dir_all(below(root.path(), "/bin")).unwrap();
+        fs::create_dir_all(below(root.path(), "/srv/log")).unwrap();
+        let program = below(root.path(), "/bin/true");
+        fs::write(&program, "").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let file = root.path().join("log.toml");
+        fs::write(&file, text).unwrap();
+        let tool = super::super::read_file(&file).unwrap();
+        let config = Config::default();
+        assert_eq!(problems(&tool, &config, root.path()), [""; 0]);
+        let socket = below(root.path(), &config.tools.socket);
+        fs::create_dir_all(socket.parent().unwrap()).unwrap();
+        fs::write(&socket, "").unwrap();
+        let told = problems(&tool, &config, root.path());
+        assert!(told.len() == 1 && told[0].contains("\"/srv/log\" is denied"), "{told:?}");
+    }
+}

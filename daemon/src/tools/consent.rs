@@ -109,6 +109,8 @@ impl Tools {
         let Some(by) = self.agreeing.by(agree) else {
             return Err("not done: it needs a person's consent, which nobody can give on this device".into());
         };
+        // Nobody is asked for what is refused afterwards; it is looked at again when it runs.
+        self.may_run(&call.tool.head, now)?;
         let say = words(&call.tool.head, &call.fitted, by)?;
         self.asks.push_back(ToolAsk { id: id.clone(), agree, by, say });
         self.kept.insert(id, Kept { call, since: now });

@@ -11,7 +11,7 @@ use tracing::{error, info};
 
 use super::call::Outcome;
 use super::call_log::{self, CallLog, Consent, Ending, Entry};
-use super::tool::{Kept, OnCancel, Tool};
+use super::tool::{Head, Kept, OnCancel, Tool};
 use super::{News, Tools, mcp};
 
 /// Calls at one time; one more is refused.
@@ -60,6 +60,16 @@ impl Tools {
         Ok(Begun { tool, args: args.clone(), fitted })
     }
 
+    /// What limits say of a call now; none is taken.
+    pub(super) fn may_run(&mut self, head: &Head, now: Instant) -> Result<(), String> {
+        if self.running.len() + self.finishing.len() >= RUNNING_MAX {
+            return Err(format!(
+                "not done: {RUNNING_MAX} tools are at work already; try again when one has ended"
+            ));
+        }
+        self.quota.look(head, now, today())
+    }
+
     pub(super) fn run(
         &mut self,
         now: Instant,
@@ -67,11 +77,7 @@ impl Tools {
         call: Begun,
         consent: Option<Consent>,
     ) -> Result<(), String> {
-        if self.running.len() + self.finishing.len() >= RUNNING_MAX {
-            return Err(format!(
-                "not done: {RUNNING_MAX} tools are at work already; try again when one has ended"
-            ));
-        }
+        self.may_run(&call.tool.head, now)?;
         self.quota.take(&call.tool.head, now, today())?;
         self.number += 1;
         let (number, tell, ways) = (self.number, self.tell.clone(), self.ways.clone());
@@ -195,8 +201,10 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
+    use pressel_live::event::{AgreeBy, Decision};
+
     use super::*;
-    use crate::config::Config;
+    use crate::config::{self, Config};
 
     /// A service that never answers, as a tool with this line in its head; the service ends when it is dropped.
     fn silent(folder: &Path, name: &str, head: &str) -> std::net::TcpListener {
@@ -241,5 +249,33 @@ mod tests {
         begin(&mut tools, "look", 101);
         assert_eq!((tools.running.len(), tools.ready.len()), (1, 0));
         drop(slow);
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_for_what_a_limit_refuses_and_the_limit_is_looked_at_again_when_it_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let _gone =
+            silent(folder.path(), "gate", "confirm = \"button\"\nask = \"Shall I?\"\nper_day_max = 1");
+        let mut config = Config::default();
+        config.tools.folder = folder.path().display().to_string();
+        config.tools.log_folder = String::new();
+        config.button.kind = config::ButtonKind::Gpio;
+        config.button.gestures = "press talk, double consent".into();
+        let mut tools = Tools::open(&config, crate::world::pins()).unwrap();
+        let now = Instant::now();
+        let given = Decision::Given(AgreeBy::Double);
+        for id in ["first", "second"] {
+            tools.call(now, id.to_owned(), "gate", Map::new());
+            assert_eq!(tools.ask().unwrap().id, id);
+        }
+        tools.decide(now, "first", given);
+        tools.decide(now, "second", given);
+        assert_eq!(tools.running.keys().collect::<Vec<_>>(), ["first"]);
+        tools.call(now, "third".to_owned(), "gate", Map::new());
+        assert!(tools.ask().is_none(), "a person would be asked in vain");
+        for id in ["third", "second"] {
+            let News::Done(refused) = tools.next().await else { panic!("a call has ended") };
+            assert!(refused.id == id && refused.outcome.unwrap_err().contains("1 times a day"), "{id}");
+        }
     }
 }

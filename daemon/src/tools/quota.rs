@@ -27,6 +27,16 @@ impl Quota {
     /// # Errors
     /// A sentence for the model.
     pub fn take(&mut self, head: &Head, now: Instant, day: u64) -> Result<(), String> {
+        let calls = self.allows(head, now, day)?;
+        if head.per_minute_max > 0 {
+            calls.recent.push_back(now);
+        }
+        calls.count = calls.count.saturating_add(1);
+        Ok(())
+    }
+
+    /// Whether one could be taken now; its calls so far.
+    fn allows(&mut self, head: &Head, now: Instant, day: u64) -> Result<&mut Calls, String> {
         let calls = self.calls.entry(head.name.clone()).or_default();
         while calls.recent.front().is_some_and(|&at| now.saturating_duration_since(at) >= MINUTE) {
             calls.recent.pop_front();
@@ -53,11 +63,15 @@ impl Quota {
                 wait()
             ));
         }
-        if head.per_minute_max > 0 {
-            calls.recent.push_back(now);
-        }
-        calls.count = calls.count.saturating_add(1);
-        Ok(())
+        Ok(calls)
+    }
+
+    /// The same as [`Quota::take`], and takes none.
+    ///
+    /// # Errors
+    /// A sentence for the model.
+    pub fn look(&mut self, head: &Head, now: Instant, day: u64) -> Result<(), String> {
+        self.allows(head, now, day).map(|_| ())
     }
 
     /// Calls of a tool today.
@@ -87,8 +101,10 @@ mod tests {
         let at = |s| start + Duration::from_secs(s);
         assert!(quota.take(&door, at(0), 1).is_ok());
         assert!(quota.take(&door, at(30), 1).is_ok());
+        assert!(quota.look(&door, at(50), 1).is_err());
         let told = quota.take(&door, at(50), 1).unwrap_err();
         assert!(told.ends_with("try again in 11 s"), "{told}");
+        assert!(quota.look(&door, at(61), 1).is_ok(), "looking takes none");
         assert!(quota.take(&door, at(61), 1).is_ok());
         let told = quota.take(&door, at(200), 1).unwrap_err();
         assert!(told.contains("3 times a day"), "{told}");

@@ -7,7 +7,7 @@ use tracing::warn;
 
 use super::check::unusable;
 use super::file::read_file;
-use super::gpio::{Lines, Wiring};
+use super::gpio::{Lines, OpenPin, Wiring};
 use super::tool::{Tool, Way};
 use crate::config::{self, Config, Mistake, Place, quoted};
 
@@ -86,10 +86,13 @@ fn clash(tool: &Tool, others: &[Tool]) -> Option<Mistake> {
 /// A daemon that was killed may have left something switched on, and one whose configuration has mistakes does not come
 /// back: what the tools of the usual folder switch is made safe all the same.
 pub fn leave_safe() {
-    let config = Config::default();
-    let mut lines = Lines::new(crate::world::pins());
+    leave_folder_safe(&Config::default().tools, crate::world::pins());
+}
+
+fn leave_folder_safe(settings: &config::Tools, pins: OpenPin) {
+    let mut lines = Lines::new(pins);
     let contacts: Vec<Wiring> =
-        shelf(&config.tools).tools.iter().filter_map(|tool| Some(tool.contact()?.wiring())).collect();
+        shelf(settings).tools.iter().filter_map(|tool| Some(tool.contact()?.wiring())).collect();
     let driven = contacts.into_iter().filter(|wiring| wiring.pin.safe.is_some()).collect();
     for (line, problem) in lines.hold(driven) {
         warn!(line, problem, "a tool's line cannot be made safe");
@@ -128,6 +131,7 @@ pub fn shelf(settings: &config::Tools) -> Shelf {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::sync::Arc;
 
     use super::*;
 
@@ -155,5 +159,31 @@ mod tests {
         assert!(told.iter().any(|line| line.contains("b.toml:1: name = 7 is not a text")), "{told:#?}");
         assert!(told.iter().any(|line| line.contains("e.toml: is far too long")), "{told:#?}");
         assert!(read_folder(Path::new("/nowhere/tools.d")).mistakes.is_empty());
+    }
+
+    #[test]
+    fn what_a_killed_daemon_left_on_is_made_safe_and_what_is_only_read_is_let_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let tool = |name: &str, keys: &str| {
+            let text = format!("name = \"{name}\"\ndescription = \"x\"\n[gpio]\n{keys}\n");
+            std::fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
+        };
+        tool("relay", "line = \"GPIO22\"\naction = \"on\"");
+        tool("siren", "line = \"GPIO23\"\naction = \"off\"\nsafe = \"on\"");
+        tool("door", "line = \"GPIO24\"\ndirection = \"in\"");
+        std::fs::write(folder.path().join("broken.toml"), "name = ").unwrap();
+        let settings =
+            config::Tools { folder: folder.path().display().to_string(), ..config::Tools::default() };
+        let driven = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let told = Arc::clone(&driven);
+        let pins: OpenPin = Arc::new(move |wiring| {
+            told.lock().unwrap().push((wiring.pin.line.clone(), wiring.pin.safe));
+            // One that cannot be had does not keep the others from it.
+            Err(pressel_hal::Error::new(pressel_hal::ErrorKind::NotFound, "not there"))
+        });
+        leave_folder_safe(&settings, pins);
+        let mut driven = driven.lock().unwrap().clone();
+        driven.sort();
+        assert_eq!(driven, [("GPIO22".to_owned(), Some(false)), ("GPIO23".to_owned(), Some(true))]);
     }
 }
