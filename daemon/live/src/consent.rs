@@ -66,6 +66,8 @@ struct Asked {
     before: u32,
     /// Somebody spoke before it was heard: what the model says next may be about that.
     doubtful: bool,
+    /// It was heard, and the model has not said yet that it was all.
+    heard: bool,
     /// Once it was heard: until when somebody may agree. What the model says meanwhile may be about something else.
     until: Option<Instant>,
     stage: Stage,
@@ -132,7 +134,7 @@ impl Consent {
     /// Ids of another link mean nothing on the next one.
     pub(crate) fn lose_link(&mut self) {
         if let Some(asked) = &mut self.asked {
-            asked.wire = None;
+            (asked.wire, asked.heard) = (None, false);
         }
     }
 
@@ -198,7 +200,8 @@ impl Conversation {
             let stage = Stage::Due { until: now + SAYS_WITHIN };
             let before = self.answer_number;
             let (wire, since) = (Some(wire), now);
-            let asked = Asked { ask, record, wire, since, before, doubtful: false, until: None, stage };
+            let asked =
+                Asked { ask, record, wire, since, before, doubtful: false, heard: false, until: None, stage };
             self.consent.asked = Some(asked);
             return;
         };
@@ -292,6 +295,7 @@ impl Conversation {
     /// Sound of an answer has come for this turn.
     pub(crate) fn announces(&mut self, now: Instant, sounding: u32) {
         let Some(asked) = &mut self.consent.asked else { return };
+        asked.heard = false;
         match asked.stage {
             Stage::Announced { turn, own: false, .. } if turn == sounding => {}
             Stage::Due { .. } if sounding <= asked.before => {
@@ -314,27 +318,34 @@ impl Conversation {
     pub(crate) fn doubt_announcement(&mut self) {
         if let Some(asked) = &mut self.consent.asked {
             asked.doubtful |= !matches!(asked.stage, Stage::Asking { .. });
+            asked.heard = false;
         }
     }
 
     /// All of this turn has been heard.
     pub(crate) fn announcement_heard(&mut self, now: Instant, drained: u32) {
         // A word before another call, whose result it will speak of, is no question.
-        let more = self.in_progress || self.tool_answered;
+        let (more, goes_on) = (self.tool_answered, self.in_progress);
         let Some(asked) = &mut self.consent.asked else { return };
         let Stage::Announced { turn, whole, own } = asked.stage else { return };
         if turn != drained {
             return;
         }
         let doubtful = std::mem::take(&mut asked.doubtful);
-        asked.stage = if own || whole && !doubtful && !more {
-            let fresh = Some(now + AGREE_WITHIN);
-            asked.until = if own { fresh } else { asked.until.or(fresh) };
-            Stage::Asking { since: now, until: asked.until.unwrap_or(now) }
-        } else {
-            let wait = if doubtful { Duration::ZERO } else { SAYS_WITHIN };
-            Stage::Due { until: now + wait }
-        };
+        let wait = if doubtful { Duration::ZERO } else { SAYS_WITHIN };
+        asked.stage = Stage::Due { until: now + wait };
+        asked.heard = own || whole && !doubtful && !more;
+        if own || !goes_on {
+            self.ask_by_light(now);
+        }
+    }
+
+    /// The model says that it was all; that may come after it was heard.
+    pub(crate) fn ask_by_light(&mut self, now: Instant) {
+        let Some(asked) = self.consent.asked.as_mut().filter(|asked| asked.heard) else { return };
+        asked.heard = false;
+        let until = *asked.until.get_or_insert(now + AGREE_WITHIN);
+        asked.stage = Stage::Asking { since: now, until };
     }
 
     /// Does what is due.
@@ -375,7 +386,7 @@ impl Conversation {
         let turn = self.answer_number;
         let Some(asked) = &mut self.consent.asked else { return };
         asked.stage = Stage::Announced { turn, whole: true, own: true };
-        asked.doubtful = false;
+        (asked.doubtful, asked.heard, asked.until) = (false, false, None);
         let by = asked.ask.by;
         self.tool_answered = false; // the model has had its time
         self.turn = Turn::Speaking { turn, last_sound: now, heard_by: now + LINE_MAX, ended: true };

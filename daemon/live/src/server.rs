@@ -146,7 +146,10 @@ impl Conversation {
         }
         match content.interaction {
             Some(Interaction::InProgress) => self.in_progress = true,
-            Some(Interaction::Idle) => self.in_progress = false,
+            Some(Interaction::Idle) => {
+                self.in_progress = false;
+                self.ask_by_light(now);
+            }
             Some(Interaction::Other) | None => {}
         }
         if content.turn_complete {

@@ -418,6 +418,23 @@ fn a_word_before_another_call_is_not_the_question() {
 }
 
 #[test]
+fn a_model_that_says_late_that_it_was_all_has_asked() {
+    let mut scene = Scene::new(MODELS[1]);
+    scene.due("id-1");
+    let status = |of: &str| json!({ "serverContent": { "interactionStatus": of, "turnComplete": true } });
+    scene.rig.says(&status("IN_PROGRESS"));
+    scene.sound();
+    scene.rig.says(&json!({ "serverContent": { "generationComplete": true } }));
+    scene.heard();
+    scene.agrees();
+    assert_eq!((scene.rig.shown(), scene.rig.runs.len()), (Some(Phase::Thinking), 0), "more may come");
+    scene.rig.says(&status("IDLE"));
+    assert_eq!(scene.rig.shown(), Some(Phase::Asking));
+    scene.agrees();
+    assert_eq!(scene.rig.runs, ["id-1"]);
+}
+
+#[test]
 fn a_question_that_another_call_holds_up_is_no_silence() {
     let mut scene = Scene::new(MODELS[1]);
     scene.calls("id-2");
