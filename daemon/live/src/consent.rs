@@ -131,6 +131,11 @@ impl Consent {
         asked.into_iter().for_each(|asked| asked.wire = Some(wire.to_owned()));
     }
 
+    /// The model says that more follows.
+    pub(crate) fn goes_on(&mut self) {
+        self.asked.iter_mut().for_each(|asked| asked.heard = false);
+    }
+
     /// Ids of another link mean nothing on the next one.
     pub(crate) fn lose_link(&mut self) {
         if let Some(asked) = &mut self.asked {
@@ -325,7 +330,9 @@ impl Conversation {
     /// All of this turn has been heard.
     pub(crate) fn announcement_heard(&mut self, now: Instant, drained: u32) {
         // A word before another call, whose result it will speak of, is no question.
-        let (more, goes_on) = (self.tool_answered, self.in_progress);
+        let goes_on = self.in_progress;
+        // What its own turn's end has followed already is not what the model still has to say.
+        let more = self.tool_answered || goes_on && !self.turn_open;
         let Some(asked) = &mut self.consent.asked else { return };
         let Stage::Announced { turn, whole, own } = asked.stage else { return };
         if turn != drained {

@@ -145,7 +145,10 @@ impl Conversation {
             self.end_of_sound();
         }
         match content.interaction {
-            Some(Interaction::InProgress) => self.in_progress = true,
+            Some(Interaction::InProgress) => {
+                self.in_progress = true;
+                self.consent.goes_on();
+            }
             Some(Interaction::Idle) => {
                 self.in_progress = false;
                 self.ask_by_light(now);

@@ -435,6 +435,29 @@ fn a_model_that_says_late_that_it_was_all_has_asked() {
 }
 
 #[test]
+fn a_model_that_has_more_to_say_has_not_asked_though_it_ends_without_a_word() {
+    let status = |of: &str| json!({ "serverContent": { "interactionStatus": of, "turnComplete": true } });
+    for before in [true, false] {
+        let mut scene = Scene::new(MODELS[1]);
+        scene.due("id-1");
+        scene.rig.says(&status("IN_PROGRESS"));
+        scene.sound(); // "Let me see."
+        scene.rig.says(&json!({ "serverContent": { "generationComplete": true } }));
+        if before {
+            scene.rig.says(&status("IN_PROGRESS"));
+        }
+        scene.heard();
+        if !before {
+            scene.rig.says(&status("IN_PROGRESS"));
+        }
+        scene.rig.says(&status("IDLE"));
+        assert_ne!(scene.rig.shown(), Some(Phase::Asking));
+        scene.agrees();
+        assert_eq!(scene.rig.runs, [""; 0]);
+    }
+}
+
+#[test]
 fn a_question_that_another_call_holds_up_is_no_silence() {
     let mut scene = Scene::new(MODELS[1]);
     scene.calls("id-2");
