@@ -81,8 +81,10 @@ impl Law {
     /// The device has answered a call with a question.
     pub fn opened(&mut self, now: Duration, number: usize) {
         let asked = self.questions.entry(number).or_insert(Question { opened: now, closed: None });
-        // A model may be told the same once more; after a no it is another question.
-        let refused = self.edges.iter().any(|edge| edge.pressed && edge.at > asked.opened);
+        // A model may be told the same once more; after a press that was no part of a gesture it is another question.
+        let over = |edge: &Edge| edge.at + DOUBLE < now;
+        let mut presses = self.edges.windows(2).filter(|edges| edges[0].pressed && over(&edges[1]));
+        let refused = presses.any(|edges| edges[0].at > asked.opened);
         if asked.closed.is_some() || refused {
             *asked = Question { opened: now, closed: None };
         }

@@ -105,6 +105,8 @@ pub struct World<'a> {
     acted: BTreeSet<usize>,
     /// Until when a finger makes a gesture.
     busy_until: Duration,
+    /// What was typed was told to be asked later.
+    not_taken: bool,
     /// What came of the message in hand.
     played: Option<(u32, Duration)>,
     pub account: Account,
@@ -156,6 +158,7 @@ impl<'a> World<'a> {
             law: Law::default(),
             acted: BTreeSet::new(),
             busy_until: Duration::ZERO,
+            not_taken: false,
             played: None,
             account: Account::default(),
             agenda: BTreeMap::new(),

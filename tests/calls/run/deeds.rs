@@ -10,8 +10,11 @@ impl World<'_> {
             Deed::Ask(speech) => self.ask(speech),
             Deed::Type => {
                 self.asks_another();
-                self.law.close_all(self.now, "something was typed");
+                self.not_taken = false;
                 self.input(Input::Ask("And by the way?".to_owned()));
+                if !self.not_taken {
+                    self.law.close_all(self.now, "something was typed");
+                }
             }
             Deed::Stop => self.stop(),
             Deed::Forget => self.forget(),

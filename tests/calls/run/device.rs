@@ -129,6 +129,7 @@ impl World<'_> {
             Action::Ask(agree) => self.grammar.ask(agree, self.began + self.now),
             Action::AskAloud { turn, .. } => self.asks_aloud(turn),
             Action::Decide { id, decision } => self.decide(id, decision),
+            Action::Note(Note::AskRefused { .. }) => self.not_taken = true,
             Action::Tell(_) | Action::Duck { .. } | Action::Note(_) => {}
         }
     }
