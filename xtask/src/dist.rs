@@ -48,15 +48,19 @@ const FILES: &[(&str, &str, u32)] = &[
 
 /// Builds the packages of these architectures, of all without any named, into `target/dist`.
 pub fn dist(args: &[String]) -> Result<(), String> {
-    if args == ["mcp"] {
-        return helper::package("amd64").map(|made| println!("{made:?}"));
-    }
-    let names: Vec<&str> = match args {
+    let (alone, rest) = match args {
+        [first, rest @ ..] if first == "mcp" => (true, rest),
+        all => (false, all),
+    };
+    let names: Vec<&str> = match rest {
         [] => ARCHITECTURES.iter().map(|(name, ..)| *name).collect(),
         some => some.iter().map(String::as_str).collect(),
     };
     if let Some(other) = names.iter().find(|name| !ARCHITECTURES.iter().any(|(known, ..)| known == *name)) {
         return Err(format!("no architecture \"{other}\"; there are amd64, arm64 and armhf"));
+    }
+    if alone {
+        return names.iter().try_for_each(|name| helper::package(name).map(drop));
     }
     apt::need(apt::BUILD)?;
     if names.iter().any(|name| *name != "amd64") {
@@ -79,7 +83,7 @@ pub fn dist(args: &[String]) -> Result<(), String> {
         let package = package(name, &binary)?;
         sane::check(&package, &["man1/pressel.1.gz", "man5/pressel.toml.5.gz"])?;
         made.push(package);
-        helpers.extend(helper::package(name)?);
+        helpers.push(helper::package(name)?);
     }
     let sums = target().join("dist/SHA256SUMS");
     let list: Vec<&str> = made.iter().chain(&helpers).filter_map(|path| path.file_name()?.to_str()).collect();

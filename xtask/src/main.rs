@@ -38,7 +38,7 @@ cargo xtask <chore>
   lint                         format, clippy, docs, unit files
   arm                          release binaries for arm64 and armhf, built as Debian trixie would
   dist [amd64|arm64|armhf …]   Debian packages, their checksums and bills of materials, into target/dist
-  dist mcp                     the package pressel-mcp alone, for this machine's architecture
+  dist mcp [amd64|arm64 …]     the package pressel-mcp alone
   manual                       manual pages and completions, into target/manual
   image [pi|virt]              a disk image for a Pi's card or for QEMU, into target/image (as root)
   deny                         licences, bans and sources (needs cargo-deny)

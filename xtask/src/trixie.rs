@@ -6,32 +6,57 @@ use std::path::{Path, PathBuf};
 use crate::debian::{Recipe, Root};
 use crate::{dist, root, sh};
 
-const PACKAGES: &str = "rustc,cargo,gcc,libc6-dev,libasound2-dev,pkg-config,ca-certificates,\
-    libstd-rust-dev:arm64,libc6-dev:arm64,libasound2-dev:arm64,gcc-aarch64-linux-gnu,\
-    libstd-rust-dev:armhf,libc6-dev:armhf,libasound2-dev:armhf,gcc-arm-linux-gnueabihf";
+/// Its own compiler, with what it needs to build for the others.
+const OLDEST: Recipe<'static> = Recipe {
+    name: "trixie-root",
+    architectures: "amd64,arm64,armhf",
+    packages: "rustc,cargo,gcc,libc6-dev,libasound2-dev,pkg-config,ca-certificates,\
+        libstd-rust-dev:arm64,libc6-dev:arm64,libasound2-dev:arm64,gcc-aarch64-linux-gnu,\
+        libstd-rust-dev:armhf,libc6-dev:armhf,libasound2-dev:armhf,gcc-arm-linux-gnueabihf",
+    more: &[],
+};
+
+/// The newer one that Debian keeps for its browsers, for the SDK of MCP.
+const NEWER: Recipe<'static> = Recipe {
+    name: "trixie-web-root",
+    architectures: "amd64,arm64,armhf",
+    packages: "rustc-web,cargo-web,gcc,libc6-dev,ca-certificates,\
+        libstd-rust-web-dev:arm64,libc6-dev:arm64,gcc-aarch64-linux-gnu,\
+        libstd-rust-web-dev:armhf,libc6-dev:armhf,gcc-arm-linux-gnueabihf",
+    more: &[],
+};
 
 /// Compiles everything and runs the unit tests with rustc 1.85.
 pub fn test() -> Result<(), String> {
-    inside("cargo test --locked --workspace --lib --bins")
+    inside(&OLDEST, "cargo test --locked --workspace --lib --bins")
 }
 
 /// Builds the release binary for arm64 and armhf, and says its size.
 pub fn arm() -> Result<(), String> {
     let mut script = String::from("set -e\n");
-    for (target, gcc, lib) in [
-        ("aarch64-unknown-linux-gnu", "aarch64-linux-gnu", "aarch64-linux-gnu"),
-        ("armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf", "arm-linux-gnueabihf"),
-    ] {
-        let upper = target.replace('-', "_").to_uppercase();
-        let lower = target.replace('-', "_");
-        script += &format!(
-            "CARGO_TARGET_{upper}_LINKER={gcc}-gcc CC_{lower}={gcc}-gcc AR_{lower}={gcc}-ar \
-             PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_LIBDIR=/usr/lib/{lib}/pkgconfig:/usr/share/pkgconfig \
-             cargo build --locked --release -p pressel --target {target}\n\
-             ls -l /build/{target}/release/pressel\n",
-        );
+    for target in ["aarch64-unknown-linux-gnu", "armv7-unknown-linux-gnueabihf"] {
+        script += &cross(target, "-p pressel");
+        script += &format!("ls -l /build/{target}/release/pressel\n");
     }
-    inside(&script)
+    inside(&OLDEST, &script)
+}
+
+/// Builds pressel-mcp for one of the two; where it is.
+pub fn mcp(target: &str) -> Result<PathBuf, String> {
+    sh("cargo", &["fetch", "--quiet", "--locked", "--manifest-path", crate::mcp::MANIFEST])?;
+    inside(&NEWER, &cross(target, &format!("--manifest-path {}", crate::mcp::MANIFEST)))?;
+    Ok(dist::target().join(NEWER.name).join("build").join(target).join("release/pressel-mcp"))
+}
+
+/// A line that builds for a target.
+fn cross(target: &str, what: &str) -> String {
+    let lib = target.replace("-unknown", "").replace("armv7", "arm");
+    let (upper, lower) = (target.replace('-', "_").to_uppercase(), target.replace('-', "_"));
+    format!(
+        "CARGO_TARGET_{upper}_LINKER={lib}-gcc CC_{lower}={lib}-gcc AR_{lower}={lib}-ar \
+         PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_LIBDIR=/usr/lib/{lib}/pkgconfig:/usr/share/pkgconfig \
+         cargo build --locked --release {what} --target {target}\n"
+    )
 }
 
 /// Compiles the virtual card's plugin for libasound of a target, which the compiler's prefix names, into a folder: `card.so`.
@@ -45,22 +70,17 @@ pub fn card(compilers: &Root, prefix: &str, folder: &Path) -> Result<(), String>
 
 /// Where the root left the program for a target.
 pub fn built(target: &str) -> PathBuf {
-    dist::target().join("trixie-root/build").join(target).join("release/pressel")
+    dist::target().join(OLDEST.name).join("build").join(target).join("release/pressel")
 }
 
 /// The root with the compilers.
 pub fn need() -> Result<Root, String> {
-    Root::need(&Recipe {
-        name: "trixie-root",
-        architectures: "amd64,arm64,armhf",
-        packages: PACKAGES,
-        more: &[],
-    })
+    Root::need(&OLDEST)
 }
 
-/// Runs a script in the root, with the sources at /src and the crates of this machine.
-fn inside(script: &str) -> Result<(), String> {
-    let jail = need()?;
+/// Runs a script in a root, with the sources at /src and the crates of this machine.
+fn inside(recipe: &Recipe, script: &str) -> Result<(), String> {
+    let jail = Root::need(recipe)?;
     // Crates come from this machine's own cache, so that the root needs no network settings.
     sh("cargo", &["fetch", "--quiet"])?;
     let cargo_home = std::env::var_os("CARGO_HOME").map_or_else(

@@ -1,11 +1,10 @@
-//! The package pressel-mcp: MCP servers as tools. Its SDK needs a newer compiler than Debian's.
+//! The package pressel-mcp: MCP servers as tools. Its SDK needs a newer compiler than the daemon.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::{VERSION, put, sane, seal, stage, target, target_of};
-use crate::{mcp, root, sbom};
+use crate::{mcp, root, sbom, trixie};
 
 /// Files as they are in the source, where they go, and their modes.
 const FILES: &[(&str, &str, u32)] = &[
@@ -20,33 +19,20 @@ const FILES: &[(&str, &str, u32)] = &[
     ("packaging/mcp/postrm", "DEBIAN/postrm", 0o755),
 ];
 
-/// Builds and packs it with this machine's own compiler; none where that cannot build for the architecture, which is said.
-pub fn package(architecture: &str) -> Result<Option<PathBuf>, String> {
+/// Builds and packs it: for this machine with its own compiler, for the others with Debian's newer one.
+pub fn package(architecture: &str) -> Result<PathBuf, String> {
     let triple = target_of(architecture);
-    let gcc = match architecture {
-        "amd64" => "gcc",
-        "arm64" => "aarch64-linux-gnu-gcc",
-        _ => "arm-linux-gnueabihf-gcc",
+    let binary = if architecture == "amd64" {
+        mcp::cargo("build", &["--release", "--target", triple])?;
+        target().join(triple).join("release/pressel-mcp")
+    } else {
+        trixie::mcp(triple)?
     };
-    if !has_library(triple) || Command::new(gcc).arg("--version").output().is_err() {
-        println!(
-            "pressel-mcp is not made for {architecture}: it needs {gcc} and: rustup target add {triple}"
-        );
-        return Ok(None);
-    }
-    // SAFETY: no other thread runs in this program.
-    unsafe {
-        let upper = triple.replace('-', "_").to_uppercase();
-        std::env::set_var(format!("CARGO_TARGET_{upper}_LINKER"), gcc);
-        std::env::set_var(format!("CC_{}", triple.replace('-', "_")), gcc);
-    }
-    mcp::cargo("build", &["--release", "--target", triple])?;
-    let binary = target().join(triple).join("release/pressel-mcp");
     let bytes = fs::metadata(&binary).map_err(|e| format!("{}: {e}", binary.display()))?.len();
     println!("{architecture}: pressel-mcp has {:.2} MB", bytes as f64 / 1e6);
     let package = pack(architecture, &binary)?;
     sane::check(&package, &["man1/pressel-mcp.1.gz"])?;
-    Ok(Some(package))
+    Ok(package)
 }
 
 /// Makes the package of a program that is built already; where it is.
@@ -58,10 +44,4 @@ pub fn pack(architecture: &str, binary: &Path) -> Result<PathBuf, String> {
     }
     let bill = sbom::of("pressel-mcp", mcp::MANIFEST, target_of(architecture))?;
     seal(&stage, "pressel-mcp", architecture, binary, &bill)
-}
-
-/// Whether the compiler has its standard library for a target.
-fn has_library(triple: &str) -> bool {
-    let output = Command::new("rustc").args(["--print", "target-libdir", "--target", triple]).output();
-    output.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
 }
