@@ -3,6 +3,7 @@
 //! in `account.rs`.
 
 mod account;
+mod agreed;
 mod law;
 mod plan;
 mod real;
@@ -254,6 +255,11 @@ fn put_real(table: &mut Table, arguments: &Arguments) -> Result<(), String> {
     row("  calls with two, or with none that was made".into(), found.double);
     row("  programs or requests for one call: more than one".into(), found.twice);
     row("  processes left over".into(), found.orphans);
+    row(
+        format!("  of {} calls that a person was asked about: run without due consent", found.asked),
+        found.undue,
+    );
+    row(format!("  of {} that were run with consent: agreed to, and not run", found.agreed), found.unheeded);
     let name = "  daemon killed: dead with all it started";
     table.put(name, found.dead_ms, "ms", Bar::AtMost(500.0));
     Ok(())

@@ -15,6 +15,7 @@ use pressel_world::card::Direction;
 use serde_json::{Value, json};
 use tests::stage::{Setting, Stage};
 
+use crate::agreed::agreed;
 use crate::plan::{MODELS, NEW};
 
 /// A model calls by then, if it does.
@@ -37,6 +38,10 @@ pub struct Found {
     pub twice: usize,
     pub closes: usize,
     pub orphans: usize,
+    pub asked: usize,
+    pub agreed: usize,
+    pub undue: usize,
+    pub unheeded: usize,
     pub dead_ms: f64,
     pub told: Vec<String>,
 }
@@ -47,6 +52,7 @@ pub fn real(turns: usize, seed: u64) -> io::Result<Found> {
     for (n, model) in MODELS.iter().enumerate() {
         with_model(model, turns, seed + n as u64, &mut found)?;
     }
+    agreed(&mut found)?;
     Ok(found)
 }
 
