@@ -37,8 +37,6 @@ pub(crate) struct ToolRecord {
     pub(crate) outcome: Option<Outcome>,
     /// A server was told what it found.
     pub(crate) told: bool,
-    /// That server's link died before it was sure, so that it is told again.
-    pub(crate) retold: bool,
 }
 
 impl ToolRecord {
@@ -46,7 +44,7 @@ impl ToolRecord {
     pub(crate) fn new(id: &str, name: &str, args: &Args) -> Self {
         let (id, name, args) = (id.to_owned(), name.to_owned(), args.clone());
         let (wire, outcome) = (None, None);
-        ToolRecord { id, wire, former: false, undone: false, told: false, retold: false, name, args, outcome }
+        ToolRecord { id, wire, former: false, undone: false, told: false, name, args, outcome }
     }
 
     /// Nothing will be answered with it any more: what it found is kept for people to read.

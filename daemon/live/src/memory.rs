@@ -217,8 +217,7 @@ impl Memory {
             exchange.settled = false;
             for tool in &mut exchange.tools {
                 (tool.wire, tool.former) = (None, true);
-                tool.retold |= tool.told && !exchange.whole; // its response may have been lost on its way
-                tool.told &= exchange.whole;
+                tool.told &= exchange.whole; // its response may have been lost on its way
             }
             if index != last || exchange.over {
                 exchange.over = true;

@@ -305,10 +305,8 @@ impl Conversation {
         let late = self.carry.late.drain(..).map(|late| LateResult(late.0, late.1, late.2 + 1));
         let late: Vec<LateResult> = late.collect();
         let tools: Vec<ToolRecord> = late.iter().map(|late| late.0.clone()).collect();
-        if late.iter().any(|late| late.2 > 1 || late.0.retold) {
-            // What was called for in answer to the same words is not done again.
-            self.memory.current().into_iter().for_each(|exchange| exchange.again = true);
-        }
+        // What was called for in answer to the same words, on a link that is gone, is not done again.
+        self.memory.current().into_iter().for_each(|exchange| exchange.again = true);
         self.carry.unsure.extend(late);
         tools.iter().for_each(|tool| self.memory.told(&tool.id));
         self.answer_calls(now);

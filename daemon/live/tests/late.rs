@@ -6,7 +6,7 @@ mod rig;
 use std::time::Duration;
 
 use pressel_live::event::{Action, ButtonInput, Input, LinkInput, SpeakerInput, ToolResult};
-use pressel_live::settings::Settings;
+use pressel_live::settings::{OpenStart, Settings, TalkMode};
 use rig::{Rig, hold};
 use serde_json::json;
 
@@ -81,6 +81,11 @@ fn told(rig: &Rig) -> usize {
     rig.done.iter().filter(tells).count()
 }
 
+/// How often a tool was begun.
+fn runs(rig: &Rig) -> usize {
+    rig.done.iter().filter(|action| matches!(action, Action::CallTool { .. })).count()
+}
+
 #[test]
 fn what_a_link_may_not_have_heard_is_told_to_the_next_one_and_to_no_third() {
     for model in MODELS {
@@ -105,5 +110,28 @@ fn what_was_answered_is_not_told_again() {
         asks(&mut rig);
         answers(&mut rig);
         assert_eq!(told(&rig), 1, "{model}");
+    }
+}
+
+#[test]
+fn a_model_that_calls_for_the_same_again_when_it_is_told_has_nothing_done_twice() {
+    let open = TalkMode::Open { start: OpenStart::Press, idle: None };
+    for model in MODELS {
+        let tools = vec![json!({ "functionDeclarations": [{ "name": "lamp" }, { "name": "bell" }] })];
+        let mut rig = Rig::new(Settings { model: model.to_owned(), tools, ..rig::settings(open) }, true);
+        rig.input(Input::Button(ButtonInput::Press));
+        rig.obliging = false;
+        calls(&mut rig, "id-1", "bell");
+        calls(&mut rig, "id-2", "lamp");
+        rig.input(Input::ToolResult(ToolResult {
+            id: "id-1".to_owned(),
+            outcome: Ok(serde_json::Map::new()),
+        }));
+        rig.input(Input::TakeBack); // nobody waits for the rest of the answer
+        lose_link(&mut rig);
+        finishes(&mut rig, "id-2");
+        assert_eq!((told(&rig), runs(&rig)), (1, 2), "{model}");
+        calls(&mut rig, "id-3", "bell");
+        assert_eq!(runs(&rig), 2, "{model}");
     }
 }
