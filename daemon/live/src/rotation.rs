@@ -21,7 +21,7 @@ const AGE_FROM: Duration = Duration::from_secs(54 * 60);
 const AGE_BY: Duration = Duration::from_secs(57 * 60);
 /// The service cuts links on which nothing came for some 150 s, in the worst case seen after 86.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// A warm link that nothing may be said on to keep it is made anew before that.
+/// A link that nothing may be said on to keep it is made anew before that.
 const UNUSED_MAX: Duration = Duration::from_secs(75);
 /// A link is kept this long after a turn for the handle that holds it.
 const HANDLE_WAIT: Duration = Duration::from_secs(2);
@@ -120,11 +120,11 @@ impl Conversation {
     }
 
     /// Without marks of ours silence keeps a link. With them any sound would be out of place, and the warm link is made
-    /// anew.
+    /// anew; so is one whose model takes no sound since it waits for calls that somebody has stopped.
     pub(crate) fn renew_at(&self) -> Option<Instant> {
-        let last =
-            self.link.last_sent().filter(|_| self.is_manual() && !self.is_wanted() && self.is_warm())?;
-        Some(last + UNUSED_MAX)
+        let warm = self.is_manual() && !self.is_wanted() && self.is_warm();
+        let waits = self.open.is_some() && self.is_pause() && self.is_blocked();
+        self.link.last_sent().filter(|_| warm || waits).map(|last| last + UNUSED_MAX)
     }
 
     pub(crate) fn keep_alive_at(&self) -> Option<Instant> {

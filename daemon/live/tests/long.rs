@@ -6,7 +6,7 @@ mod rig;
 use std::time::Duration;
 
 use pressel_live::event::{Action, ButtonInput, Cause, Input, Line, LinkInput, Note, Phase};
-use pressel_live::settings::{OpenStart, TalkMode};
+use pressel_live::settings::{OpenStart, Settings, TalkMode};
 use rig::{Rig, settings};
 use serde_json::json;
 
@@ -112,6 +112,24 @@ fn a_link_that_nobody_asks_to_go_is_left_in_a_pause_before_its_58_minutes_are_ov
         .iter()
         .any(|action| matches!(action, Action::Send { message, .. } if message.contains("h-2")));
     assert!(resumed && rig.conversation.is_link_up());
+}
+
+#[test]
+fn a_link_on_which_the_model_waits_for_what_was_stopped_is_made_anew_before_the_server_cuts_it() {
+    let tools = vec![json!({ "functionDeclarations": [{ "name": "lamp" }] })];
+    let open = TalkMode::Open { start: OpenStart::Press, idle: None };
+    let model = "gemini-3.1-flash-live-preview".to_owned(); // takes no sound while a call waits
+    let mut rig = Rig::new(Settings { model, tools, ..settings(open) }, true);
+    rig.input(Input::Button(ButtonInput::Press));
+    rig.obliging = false;
+    rig.says(&json!({ "toolCall": { "functionCalls": [{ "id": "id-1", "name": "lamp", "args": {} }] } }));
+    rig.input(Input::Stop);
+    rig.obliging = true;
+    rig.pass(Duration::from_secs(80));
+    assert_eq!(dials(&rig), 2);
+    assert!(rig.conversation.is_link_up());
+    rig.pass(Duration::from_secs(80));
+    assert_eq!(dials(&rig), 2, "silence keeps this one");
 }
 
 #[test]
