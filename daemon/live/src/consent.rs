@@ -131,9 +131,13 @@ impl Consent {
         asked.into_iter().for_each(|asked| asked.wire = Some(wire.to_owned()));
     }
 
-    /// The model says that more follows.
-    pub(crate) fn goes_on(&mut self) {
-        self.asked.iter_mut().for_each(|asked| asked.heard = false);
+    /// The model says that more follows; if `turn_complete`, after all that it has said so far.
+    pub(crate) fn goes_on(&mut self, now: Instant, turn_complete: bool) {
+        let Some(asked) = &mut self.asked else { return };
+        asked.heard = false;
+        if turn_complete && matches!(asked.stage, Stage::Announced { own: false, .. }) {
+            asked.stage = Stage::Due { until: now + SAYS_WITHIN };
+        }
     }
 
     /// Ids of another link mean nothing on the next one.

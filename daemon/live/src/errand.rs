@@ -29,7 +29,8 @@ impl Conversation {
 
     /// A tool runs, and neither side speaks: a sign is due. Once somebody has spoken it is put off.
     pub(crate) fn watch_errand(&mut self, now: Instant) {
-        let agreed = self.consent.is_running() && self.turn.is_idle();
+        let gate_open = self.open.as_ref().is_some_and(|talk| talk.gate_open);
+        let agreed = self.consent.is_running() && self.turn.is_idle() && !gate_open;
         let silent = agreed || matches!(self.turn, Turn::Thinking { .. });
         // A question that is being heard or stands is no wait; one that other calls keep the model from asking is.
         let silent = silent && (!self.consent.is_asked() || self.consent.is_due());

@@ -147,7 +147,7 @@ impl Conversation {
         match content.interaction {
             Some(Interaction::InProgress) => {
                 self.in_progress = true;
-                self.consent.goes_on();
+                self.consent.goes_on(now, content.turn_complete);
             }
             Some(Interaction::Idle) => {
                 self.in_progress = false;

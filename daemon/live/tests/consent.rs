@@ -458,6 +458,49 @@ fn a_model_that_has_more_to_say_has_not_asked_though_it_ends_without_a_word() {
 }
 
 #[test]
+fn a_word_that_is_still_being_heard_when_the_model_ends_without_another_is_no_question() {
+    let status = |of: &str| json!({ "serverContent": { "interactionStatus": of, "turnComplete": true } });
+    let mut scene = Scene::new(MODELS[1]);
+    scene.due("id-1");
+    scene.sound(); // "Let me see."
+    scene.rig.says(&status("IN_PROGRESS"));
+    scene.rig.says(&json!({ "serverContent": { "generationComplete": true } }));
+    scene.rig.says(&status("IDLE"));
+    scene.heard();
+    assert_ne!(scene.rig.shown(), Some(Phase::Asking));
+    scene.agrees();
+    assert_eq!(scene.rig.runs, [""; 0]);
+    scene.rig.pass(MS(5000)); // the device asks
+    scene.heard();
+    scene.agrees();
+    assert_eq!(scene.rig.runs, ["id-1"]);
+}
+
+#[test]
+fn in_an_open_talk_nobody_is_told_to_wait_while_they_speak() {
+    let mut rig = Rig::new(settings(MODELS[0], TalkMode::Open { start: OpenStart::Press, idle: None }), true);
+    rig.input(Input::Button(ButtonInput::Press));
+    rig.pass(MS(600));
+    rig.obliging = false;
+    let mut scene = Scene { rig };
+    scene.calls("id-1");
+    let mut scene = scene.asked();
+    scene.agrees();
+    let signs = |scene: &Scene| {
+        scene.rig.done.iter().filter(|action| matches!(action, Action::Tell(Line::Working))).count()
+    };
+    scene.rig.pass(MS(1200));
+    assert_eq!(signs(&scene), 1);
+    let listen = scene.rig.listen;
+    scene.rig.input(Input::Microphone(MicrophoneInput::Opened { listen }));
+    scene.rig.pass(MS(10_000));
+    assert_eq!(signs(&scene), 1);
+    scene.rig.input(Input::Microphone(MicrophoneInput::Closed { listen }));
+    scene.rig.pass(MS(1200));
+    assert_eq!(signs(&scene), 2);
+}
+
+#[test]
 fn a_question_that_another_call_holds_up_is_no_silence() {
     let mut scene = Scene::new(MODELS[1]);
     scene.calls("id-2");
