@@ -80,6 +80,8 @@ impl World<'_> {
                 self.tell(|| format!("close {number}"));
                 if let Some(pair) = self.links.get_mut(&number) {
                     pair.closing = true;
+                    // What its calls find is for the next link, and that is what somebody waits for.
+                    pair.server.into_iter().for_each(|server| self.account.link_over(self.now, server));
                 }
                 self.plan_in(self.plan.rtt / 2, Event::Leaves(number));
                 let closed = LinkInput::Closed { code: 1000, reason: String::new() };
