@@ -116,6 +116,8 @@ impl Vm {
         }
         agent.get_ref().set_read_timeout(Some(Duration::from_secs(60)))?;
         let mut vm = Vm { qemu: guard.0.take().expect("it was started"), agent };
+        // The agent may run before udev has found the shared folders' driver.
+        vm.run("modprobe 9pnet_virtio && udevadm settle", BOOT)?;
         for (tag, path) in [
             (SOURCES, env!("CARGO_MANIFEST_DIR").rsplit_once('/').map_or("/", |p| p.0)),
             (SHARED, shared.to_str().ok_or_else(|| io::Error::other("a folder whose name is no text"))?),
