@@ -101,6 +101,9 @@ impl Engine {
 
     fn show(&mut self, phase: Phase, now: Instant) {
         self.edges.panel.show(phase, now);
+        if matches!(phase, Phase::Listening | Phase::Thinking) {
+            self.edges.tools.prepare();
+        }
         if let Some(length) = self.stats.end(Latency::PressToLight, Instant::now()) {
             self.edges.control.publish(&Event::latency(Latency::PressToLight, length), now);
         }

@@ -11,7 +11,7 @@ use tracing::{error, info};
 
 use super::call::Outcome;
 use super::call_log::{self, CallLog, Consent, Ending, Entry};
-use super::tool::{Head, Kept, OnCancel, Tool};
+use super::tool::{Head, Kept, OnCancel, Tool, Way};
 use super::{News, Tools, mcp};
 
 /// Calls at one time; one more is refused.
@@ -37,6 +37,13 @@ pub(super) struct Begun {
 }
 
 impl Tools {
+    /// Somebody speaks: the model may soon call for a program.
+    pub fn prepare(&self) {
+        if self.tools.values().any(|tool| matches!(tool.way, Way::Command(..))) {
+            self.ways.prepare();
+        }
+    }
+
     /// Begins a call; its end comes from [`Tools::next`], always, once, unless it is cancelled. One that a person must
     /// agree to is told by [`Tools::ask`] instead, and begins with [`Tools::decide`].
     pub fn call(&mut self, now: Instant, id: String, name: &str, args: Map<String, Value>) {

@@ -49,11 +49,14 @@ pub enum Reply {
 /// # Errors
 /// When nobody can be answered.
 pub fn serve(folder: &Path) -> io::Result<()> {
-    let started = Instant::now();
     // Without systemd between them it has the daemon's place in the queue, which is nothing for somebody else's program.
     pressel_hal::realtime::unfavoured();
     let mut line = String::new();
     BufReader::new(io::stdin().lock()).take(CALL_MAX).read_line(&mut line)?;
+    if line.is_empty() {
+        return Ok(()); // it was started ahead, and nobody had a call
+    }
+    let started = Instant::now();
     let reply = match serde_json::from_str::<Call>(&line) {
         Ok(call) => run(folder, call, started).unwrap_or_else(Reply::Failed),
         Err(_) => Reply::Failed("the device could not read the call".to_owned()),

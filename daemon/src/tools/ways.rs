@@ -71,7 +71,12 @@ impl Ways {
 
     /// Whether programs run as the daemon's own user.
     pub fn is_own_user(&self) -> bool {
-        matches!(self.runners, Runners::Own { .. })
+        self.runners.are_own_user()
+    }
+
+    /// A program may soon be called.
+    pub fn prepare(&self) {
+        self.runners.prepare();
     }
 
     /// What holds the connections to MCP servers.

@@ -17,14 +17,14 @@ echo user=$(id -un)
 cat /etc/pressel/key > /dev/null 2>&1 && echo key
 ls /var/lib/pressel > /dev/null 2>&1 && echo state
 touch /etc/pressel/x /usr/x 2> /dev/null && echo system
-echo 1 > /var/lib/pressel-tool/note && echo kept
+echo $$ > /var/lib/pressel-tool/pid && echo kept
 grep -q '^NoNewPrivs:.1' /proc/self/status && echo bounded
 echo nice=$(cut -d' ' -f19 /proc/self/stat)
 ";
 
-/// From a call to its program, and from there to the response, when systemd starts a unit for it: less than a person
-/// notices. What it is on a machine that is busy with other things; the figure is printed.
-const UNIT_MS: f64 = 500.0;
+/// From a call to its program, and from there to the response, in a unit of its own that was started while somebody
+/// spoke: several times what it takes, on a machine that may be busy with other things. The figures are printed.
+const UNIT_MS: f64 = 60.0;
 
 impl Installed {
     /// A shell script as a tool.
@@ -58,8 +58,11 @@ fn a_call_is_a_unit_of_its_own_that_sees_neither_key_nor_state() {
     let response = &responses[0]["toolResponse"]["functionResponses"][0]["response"];
     let said = response["output"].as_str().unwrap_or_else(|| panic!("{response}\n{}", installed.journal()));
     assert_eq!(said.lines().collect::<Vec<_>>(), ["user=pressel-tool", "kept", "bounded", "nice=5"]);
-    let units = "systemctl list-units --all --no-legend 'pressel-tool@*'";
-    assert_eq!(installed.machine.run(units).unwrap(), "", "a call leaves a unit behind");
+    // One may wait for the next call; what ran has gone.
+    let units = installed.machine.run("systemctl list-units --all --no-legend 'pressel-tool@*'").unwrap();
+    assert!(units.lines().count() <= 1, "a call leaves a unit behind: {units}");
+    let gone = installed.machine.run("test ! -e /proc/$(cat /var/lib/pressel-tool/pid)");
+    gone.expect("the program of a call is still there");
 }
 
 #[test]
