@@ -85,7 +85,10 @@ impl Conversation {
         let noted = |record: &ToolRecord| since.iter().any(|tool| tool.id == record.id);
         let unsure = std::mem::take(&mut self.carry.unsure);
         self.carry.late.splice(..0, unsure.into_iter().filter(|late| late.2 < TRIES_MAX));
-        self.carry.late.retain(|LateResult(record, late, _)| *late == Late::Aloud || !noted(record));
+        // What a link was told may have no room in the note for the next one.
+        let stays =
+            |LateResult(record, late, told): &LateResult| *late == Late::Aloud || *told > 0 || !noted(record);
+        self.carry.late.retain(stays);
         if self.turn.is_idle() && self.utterance.is_none() && self.question.is_none() {
             self.memory.end_wait(); // nobody waits for more than has come
         }
@@ -181,8 +184,13 @@ impl Conversation {
     /// Results that the note for this link has no room for are told by themselves.
     fn owe_untold(&mut self, note: &str) {
         for exchange in self.memory.since_mut().filter(|exchange| exchange.lost) {
-            for tool in exchange.tools.iter_mut().filter(|tool| tool.outcome.is_some() && !tool.told) {
-                tool.told = note.contains(&recap::call(tool));
+            for tool in exchange.tools.iter_mut().filter(|tool| tool.outcome.is_some()) {
+                let noted = note.contains(&recap::call(tool));
+                self.carry.late.retain(|late| !noted || late.1 == Late::Aloud || late.0.id != tool.id);
+                if tool.told {
+                    continue;
+                }
+                tool.told = noted;
                 let waits = self.carry.late.iter().any(|late| late.0.id == tool.id);
                 let stopped = matches!(&tool.outcome, Some(Err(why)) if why == STOPPED);
                 if !(tool.told || waits || stopped) && self.carry.late.len() < LATE_MAX {

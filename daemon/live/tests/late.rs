@@ -52,6 +52,12 @@ fn finishes(rig: &mut Rig, id: &str) {
 }
 
 fn answers(rig: &mut Rig) {
+    speaks(rig);
+    // The server holds all of it.
+    rig.says(&json!({ "sessionResumptionUpdate": { "newHandle": "a-handle", "resumable": true } }));
+}
+
+fn speaks(rig: &mut Rig) {
     let parts = json!([{ "inlineData": { "mimeType": "audio/pcm;rate=24000", "data": "AQAB".repeat(600) } }]);
     rig.says(&json!({ "serverContent": { "modelTurn": { "parts": parts } } }));
     rig.says(&json!({ "serverContent": { "generationComplete": true, "turnComplete": true } }));
@@ -61,8 +67,6 @@ fn answers(rig: &mut Rig) {
     };
     let turn = rig.done.iter().filter_map(newest).max().unwrap();
     rig.input(Input::Speaker(SpeakerInput::Drained { turn }));
-    // The server holds all of it.
-    rig.says(&json!({ "sessionResumptionUpdate": { "newHandle": "a-handle", "resumable": true } }));
 }
 
 fn lose_link(rig: &mut Rig) {
@@ -134,4 +138,27 @@ fn a_model_that_calls_for_the_same_again_when_it_is_told_has_nothing_done_twice(
         calls(&mut rig, "id-3", "bell");
         assert_eq!(runs(&rig), 2, "{model}");
     }
+}
+
+#[test]
+fn what_a_link_may_not_have_heard_is_told_though_the_note_for_the_next_has_no_room_for_it() {
+    let tools = vec![json!({ "functionDeclarations": [{ "name": "lamp" }] })];
+    let settings = rig::settings(hold());
+    let settings =
+        Settings { model: MODELS[0].to_owned(), tools, recap: true, recap_max_chars: 1, ..settings };
+    let mut rig = Rig::new(settings, true);
+    asks(&mut rig);
+    rig.says(&json!({ "serverContent": { "inputTranscription": { "text": "Light the lamp." } } }));
+    calls(&mut rig, "id-1", "lamp");
+    speaks(&mut rig);
+    for _ in 0..2 {
+        lose_link(&mut rig);
+        asks(&mut rig);
+        speaks(&mut rig);
+        if told(&rig) == 0 {
+            finishes(&mut rig, "id-1");
+            assert_eq!(told(&rig), 1);
+        }
+    }
+    assert_eq!(told(&rig), 2);
 }
