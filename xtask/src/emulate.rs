@@ -12,7 +12,8 @@ const MAGIC: &str =
     "\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00";
 const MASK: &str =
     "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff";
-const OURS: &str = "qemu-aarch64-pressel";
+/// As mmdebstrap knows it, too, which looks for the flag F there.
+const OURS: &str = "qemu-aarch64";
 
 /// The kernel knows the emulator while this lives; one that the machine has already stays.
 pub struct Registered {
