@@ -365,7 +365,7 @@ fn a_server_goes_with_its_children_when_its_file_does() {
     shop.put("plain", &format!("{keys}allow = [\"child\"]\n"));
     shop.open();
     assert!(shop.call("child", &json!({ "what": word })).is_ok());
-    assert_eq!(with_word(&word), 1);
+    until("the child is there", || with_word(&word) == 1);
     fs::remove_file(shop.path("tools.d/plain.toml")).unwrap();
     shop.put("other", "command = [\"/bin/cat\"]\nallow = [\"*\"]\nstart_timeout_s = 1");
     shop.pressel(&["list"]); // it looks again
