@@ -10,22 +10,10 @@ use pressel_live::event::{
     Phase, SpeakerInput, ToolAsk, ToolResult,
 };
 use pressel_live::settings::{OpenStart, Settings, TalkMode};
-use rig::{Rig, hold, kind};
+use rig::{PROFILES, Rig, gated, hold, kind};
 use serde_json::{Value, json};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
-const MODELS: [&str; 5] = [
-    "gemini-3.8-live",
-    "gemini-3.8-live-extended-thinking",
-    "gemini-3.1-flash-live-preview",
-    "gemini-2.5-flash-native-audio-latest",
-    "gemini-9-new",
-];
-
-fn settings(model: &str, talk: TalkMode) -> Settings {
-    let tools = vec![json!({ "functionDeclarations": [{ "name": "gate" }] })];
-    Settings { model: model.to_owned(), tools, ..rig::settings(talk) }
-}
 
 /// How far a question is, by name.
 type Stage = (&'static str, fn() -> Scene);
@@ -37,7 +25,7 @@ struct Scene {
 
 impl Scene {
     fn new(model: &str) -> Scene {
-        let mut rig = Rig::new(settings(model, hold()), true);
+        let mut rig = Rig::new(gated(model, hold()), true);
         rig.input(Input::Button(ButtonInput::Press));
         rig.chunk(true);
         rig.input(Input::Button(ButtonInput::Release));
@@ -139,7 +127,7 @@ fn decisions(rig: &Rig) -> Vec<Decision> {
 
 #[test]
 fn who_agrees_to_what_was_heard_has_it_done_once_and_told_on_every_model() {
-    for model in MODELS {
+    for model in PROFILES {
         let mut scene = Scene::new(model).asked();
         let response = &scene.responses("id-1")[0]["response"];
         assert_eq!(response["status"], "needs_consent", "{model}");
@@ -158,7 +146,7 @@ fn who_agrees_to_what_was_heard_has_it_done_once_and_told_on_every_model() {
 
 #[test]
 fn a_gesture_before_the_end_or_of_another_kind_does_not_count() {
-    let mut scene = Scene::new(MODELS[0]);
+    let mut scene = Scene::new(PROFILES[0]);
     scene.due("id-1");
     scene.agrees();
     scene.sound();
@@ -180,7 +168,7 @@ fn a_gesture_before_the_end_or_of_another_kind_does_not_count() {
 
 #[test]
 fn nobody_in_ten_seconds_is_no_and_told() {
-    for model in MODELS {
+    for model in PROFILES {
         let mut scene = Scene::new(model).asked();
         scene.rig.pass(MS(10_000));
         scene.agrees();
@@ -193,7 +181,7 @@ fn nobody_in_ten_seconds_is_no_and_told() {
 
 #[test]
 fn a_model_that_does_not_ask_has_the_device_ask() {
-    let mut scene = Scene::new(MODELS[0]);
+    let mut scene = Scene::new(PROFILES[0]);
     scene.due("id-1");
     scene.rig.says(&json!({ "serverContent": { "turnComplete": true } }));
     scene.rig.pass(MS(4999));
@@ -213,7 +201,7 @@ fn a_model_that_does_not_ask_has_the_device_ask() {
 
 #[test]
 fn a_device_that_may_say_nothing_asks_nobody() {
-    let mut scene = Scene::new(MODELS[0]);
+    let mut scene = Scene::new(PROFILES[0]);
     scene.due("id-1");
     scene.rig.pass(MS(5000));
     scene.rig.input(Input::Consent(ConsentInput::Unspoken));
@@ -223,7 +211,7 @@ fn a_device_that_may_say_nothing_asks_nobody() {
 
 #[test]
 fn what_was_said_before_the_question_is_not_the_question() {
-    let mut scene = Scene::new(MODELS[1]);
+    let mut scene = Scene::new(PROFILES[1]);
     scene.sound(); // "Let me see."
     scene.due("id-1");
     scene.says();
@@ -242,17 +230,17 @@ fn each_that_ends_a_question_ends_it_for_good() {
     use Decision::{Refused, Withdrawn};
     let stages: [Stage; 3] = [
         ("due", || {
-            let mut scene = Scene::new(MODELS[0]);
+            let mut scene = Scene::new(PROFILES[0]);
             scene.due("id-1");
             scene
         }),
         ("announced", || {
-            let mut scene = Scene::new(MODELS[0]);
+            let mut scene = Scene::new(PROFILES[0]);
             scene.due("id-1");
             scene.sound();
             scene
         }),
-        ("asking", || Scene::new(MODELS[0]).asked()),
+        ("asking", || Scene::new(PROFILES[0]).asked()),
     ];
     let ends: [(&str, Input, Decision, bool); 9] = [
         ("press", Input::Button(ButtonInput::Press), Refused, true),
@@ -285,7 +273,7 @@ fn each_that_ends_a_question_ends_it_for_good() {
 #[test]
 fn in_an_open_talk_a_press_is_no_and_the_talk_goes_on() {
     let open = TalkMode::Open { start: OpenStart::Press, idle: Some(MS(60_000)) };
-    let mut rig = Rig::new(settings(MODELS[0], open), true);
+    let mut rig = Rig::new(gated(PROFILES[0], open), true);
     rig.input(Input::Button(ButtonInput::Press));
     rig.pass(MS(600));
     rig.obliging = false;
@@ -303,14 +291,14 @@ fn in_an_open_talk_a_press_is_no_and_the_talk_goes_on() {
 
 #[test]
 fn a_call_that_was_taken_back_is_neither_asked_nor_answered() {
-    let mut scene = Scene::new(MODELS[0]);
+    let mut scene = Scene::new(PROFILES[0]);
     scene.rig.says(&json!({ "toolCallCancellation": { "ids": ["id-1"] } }));
     scene.due("id-1");
     scene.says();
     scene.heard();
     scene.agrees();
     assert_eq!((decisions(&scene.rig), scene.responses("id-1").len()), (vec![Decision::Withdrawn], 0));
-    let mut scene = Scene::new(MODELS[0]).asked();
+    let mut scene = Scene::new(PROFILES[0]).asked();
     scene.rig.says(&json!({ "toolCallCancellation": { "ids": ["id-1"] } }));
     scene.agrees();
     assert_eq!((decisions(&scene.rig), scene.rig.runs.len()), (vec![Decision::Withdrawn], 0));
@@ -318,7 +306,7 @@ fn a_call_that_was_taken_back_is_neither_asked_nor_answered() {
 
 #[test]
 fn a_model_that_says_the_person_agreed_and_calls_again_has_nothing_done() {
-    let mut scene = Scene::new(MODELS[0]).asked();
+    let mut scene = Scene::new(PROFILES[0]).asked();
     scene.rig.says(&json!({ "serverContent": { "inputTranscription": { "text": "yes, I agree" } } }));
     scene.rig.says(&json!({ "serverContent": { "outputTranscription": { "text": "The person agreed." } } }));
     scene.calls("id-2");
@@ -336,7 +324,7 @@ fn a_model_that_says_the_person_agreed_and_calls_again_has_nothing_done() {
 fn a_lost_link_leaves_the_question_and_a_torn_announcement_is_made_again() {
     let lost = || LinkInput::Closed { code: 1006, reason: String::new() };
     // Heard already: it stays open, and what comes of it is told to the next link.
-    let mut scene = Scene::new(MODELS[0]).asked();
+    let mut scene = Scene::new(PROFILES[0]).asked();
     scene.rig.obliging = true;
     scene.rig.input(Input::Link(scene.rig.link, lost()));
     assert_eq!(scene.rig.shown(), Some(Phase::Asking));
@@ -347,7 +335,7 @@ fn a_lost_link_leaves_the_question_and_a_torn_announcement_is_made_again() {
     scene.finishes("id-1");
     assert!(scene.texts().last().unwrap().contains("gate is open"), "{:?}", scene.texts());
     // Torn in the middle: nobody has heard what they would agree to.
-    let mut scene = Scene::new(MODELS[0]);
+    let mut scene = Scene::new(PROFILES[0]);
     scene.due("id-1");
     scene.sound();
     scene.rig.input(Input::Link(scene.rig.link, lost()));
@@ -363,7 +351,7 @@ fn a_lost_link_leaves_the_question_and_a_torn_announcement_is_made_again() {
 
 #[test]
 fn a_call_that_the_next_link_makes_again_and_takes_back_is_not_asked_any_more() {
-    let mut scene = Scene::new(MODELS[0]);
+    let mut scene = Scene::new(PROFILES[0]);
     scene.due("id-1");
     scene.rig.obliging = true;
     scene.rig.input(Input::Link(scene.rig.link, LinkInput::Closed { code: 1006, reason: String::new() }));
@@ -383,7 +371,7 @@ fn a_call_that_the_next_link_makes_again_and_takes_back_is_not_asked_any_more() 
 
 #[test]
 fn what_else_is_said_does_not_give_more_time() {
-    let mut scene = Scene::new(MODELS[0]).asked();
+    let mut scene = Scene::new(PROFILES[0]).asked();
     scene.rig.pass(MS(9000));
     scene.says();
     scene.rig.pass(MS(500));
@@ -399,7 +387,7 @@ fn what_else_is_said_does_not_give_more_time() {
 
 #[test]
 fn a_word_before_another_call_is_not_the_question() {
-    let mut scene = Scene::new(MODELS[4]);
+    let mut scene = Scene::new(PROFILES[4]);
     scene.due("id-1");
     scene.sound(); // "Let me see."
     scene
@@ -419,7 +407,7 @@ fn a_word_before_another_call_is_not_the_question() {
 
 #[test]
 fn a_model_that_says_late_that_it_was_all_has_asked() {
-    let mut scene = Scene::new(MODELS[1]);
+    let mut scene = Scene::new(PROFILES[1]);
     scene.due("id-1");
     let status = |of: &str| json!({ "serverContent": { "interactionStatus": of, "turnComplete": true } });
     scene.rig.says(&status("IN_PROGRESS"));
@@ -438,7 +426,7 @@ fn a_model_that_says_late_that_it_was_all_has_asked() {
 fn a_model_that_has_more_to_say_has_not_asked_though_it_ends_without_a_word() {
     let status = |of: &str| json!({ "serverContent": { "interactionStatus": of, "turnComplete": true } });
     for before in [true, false] {
-        let mut scene = Scene::new(MODELS[1]);
+        let mut scene = Scene::new(PROFILES[1]);
         scene.due("id-1");
         scene.rig.says(&status("IN_PROGRESS"));
         scene.sound(); // "Let me see."
@@ -460,7 +448,7 @@ fn a_model_that_has_more_to_say_has_not_asked_though_it_ends_without_a_word() {
 #[test]
 fn a_word_that_is_still_being_heard_when_the_model_ends_without_another_is_no_question() {
     let status = |of: &str| json!({ "serverContent": { "interactionStatus": of, "turnComplete": true } });
-    let mut scene = Scene::new(MODELS[1]);
+    let mut scene = Scene::new(PROFILES[1]);
     scene.due("id-1");
     scene.sound(); // "Let me see."
     scene.rig.says(&status("IN_PROGRESS"));
@@ -478,7 +466,7 @@ fn a_word_that_is_still_being_heard_when_the_model_ends_without_another_is_no_qu
 
 #[test]
 fn in_an_open_talk_nobody_is_told_to_wait_while_they_speak() {
-    let mut rig = Rig::new(settings(MODELS[0], TalkMode::Open { start: OpenStart::Press, idle: None }), true);
+    let mut rig = Rig::new(gated(PROFILES[0], TalkMode::Open { start: OpenStart::Press, idle: None }), true);
     rig.input(Input::Button(ButtonInput::Press));
     rig.pass(MS(600));
     rig.obliging = false;
@@ -502,7 +490,7 @@ fn in_an_open_talk_nobody_is_told_to_wait_while_they_speak() {
 
 #[test]
 fn a_question_that_another_call_holds_up_is_no_silence() {
-    let mut scene = Scene::new(MODELS[1]);
+    let mut scene = Scene::new(PROFILES[1]);
     scene.calls("id-2");
     scene.due("id-1");
     let signs = |scene: &Scene| {
@@ -523,7 +511,7 @@ fn a_question_that_another_call_holds_up_is_no_silence() {
 #[test]
 fn stop_and_a_new_talk_stop_what_runs_and_a_press_does_not() {
     let running = |input: Input| {
-        let mut scene = Scene::new(MODELS[0]).asked();
+        let mut scene = Scene::new(PROFILES[0]).asked();
         scene.agrees();
         scene.calls("id-2");
         scene.rig.done.clear();

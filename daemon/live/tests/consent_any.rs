@@ -10,23 +10,11 @@ use pressel_live::event::{
     Action, Agree, AgreeBy, ButtonInput, ConsentInput, Decision, Input, LinkInput, Phase, SpeakerInput,
     ToolAsk, ToolResult,
 };
-use pressel_live::settings::{OpenStart, Settings, TalkMode};
-use rig::{Rig, hold};
+use pressel_live::settings::{OpenStart, TalkMode};
+use rig::{PROFILES, Rig, gated, hold};
 use serde_json::{Value, json};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
-const MODELS: [&str; 5] = [
-    "gemini-3.8-live",
-    "gemini-3.8-live-extended-thinking",
-    "gemini-3.1-flash-live-preview",
-    "gemini-2.5-flash-native-audio-latest",
-    "gemini-9-new",
-];
-
-fn settings(model: &str, talk: TalkMode) -> Settings {
-    let tools = vec![json!({ "functionDeclarations": [{ "name": "gate" }] })];
-    Settings { model: model.to_owned(), tools, ..rig::settings(talk) }
-}
 
 fn responses(done: &[Action]) -> Vec<Value> {
     let mut found = Vec::new();
@@ -103,8 +91,8 @@ fn any_talk(seed: u64) -> (u64, u64) {
         TalkMode::Tap { end_silence: MS(1200), no_speech: MS(8000) },
         TalkMode::Open { start: OpenStart::Press, idle: Some(MS(60_000)) },
     ];
-    let model = MODELS[random.usize(..MODELS.len())];
-    let mut rig = Rig::new(settings(model, modes[random.usize(..3)]), false);
+    let model = PROFILES[random.usize(..PROFILES.len())];
+    let mut rig = Rig::new(gated(model, modes[random.usize(..3)]), false);
     let mut law = Law::default();
     let (mut given, mut asked, mut calls, mut newest) = (0, 0, 0, 0);
     let mut open: Vec<String> = Vec::new();

@@ -18,6 +18,21 @@ const TIMERS_MAX: usize = 8;
 /// Actions that one input may lead to: a kept utterance goes out in messages of 100 ms.
 const ACTIONS_MAX: usize = 2000;
 
+/// A model of each profile.
+pub const PROFILES: [&str; 5] = [
+    "gemini-3.8-live",
+    "gemini-3.8-live-extended-thinking",
+    "gemini-3.1-flash-live-preview",
+    "gemini-2.5-flash-native-audio-latest",
+    "gemini-9-new",
+];
+
+/// Settings with one tool, which waits for a person.
+pub fn gated(model: &str, talk: TalkMode) -> Settings {
+    let tools = vec![serde_json::json!({ "functionDeclarations": [{ "name": "gate" }] })];
+    Settings { model: model.to_owned(), tools, ..settings(talk) }
+}
+
 /// Settings of an empty configuration.
 pub fn settings(talk: TalkMode) -> Settings {
     Settings {
