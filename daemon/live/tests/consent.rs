@@ -9,7 +9,7 @@ use pressel_live::event::{
     Action, Agree, AgreeBy, ButtonInput, ConsentInput, Decision, Input, Line, LinkInput, MicrophoneInput,
     Phase, SpeakerInput, ToolAsk, ToolResult,
 };
-use pressel_live::settings::{OpenStart, Settings, TalkMode};
+use pressel_live::settings::{OpenStart, TalkMode};
 use rig::{PROFILES, Rig, gated, hold, kind};
 use serde_json::{Value, json};
 
