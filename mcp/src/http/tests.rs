@@ -1,7 +1,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -37,9 +37,13 @@ fn answer(method: &str) -> Value {
     }
 }
 
+/// What is sent of an answer without end, in bytes: who waits for more than the 16 MB that are allowed waits for ever.
+/// (How much a kernel takes before anybody reads differs from machine to machine.)
+const SENT: usize = 17 << 20;
+
 /// Answers one request. The call `fine` is a word; `endless` never ends, `announced` says so before, `stream` is one
 /// event that never ends.
-fn serve(mut stream: TcpStream, sent: &AtomicUsize) -> std::io::Result<()> {
+fn serve(mut stream: TcpStream) -> std::io::Result<()> {
     let mut read = BufReader::new(stream.try_clone()?);
     let (mut first, mut length) = (String::new(), 0);
     read.read_line(&mut first)?;
@@ -63,10 +67,10 @@ fn serve(mut stream: TcpStream, sent: &AtomicUsize) -> std::io::Result<()> {
     };
     let way = asked["params"]["name"].as_str().unwrap_or_default();
     let mut message = json!({ "jsonrpc": "2.0", "id": id });
-    let (kind, length) = match way {
-        "announced" => ("application/json", "Content-Length: 1000000000000\r\n"),
-        "endless" => ("application/json", ""),
-        "stream" => ("text/event-stream", ""),
+    let (kind, length, sent) = match way {
+        "announced" => ("application/json", "Content-Length: 1000000000000\r\n", 0),
+        "endless" => ("application/json", "", SENT),
+        "stream" => ("text/event-stream", "", SENT),
         _ => {
             let found = if way == "fine" {
                 json!({ "result": { "content": [{ "type": "text", "text": "45 Nm" }] } })
@@ -81,10 +85,8 @@ fn serve(mut stream: TcpStream, sent: &AtomicUsize) -> std::io::Result<()> {
     };
     write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: {kind}\r\n{length}\r\n")?;
     write!(stream, "{}{{\"jsonrpc\":\"2.0\",\"id\":{id},\"", if way == "stream" { "data: " } else { "" })?;
-    loop {
-        stream.write_all(&[b'x'; 65536])?; // until nobody takes any more
-        sent.fetch_add(65536, Ordering::Relaxed);
-    }
+    stream.write_all(&vec![b'x'; sent])?;
+    read.read(&mut [0]).map(drop) // until the other side ends it
 }
 
 #[tokio::test]
@@ -92,12 +94,9 @@ async fn an_answer_without_end_is_not_read_to_its_end() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
-    let sent = Arc::new(AtomicUsize::new(0));
-    let counted = sent.clone();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let counted = counted.clone();
-            std::thread::spawn(move || serve(stream.unwrap(), &counted)); // an error is the other side's end
+            std::thread::spawn(move || serve(stream.unwrap())); // an error is the other side's end
         }
     });
     let keys = Keys { url, private: true, tls: Some(false), allow: vec!["*".into()], ..Keys::default() };
@@ -106,23 +105,18 @@ async fn an_answer_without_end_is_not_read_to_its_end() {
         let (peer, way) = (link.peer(), way.to_owned());
         async move {
             let called = link::call(&peer, way, Map::new(), 32 * 1024, std::future::pending());
-            match called.await.unwrap() {
+            let called = tokio::time::timeout(Duration::from_secs(60), called).await;
+            match called.expect("more was waited for").unwrap() {
                 Ok(outcome) => outcome.map(|object| object["output"].to_string()),
                 Err(Failure::Refused(sentence)) => Err(sentence),
                 Err(Failure::Lost(_)) => Err("lost".to_owned()),
             }
         }
     };
-    let within = |way: &str, most: usize| {
-        let taken = sent.swap(0, Ordering::Relaxed);
-        assert!(taken < most, "{way}: {taken} bytes were taken, or wait in the kernel");
-    };
-    for (way, most) in [("announced", 8 << 20), ("endless", 28 << 20)] {
+    for way in ["announced", "endless"] {
         assert_eq!(call(way).await, Err("failed: it answered with more than 16 MB".to_owned()), "{way}");
-        within(way, most);
         assert_eq!(call("fine").await, Ok("\"45 Nm\"".to_owned()), "after {way}");
     }
     // A stream that cannot be read on is the end of the connection; the server is dialled again.
     assert_eq!(call("stream").await, Err("lost".to_owned()));
-    within("stream", 28 << 20);
 }
