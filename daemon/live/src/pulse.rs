@@ -67,6 +67,11 @@ impl Pulse {
         self.slowest.unwrap_or_default().min(DELAY_MAX)
     }
 
+    /// What comes now may have been sent before the server heard the end of the last utterance.
+    pub(crate) fn is_crossed(&self, now: Instant) -> bool {
+        self.pinged.is_some_and(|pinged| now.saturating_duration_since(pinged) < self.delay())
+    }
+
     /// A pong came.
     pub(crate) fn pong(&mut self, now: Instant) {
         self.asked = None;
@@ -122,6 +127,19 @@ mod tests {
         ] {
             assert_eq!(patience(pongs_ms), Duration::from_millis(expected_ms), "{pongs_ms:?}");
         }
+    }
+
+    #[test]
+    fn what_comes_sooner_than_a_pong_can_is_of_before() {
+        let now = Instant::now();
+        let later = |ms| now + Duration::from_millis(ms);
+        let mut pulse = Pulse::default();
+        pulse.ping(now);
+        assert!(!pulse.is_crossed(now), "nothing is known of the network");
+        pulse.pong(later(300));
+        assert!(!pulse.is_crossed(later(300)), "everything was heard");
+        pulse.ping(later(1000));
+        assert!(pulse.is_crossed(later(1299)) && !pulse.is_crossed(later(1300)));
     }
 
     #[test]

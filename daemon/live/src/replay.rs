@@ -332,10 +332,21 @@ impl Conversation {
         self.carry.unsure.clear();
     }
 
-    /// What the record says of a tool that is called again for the same words. `None`: it was never called.
-    pub(crate) fn on_record(&mut self, wire: &str, name: &str, args: &Args) -> Option<Answered> {
-        let asking =
-            self.utterance.as_ref().is_some_and(|utterance| utterance.is_begun() && !utterance.is_sent());
+    /// Somebody says something of which the server cannot have heard the end.
+    pub(crate) fn is_saying(&self, now: Instant) -> bool {
+        let unheard = |said: &Utterance| !said.is_sent() || self.link.pulse.is_crossed(now);
+        self.utterance.as_ref().is_some_and(|said| said.is_begun() && unheard(said))
+    }
+
+    /// What the record says of a tool that is called again for the same words; `asking`: others are being said. `None`:
+    /// it was never called.
+    pub(crate) fn on_record(
+        &mut self,
+        wire: &str,
+        name: &str,
+        args: &Args,
+        asking: bool,
+    ) -> Option<Answered> {
         let record = self.memory.repeated(wire, name, args, asking)?;
         record.told |= record.outcome.is_some();
         self.consent.called_again(&record.id, wire);

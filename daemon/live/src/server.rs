@@ -291,6 +291,7 @@ impl Conversation {
     }
 
     fn on_tool_calls(&mut self, now: Instant, calls: Vec<FunctionCall>) {
+        let asking = self.is_saying(now);
         self.answered();
         self.link.pulse.sign();
         let mut answers = Vec::new();
@@ -308,7 +309,7 @@ impl Conversation {
             } else if name.len() > NAME_MAX || length_of(&args) > ARGS_MAX {
                 format!("not done: the arguments are longer than {} kB", ARGS_MAX / 1024)
             } else {
-                match self.on_record(&id, &name, &args) {
+                match self.on_record(&id, &name, &args, asking) {
                     None => {
                         let run = self.memory.call(&id, &name, &args, |id| self.consent.has(id));
                         self.calls.insert(run.clone(), Pending { wire: id, name: name.clone() });

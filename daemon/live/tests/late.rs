@@ -42,6 +42,18 @@ fn asks(rig: &mut Rig) {
     rig.obliging = false;
 }
 
+/// Something is asked of a server that is far away: it has heard nothing of it yet.
+fn asks_afar(rig: &mut Rig) {
+    let pings = |rig: &Rig| rig.done.iter().filter(|action| matches!(action, Action::Ping { .. })).count();
+    let before = pings(rig);
+    rig.input(Input::Button(ButtonInput::Press));
+    rig.chunk(true);
+    rig.input(Input::Button(ButtonInput::Release));
+    while pings(rig) == before {
+        rig.pass(MS(10));
+    }
+}
+
 fn calls(rig: &mut Rig, id: &str, name: &str) {
     rig.says(&json!({ "toolCall": { "functionCalls": [{ "id": id, "name": name, "args": {} }] } }));
 }
@@ -137,6 +149,29 @@ fn a_model_that_calls_for_the_same_again_when_it_is_told_has_nothing_done_twice(
         assert_eq!((told(&rig), runs(&rig)), (1, 2), "{model}");
         calls(&mut rig, "id-3", "bell");
         assert_eq!(runs(&rig), 2, "{model}");
+    }
+}
+
+#[test]
+fn a_call_that_meets_the_next_words_on_the_way_is_of_those_before() {
+    for model in MODELS {
+        let tools = vec![json!({ "functionDeclarations": [{ "name": "lamp" }] })];
+        let mut rig = Rig::new(Settings { model: model.to_owned(), tools, ..rig::settings(hold()) }, true);
+        asks(&mut rig);
+        asks_afar(&mut rig);
+        rig.pass(MS(300));
+        rig.input(Input::Link(rig.link, LinkInput::Pong));
+        rig.says(&json!({ "serverContent": { "inputTranscription": { "text": "Light the lamp." } } }));
+        calls(&mut rig, "id-1", "lamp");
+        finishes(&mut rig, "id-1");
+        lose_link(&mut rig); // the next one is asked for the rest
+        asks_afar(&mut rig);
+        calls(&mut rig, "id-2", "lamp");
+        assert_eq!(runs(&rig), 1, "{model}: it was called for before the server heard anything new");
+        rig.pass(MS(300));
+        rig.input(Input::Link(rig.link, LinkInput::Pong));
+        calls(&mut rig, "id-3", "lamp");
+        assert_eq!(runs(&rig), 2, "{model}: it is wanted again");
     }
 }
 
