@@ -15,6 +15,8 @@
 //! time, or by whatever keeps the device from asking. One is open at a time. It outlives its link: an announcement of
 //! which a lost link took the end is made again, by the next link's model or by the device.
 
+mod announcement;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -25,7 +27,6 @@ use crate::event::{Action, Agree, AgreeBy, ConsentInput, Decision, Note, Phase, 
 use crate::exchange::{Outcome, ToolRecord};
 use crate::pending::STOPPED;
 use crate::profile::TextBy;
-use crate::turn::Turn;
 
 /// A model that says nothing for so long does not ask; the device does.
 const SAYS_WITHIN: Duration = Duration::from_secs(5);
@@ -33,8 +34,6 @@ const SAYS_WITHIN: Duration = Duration::from_secs(5);
 const AGREE_WITHIN: Duration = Duration::from_secs(10);
 /// A question that cannot be brought to its end in this time is none.
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(60);
-/// A line of the device's own is never longer.
-const LINE_MAX: Duration = Duration::from_secs(15);
 /// A tool ends by its own time, which is 600 s at most; this bounds a lost report.
 const RUN_MAX: Duration = Duration::from_secs(700);
 /// What came of a question is worth a link of its own for so long.
@@ -301,64 +300,6 @@ impl Conversation {
         }
     }
 
-    /// Sound of an answer has come for this turn.
-    pub(crate) fn announces(&mut self, now: Instant, sounding: u32) {
-        let Some(asked) = &mut self.consent.asked else { return };
-        asked.heard = false;
-        match asked.stage {
-            Stage::Announced { turn, own: false, .. } if turn == sounding => {}
-            Stage::Due { .. } if sounding <= asked.before => {
-                asked.stage = Stage::Due { until: now + SAYS_WITHIN };
-            }
-            _ => asked.stage = Stage::Announced { turn: sounding, whole: false, own: false },
-        }
-    }
-
-    /// All of the answer in hand has come.
-    pub(crate) fn announced_whole(&mut self) {
-        let newest = self.answer_number;
-        let Some(asked) = &mut self.consent.asked else { return };
-        if let Stage::Announced { turn, whole, .. } = &mut asked.stage {
-            *whole |= *turn == newest;
-        }
-    }
-
-    /// A segment of somebody's speech goes up.
-    pub(crate) fn doubt_announcement(&mut self) {
-        if let Some(asked) = &mut self.consent.asked {
-            asked.doubtful |= !matches!(asked.stage, Stage::Asking { .. });
-            asked.heard = false;
-        }
-    }
-
-    /// All of this turn has been heard.
-    pub(crate) fn announcement_heard(&mut self, now: Instant, drained: u32) {
-        // A word before another call, whose result it will speak of, is no question.
-        let goes_on = self.in_progress;
-        // What its own turn's end has followed already is not what the model still has to say.
-        let more = self.tool_answered || goes_on && !self.turn_open;
-        let Some(asked) = &mut self.consent.asked else { return };
-        let Stage::Announced { turn, whole, own } = asked.stage else { return };
-        if turn != drained {
-            return;
-        }
-        let doubtful = std::mem::take(&mut asked.doubtful);
-        let wait = if doubtful { Duration::ZERO } else { SAYS_WITHIN };
-        asked.stage = Stage::Due { until: now + wait };
-        asked.heard = own || whole && !doubtful && !more;
-        if own || !goes_on {
-            self.ask_by_light(now);
-        }
-    }
-
-    /// The model says that it was all; that may come after it was heard.
-    pub(crate) fn ask_by_light(&mut self, now: Instant) {
-        let Some(asked) = self.consent.asked.as_mut().filter(|asked| asked.heard) else { return };
-        asked.heard = false;
-        let until = *asked.until.get_or_insert(now + AGREE_WITHIN);
-        asked.stage = Stage::Asking { since: now, until };
-    }
-
     /// Does what is due.
     pub(crate) fn end_overdue_consent(&mut self, now: Instant) {
         if self.consent.tells_until.is_some_and(|until| until <= now) {
@@ -389,19 +330,6 @@ impl Conversation {
             Stage::Due { until } if *until <= now => self.ask_aloud(now),
             _ => {}
         }
-    }
-
-    /// The device asks by itself, as a turn of its own: it is cut and heard to its end like an answer.
-    fn ask_aloud(&mut self, now: Instant) {
-        self.answer_number += 1;
-        let turn = self.answer_number;
-        let Some(asked) = &mut self.consent.asked else { return };
-        asked.stage = Stage::Announced { turn, whole: true, own: true };
-        (asked.doubtful, asked.heard, asked.until) = (false, false, None);
-        let by = asked.ask.by;
-        self.tool_answered = false; // the model has had its time
-        self.turn = Turn::Speaking { turn, last_sound: now, heard_by: now + LINE_MAX, ended: true };
-        self.act(Action::AskAloud { turn, by });
     }
 
     /// The light asks.
