@@ -261,7 +261,9 @@ impl Conversation {
             if said {
                 self.ask_for_life(now);
             }
-            let due = if !said && manual {
+            let due = if !self.calls.is_empty() {
+                self.patience() // the answer that is due is the tools'
+            } else if !said && manual {
                 NOTHING_SAID
             } else if manual {
                 self.settings.answer_timeout
@@ -346,7 +348,11 @@ impl Conversation {
         match self.turn {
             Turn::Thinking { .. } => {
                 self.doubt();
-                self.stop_waiting();
+                if self.is_on_errand() {
+                    self.stop_waiting();
+                } else {
+                    self.memory.give_up(); // a tool that goes on is not what was waited for
+                }
                 self.become_idle(now);
             }
             Turn::Speaking { ended: false, .. } => self.end_of_sound(),

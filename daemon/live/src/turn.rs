@@ -16,7 +16,7 @@ pub(crate) enum Turn {
     Idle,
     /// The person. `ending`: kept up to what was captured by then.
     Listening { since: Instant, ending: Option<Instant>, last_chunk: Instant },
-    /// Nobody, and an answer is due. `until` is `None` while the utterance waits for a link or a tool runs.
+    /// Nobody, and an answer is due. `until` is `None` while the utterance waits for a link.
     Thinking { until: Option<Instant> },
     /// The assistant. `ended`: no more sound will come, what came is still being heard.
     /// `heard_by`: when all that came will have been heard.

@@ -52,7 +52,8 @@ impl Conversation {
         if self.turn.is_idle() {
             // Said while an answer was being heard, or while it was cut: it is still to be answered.
             if let Some(utterance) = self.utterance.as_ref().filter(|utterance| utterance.ended) {
-                let until = utterance.is_sent().then(|| now + AFTER_ANSWER);
+                let wait = if self.calls.is_empty() { AFTER_ANSWER } else { self.patience() };
+                let until = utterance.is_sent().then(|| now + wait);
                 self.turn = Turn::Thinking { until };
             }
         }
