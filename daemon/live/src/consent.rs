@@ -104,7 +104,7 @@ impl Consent {
         self.asked.is_some()
     }
 
-    /// A question is open, and nothing of it was heard yet.
+    /// A question is open, and it is not being asked just now.
     pub(crate) fn is_due(&self) -> bool {
         self.asked.as_ref().is_some_and(|asked| matches!(asked.stage, Stage::Due { .. }))
     }
@@ -208,8 +208,9 @@ impl Conversation {
             let stage = Stage::Due { until: now + SAYS_WITHIN };
             let before = self.answer_number;
             let (wire, since) = (Some(wire), now);
+            let doubtful = self.utterance.is_some(); // somebody speaks
             let asked =
-                Asked { ask, record, wire, since, before, doubtful: false, heard: false, until: None, stage };
+                Asked { ask, record, wire, since, before, doubtful, heard: false, until: None, stage };
             self.consent.asked = Some(asked);
             return;
         };
@@ -318,10 +319,7 @@ impl Conversation {
         let stale = asked.since + ANNOUNCED_WITHIN <= now;
         match &mut asked.stage {
             Stage::Asking { until, .. } if *until > now => {}
-            Stage::Asking { .. } => {
-                let why = "not done: nobody agreed within 10 s";
-                self.close_question(now, Decision::TimedOut, Some(why), true);
-            }
+            Stage::Asking { .. } => self.time_is_over(now),
             _ if stale => {
                 self.close_question(now, Decision::TimedOut, Some("not done: nobody agreed"), true);
             }
@@ -330,6 +328,12 @@ impl Conversation {
             Stage::Due { until } if *until <= now => self.ask_aloud(now),
             _ => {}
         }
+    }
+
+    /// The person has had their time.
+    fn time_is_over(&mut self, now: Instant) {
+        let why = "not done: nobody agreed within 10 s";
+        self.close_question(now, Decision::TimedOut, Some(why), true);
     }
 
     /// The light asks.

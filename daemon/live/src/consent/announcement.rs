@@ -66,6 +66,9 @@ impl Conversation {
         let Some(asked) = self.consent.asked.as_mut().filter(|asked| asked.heard) else { return };
         asked.heard = false;
         let until = *asked.until.get_or_insert(now + AGREE_WITHIN);
+        if until <= now {
+            return self.time_is_over(now);
+        }
         asked.stage = Stage::Asking { since: now, until };
     }
 

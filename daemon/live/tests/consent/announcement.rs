@@ -40,6 +40,20 @@ fn what_else_is_said_does_not_give_more_time() {
 }
 
 #[test]
+fn who_had_their_time_is_not_asked_again_by_the_light() {
+    let mut scene = Scene::new(PROFILES[0]).asked();
+    scene.rig.pass(MS(9000));
+    scene.sound();
+    scene.rig.pass(MS(2000));
+    scene.rig.says(&json!({ "serverContent": { "generationComplete": true, "turnComplete": true } }));
+    let before = scene.rig.done.len();
+    scene.heard();
+    assert_eq!(decisions(&scene.rig), [Decision::TimedOut]);
+    let asks = |action: &Action| matches!(action, Action::Ask(Some(_)) | Action::Show(Phase::Asking));
+    assert!(!scene.rig.done[before..].iter().any(asks), "it flashed");
+}
+
+#[test]
 fn a_word_before_another_call_is_not_the_question() {
     let mut scene = Scene::new(PROFILES[4]);
     scene.due("id-1");
@@ -160,4 +174,47 @@ fn in_an_open_talk_nobody_is_told_to_wait_while_they_speak() {
     scene.rig.input(Input::Microphone(MicrophoneInput::Closed { listen }));
     scene.rig.pass(MS(1200));
     assert_eq!(signs(&scene), 2);
+}
+
+#[test]
+fn a_word_before_a_call_that_takes_its_time_is_not_the_question() {
+    let status = |of: &str| json!({ "serverContent": { "interactionStatus": of, "turnComplete": true } });
+    for finishes in [true, false] {
+        let mut scene = Scene::new(PROFILES[1]);
+        scene.due("id-1");
+        scene.rig.says(&status("IN_PROGRESS"));
+        scene.sound(); // "One moment."
+        scene.rig.says(&json!({ "serverContent": { "generationComplete": true } }));
+        scene.heard();
+        scene.calls("id-2");
+        if finishes {
+            scene.finishes("id-2");
+        }
+        scene.rig.says(&status("IDLE"));
+        assert_ne!(scene.rig.shown(), Some(Phase::Asking));
+        scene.agrees();
+        assert_eq!(scene.rig.runs, [""; 0]);
+    }
+}
+
+#[test]
+fn what_is_said_to_somebody_who_speaks_already_is_not_the_question() {
+    let open = TalkMode::Open { start: OpenStart::Press, idle: None };
+    let mut rig = Rig::new(gated(PROFILES[0], open), true);
+    rig.input(Input::Button(ButtonInput::Press));
+    rig.obliging = false;
+    let listen = rig.listen;
+    rig.input(Input::Microphone(MicrophoneInput::Opened { listen }));
+    rig.chunk(true);
+    let mut scene = Scene { rig };
+    scene.calls("id-1");
+    scene.due("id-1");
+    scene.rig.input(Input::Microphone(MicrophoneInput::Closed { listen }));
+    scene.says(); // the answer to what was said
+    scene.heard();
+    assert_ne!(scene.rig.shown(), Some(Phase::Asking));
+    scene.rig.pass(MS(1)); // the device asks
+    scene.heard();
+    scene.agrees();
+    assert_eq!(scene.rig.runs, ["id-1"]);
 }
