@@ -168,7 +168,7 @@ impl Exchange {
 
     /// The answer has begun, or a tool was called, and the link broke: the rest is still wanted.
     pub(crate) fn is_owed(&self) -> bool {
-        let rest = self.answered && !self.over && (!self.whole || self.is_waiting());
+        let rest = self.answered && !self.over && (!self.whole || self.lost && self.is_waiting());
         rest && (self.lost || self.again) && self.has_words()
     }
 

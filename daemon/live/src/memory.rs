@@ -287,8 +287,8 @@ impl Memory {
         id
     }
 
-    /// The same call was made for the same words, or under the same id, on a link that is gone. `asking`: somebody says
-    /// something new just now.
+    /// The same call was made for the same words, or under the same id, on a link that is gone. `asking`: something new
+    /// is said, which the server may not have heard yet.
     pub(crate) fn repeated(
         &mut self,
         wire: &str,
@@ -296,9 +296,9 @@ impl Memory {
         args: &Args,
         asking: bool,
     ) -> Option<&mut ToolRecord> {
-        // While something new is being said, what comes belongs to what was asked before.
+        // Then what comes may belong to what was asked before.
         let newest = self.since.len().saturating_sub(if asking { 2 } else { 1 });
-        let again = self.since.get(newest).is_some_and(|exchange| exchange.again);
+        let again = self.since.iter().skip(newest).any(|exchange| exchange.again);
         let same = |tool: &ToolRecord| tool.former && !tool.undone && tool.name == name && tool.args == *args;
         let each = self.since.iter_mut().enumerate().rev();
         let mut tools = each.flat_map(|(n, exchange)| exchange.tools.iter_mut().map(move |tool| (n, tool)));

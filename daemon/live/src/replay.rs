@@ -260,9 +260,10 @@ impl Conversation {
         }
     }
 
-    /// Somebody says something of which the server cannot have heard the end.
+    /// Somebody says something of which the server may not have heard the end.
     pub(crate) fn is_saying(&self, now: Instant) -> bool {
-        let unheard = |said: &Utterance| !said.is_sent() || self.link.pulse.is_crossed(now);
+        let understood = self.memory.last().is_some_and(|exchange| !exchange.heard.text().is_empty());
+        let unheard = |said: &Utterance| !said.is_sent() || !understood && self.link.pulse.is_crossed(now);
         self.utterance.as_ref().is_some_and(|said| said.is_begun() && unheard(said))
     }
 

@@ -283,17 +283,21 @@ impl Conversation {
         }
     }
 
-    /// An answer is less likely now. A wait that has not begun (nothing sent yet) is left alone.
+    /// An answer is less likely now. A wait that has not begun (nothing sent yet), or for a tool, is left alone.
     fn shorten_thinking(&mut self, at: Instant) {
-        if let Turn::Thinking { until: Some(until) } = &mut self.turn {
-            *until = at.min(*until);
+        match &mut self.turn {
+            Turn::Thinking { until: Some(until) } if self.calls.is_empty() => *until = at.min(*until),
+            _ => {}
         }
     }
 
     fn on_tool_calls(&mut self, now: Instant, calls: Vec<FunctionCall>) {
         let asking = self.is_saying(now);
-        self.answered();
-        self.link.pulse.sign();
+        if !asking {
+            self.answered();
+            self.link.pulse.sign();
+        }
+        self.consent.goes_on(now, true); // what was said before a call is not the question
         let mut answers = Vec::new();
         for FunctionCall { id, name, args, unread } in calls {
             if !self.called.is_new(now, &id) {

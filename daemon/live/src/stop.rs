@@ -12,6 +12,10 @@ impl Conversation {
         self.stop_consented();
         self.stop_waiting();
         self.carry.hushed = true;
+        let closed = self.open.as_ref().is_some_and(|talk| !talk.gate_open);
+        if closed && self.is_blocked() {
+            self.utterance = None; // it was held back for the calls, and is not wanted either
+        }
         self.take_back(now);
     }
 

@@ -54,6 +54,12 @@ fn asks_afar(rig: &mut Rig) {
     }
 }
 
+/// So much later, in ms, the server has heard everything.
+fn pongs(rig: &mut Rig, ms: u64) {
+    rig.pass(MS(ms));
+    rig.input(Input::Link(rig.link, LinkInput::Pong));
+}
+
 fn calls(rig: &mut Rig, id: &str, name: &str) {
     rig.says(&json!({ "toolCall": { "functionCalls": [{ "id": id, "name": name, "args": {} }] } }));
 }
@@ -153,25 +159,50 @@ fn a_model_that_calls_for_the_same_again_when_it_is_told_has_nothing_done_twice(
 }
 
 #[test]
-fn a_call_that_meets_the_next_words_on_the_way_is_of_those_before() {
+fn calls_that_meet_the_next_words_on_the_way_are_of_those_before() {
     for model in MODELS {
-        let tools = vec![json!({ "functionDeclarations": [{ "name": "lamp" }] })];
+        let tools = vec![json!({ "functionDeclarations": [{ "name": "lamp" }, { "name": "bell" }] })];
         let mut rig = Rig::new(Settings { model: model.to_owned(), tools, ..rig::settings(hold()) }, true);
         asks(&mut rig);
         asks_afar(&mut rig);
-        rig.pass(MS(300));
-        rig.input(Input::Link(rig.link, LinkInput::Pong));
+        pongs(&mut rig, 300);
         rig.says(&json!({ "serverContent": { "inputTranscription": { "text": "Light the lamp." } } }));
-        calls(&mut rig, "id-1", "lamp");
-        finishes(&mut rig, "id-1");
+        for (id, name) in [("id-1", "lamp"), ("id-2", "bell")] {
+            calls(&mut rig, id, name);
+            finishes(&mut rig, id);
+        }
         lose_link(&mut rig); // the next one is asked for the rest
         asks_afar(&mut rig);
-        calls(&mut rig, "id-2", "lamp");
-        assert_eq!(runs(&rig), 1, "{model}: it was called for before the server heard anything new");
-        rig.pass(MS(300));
-        rig.input(Input::Link(rig.link, LinkInput::Pong));
         calls(&mut rig, "id-3", "lamp");
-        assert_eq!(runs(&rig), 2, "{model}: it is wanted again");
+        calls(&mut rig, "id-4", "bell");
+        assert_eq!(runs(&rig), 2, "{model}: called for before the server heard anything new");
+        pongs(&mut rig, 300);
+        calls(&mut rig, "id-5", "lamp");
+        assert_eq!(runs(&rig), 3, "{model}: it is wanted again");
+    }
+}
+
+#[test]
+fn a_slow_pong_does_not_have_the_same_words_done_twice() {
+    for model in MODELS {
+        let tools = vec![json!({ "functionDeclarations": [{ "name": "lamp" }] })];
+        let settings = Settings { transcribe_input: false, ..rig::settings(hold()) };
+        let mut rig = Rig::new(Settings { model: model.to_owned(), tools, ..settings }, true);
+        asks(&mut rig);
+        asks_afar(&mut rig);
+        pongs(&mut rig, 2000);
+        speaks(&mut rig); // no handle holds it
+        asks_afar(&mut rig);
+        pongs(&mut rig, 300);
+        calls(&mut rig, "id-1", "lamp");
+        finishes(&mut rig, "id-1");
+        rig.input(Input::Link(rig.link, LinkInput::Closed { code: 1006, reason: String::new() }));
+        rig.pass(MS(3000));
+        rig.input(Input::Link(rig.link, LinkInput::Opened));
+        rig.says(&json!({ "setupComplete": {} }));
+        rig.pass(MS(1300)); // what was said went up again
+        calls(&mut rig, "id-2", "lamp");
+        assert_eq!(runs(&rig), 1, "{model}");
     }
 }
 
