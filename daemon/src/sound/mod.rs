@@ -13,6 +13,8 @@
 mod bridge;
 mod capture;
 #[cfg(test)]
+mod capture_rig;
+#[cfg(test)]
 mod capture_tests;
 mod chunk;
 #[cfg(test)]
@@ -24,6 +26,8 @@ mod facts;
 mod far;
 mod feed;
 mod fill;
+#[cfg(test)]
+mod gate_tests;
 mod jitter;
 mod limit;
 mod loudness;
