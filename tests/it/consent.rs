@@ -1,120 +1,19 @@
 //! Tools that need a person's consent, and calls that are not wanted any more, through the whole daemon.
 
+mod gate;
+
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fake_gemini::{Fault, Rule, Script, Turn, When};
 use pressel_world::card::Direction;
-use serde_json::{Value, json};
-use tests::stage::{Happened, STAGES_OFF, Setting};
+use serde_json::json;
+use tests::stage::STAGES_OFF;
 
-use crate::scene::{Scene, WAIT, messages, setting};
+use crate::scene::{Scene, WAIT, messages};
 use crate::tools::{Bench, calls, until, with_word};
-
-const DOUBLE: &str = "press talk, double consent";
-const ASK: &str = "ask = \"Shall I open the gate?\"\nlogged = \"values\"";
-
-/// A device with lines that are simulated and a gate.
-struct Gate {
-    bench: Bench,
-}
-
-impl Gate {
-    fn new(confirm: &str) -> Gate {
-        let bench = Bench::new();
-        fs::write(bench.path("ran"), "").unwrap();
-        let script = format!("echo \"$1\" >> {}; echo the gate is open", bench.path("ran").display());
-        let more = format!("write = [\"{}\"]", bench.path("ran").display());
-        bench.tool("gate", &script, &format!("confirm = \"{confirm}\"\n{ASK}"), &more);
-        Gate { bench }
-    }
-
-    fn scene(&self, gestures: &str, model: &str, script: Script) -> Scene {
-        Scene::set(wired(&self.bench, gestures, model, script))
-    }
-
-    /// What it was opened for.
-    fn ran(&self) -> Vec<String> {
-        fs::read_to_string(self.bench.path("ran")).unwrap().lines().map(str::to_owned).collect()
-    }
-
-    fn log(&self) -> Vec<(String, Value)> {
-        let (_, log, _) = self.bench.pressel(&["log", "--json"]);
-        let entries = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        entries
-            .map(|entry| (entry["outcome"].as_str().unwrap().to_owned(), entry["consent"].clone()))
-            .collect()
-    }
-}
-
-fn wired(bench: &Bench, gestures: &str, model: &str, script: Script) -> Setting {
-    let button = format!("[button]\nkind = \"gpio\"\n{gestures}\n{}", bench.config());
-    Setting { wired: true, live: format!("model = \"{model}\""), ..setting("hold", &button, script) }
-}
-
-fn gestures(text: &str) -> String {
-    format!("gestures = \"{text}\"")
-}
-
-/// The gate is asked for; the announcement takes 1.5 s.
-fn asks_for_the_gate() -> Script {
-    let turn = Turn { think_ms: Some(10), ..Turn::noise(1500, 1) };
-    let rest = Turn::noise(400, 2);
-    Script { rest, ..Script::default() }.turn(turn.call("gate", json!({ "what": "north" })))
-}
-
-impl Scene {
-    #[track_caller]
-    fn line_is(&self, command: &str) {
-        self.daemon.line(command).unwrap();
-    }
-
-    #[track_caller]
-    fn presses(&self, line: u32, times: u32) {
-        for _ in 0..times {
-            self.line_is(&format!("{line} down"));
-            self.pass(60);
-            self.line_is(&format!("{line} up"));
-            self.pass(60);
-        }
-    }
-
-    /// Somebody asks for the gate, by the button's own line.
-    #[track_caller]
-    fn wants_the_gate(&self) {
-        self.line_is("0 down");
-        let words = self.speak("question-time");
-        self.until_heard(words.end);
-        self.line_is("0 up");
-    }
-
-    /// Until the light asks.
-    #[track_caller]
-    fn asked(&self, mark: usize) -> Happened {
-        self.phase(mark, "asking")
-    }
-
-    /// What went to the model as text.
-    fn texts(&self) -> Vec<String> {
-        let events = self.server.events();
-        let of = |name| messages(&events, name).map(|(_, message)| message.to_string()).collect::<Vec<_>>();
-        [of("clientContent"), of("text")].concat()
-    }
-
-    #[track_caller]
-    fn until_text(&self, words: &str) {
-        until(&format!("a text with {words:?}"), WAIT, || {
-            self.texts().iter().any(|text| text.contains(words))
-        });
-    }
-
-    fn responses(&self) -> Vec<Value> {
-        let events = self.server.events();
-        let of = |message: &Value| message["toolResponse"]["functionResponses"].as_array().cloned().unwrap();
-        messages(&events, "toolResponse").flat_map(|(_, message)| of(message)).collect()
-    }
-}
+use gate::{DOUBLE, Gate, asks_for_the_gate, gestures, wired};
 
 #[test]
 fn who_agrees_once_the_question_was_heard_has_it_done_once_on_every_model() {
