@@ -1,49 +1,21 @@
 //! Credentials against services on loopback: what is asked, what is kept, what is said when it fails.
 
-use std::io::{Read, Write};
+mod jwt;
+mod loopback;
+
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::config;
 use crate::net::{Dialer, Settings};
+use jwt::{check_jwt, unix_now};
+use loopback::{form, server};
 
 const RSA: &str = include_str!("../../../tests/keys/rsa.pem");
-
-/// Answers requests one after the other, each on a connection of its own; tells what was asked.
-fn server(answers: Vec<(u16, Value)>) -> (String, mpsc::Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        for (status, body) in answers {
-            let Ok((mut stream, _)) = listener.accept() else { return };
-            let mut asked = String::new();
-            let mut piece = [0; 8192];
-            while !is_whole(&asked) {
-                let count = stream.read(&mut piece).unwrap();
-                asked.push_str(std::str::from_utf8(&piece[..count]).unwrap());
-            }
-            tell.send(asked).unwrap();
-            let body = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
-            let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n", body.len());
-            stream.write_all((head + &body).as_bytes()).unwrap();
-        }
-    });
-    (address, told)
-}
-
-fn is_whole(request: &str) -> bool {
-    let Some((head, body)) = request.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    length.is_none_or(|length| body.len() == length.parse::<usize>().unwrap())
-}
 
 fn http() -> Http {
     Http::new(Dialer::new(Settings::default()), crate::tls::client(None).unwrap())
@@ -81,11 +53,6 @@ fn shown(headers: &Headers) -> Vec<(&str, &str)> {
     headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect()
 }
 
-fn form(request: &str) -> Vec<(&str, &str)> {
-    let body = request.split_once("\r\n\r\n").unwrap().1;
-    body.split('&').map(|pair| pair.split_once('=').unwrap()).collect()
-}
-
 #[tokio::test]
 async fn a_service_account_signs_for_a_token_which_is_kept_until_it_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -117,43 +84,6 @@ async fn a_service_account_signs_for_a_token_which_is_kept_until_it_is_refused()
     for expected in ["Bearer ya29.second", "Bearer ya29.third", "Bearer ya29.third"] {
         assert_eq!(shown(&google.headers(&http()).await.unwrap())[0].1, expected);
     }
-}
-
-fn unix_now() -> u64 {
-    std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()
-}
-
-/// Holds a JWT against RFC 7515 and against what the service wants in it.
-fn check_jwt(jwt: &str, audience: &str, before: u64) {
-    use rustls::crypto::ring::sign::RsaSigningKey;
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{PrivateKeyDer, alg_id};
-    use rustls::sign::SigningKey;
-    let (signed, signature) = jwt.rsplit_once('.').unwrap();
-    let (head, claims) = signed.split_once('.').unwrap();
-    let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).unwrap();
-    let read = |part: &str| serde_json::from_slice::<Value>(&decoded(part)).unwrap();
-    assert_eq!(read(head), json!({"alg": "RS256", "typ": "JWT", "kid": "kid-1"}));
-    let claims = read(claims);
-    let issued = claims["iat"].as_u64().unwrap();
-    assert!((before..=unix_now()).contains(&issued));
-    assert_eq!(
-        claims,
-        json!({
-            "iss": "pressel@my-device-7.iam.gserviceaccount.com", "aud": audience, "iat": issued, "exp": issued + 3600,
-            "scope": "https://www.googleapis.com/auth/cloud-platform",
-        })
-    );
-    let key = RsaSigningKey::new(&PrivateKeyDer::from_pem_slice(RSA.as_bytes()).unwrap()).unwrap();
-    let spki = key.public_key().unwrap();
-    // SubjectPublicKeyInfo of a 2048-bit RSA key has 24 bytes before the key itself (RFC 3279, 2.3.1).
-    let public = &spki.as_ref()[24..];
-    let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
-    let verifier = algorithms.all.iter().find(|a| {
-        a.signature_alg_id() == alg_id::RSA_PKCS1_SHA256
-            && a.verify_signature(public, signed.as_bytes(), &decoded(signature)).is_ok()
-    });
-    assert!(verifier.is_some(), "the signature is not one of this key");
 }
 
 #[test]
