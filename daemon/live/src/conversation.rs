@@ -2,7 +2,8 @@
 //!
 //! Three calls: [`Conversation::handle_input`], [`Conversation::poll_action`], [`Conversation::poll_timeout`].
 //! What is done about the person is in `person.rs` and, for a talk in open mode, `kiosk.rs`; about the server in
-//! `server.rs`, about the link in `news.rs`. Here they meet; `upkeep.rs` sees to what is due and what must always hold.
+//! `server.rs`, about the link in `news.rs`. Here they meet; `light.rs` tells what the light shows of it, `upkeep.rs` sees
+//! to what is due and what must always hold.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -210,48 +211,6 @@ impl Conversation {
         due(self.talk_over_at());
         due(self.cap_at());
         next
-    }
-
-    /// What the light shows.
-    pub fn phase(&self) -> Phase {
-        if self.muted {
-            return Phase::Muted;
-        }
-        if !self.key {
-            return Phase::NeedsSetup;
-        }
-        if self.link.is_refused() && !self.turn.is_speaking() {
-            return Phase::Fault;
-        }
-        if self.microphone_lost || self.speaker_lost {
-            return Phase::NoDevice;
-        }
-        if self.turn.is_speaking() {
-            return Phase::Speaking;
-        }
-        if self.is_asking() {
-            return Phase::Asking;
-        }
-        if !self.may_spend() && !self.is_wanted() {
-            return Phase::Spent;
-        }
-        let person_speaks = self.turn.is_listening() && self.open.is_none();
-        let gate_open = self.open.as_ref().is_some_and(|talk| talk.gate_open);
-        if person_speaks || gate_open {
-            return Phase::Listening; // also while the link is coming up: it is kept
-        }
-        if self.link.is_unclocked() {
-            return Phase::ClockNotSet;
-        }
-        if self.is_wanted() && !self.link.is_up() {
-            return if self.link.is_failing() { Phase::Offline } else { Phase::Connecting };
-        }
-        match self.turn {
-            Turn::Thinking { .. } => Phase::Thinking,
-            Turn::Idle if self.consent.is_running() => Phase::Thinking,
-            _ if self.open.is_some() => Phase::Listening,
-            _ => Phase::Idle,
-        }
     }
 
     /// Whether a link is up and ready for talk.

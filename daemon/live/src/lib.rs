@@ -22,6 +22,7 @@ mod errand;
 pub mod event;
 mod exchange;
 mod kiosk;
+mod light;
 mod link;
 mod liveness;
 mod memory;
