@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Longer than this, a file has two subjects.
-const LINES_MAX: usize = 600;
+const LINES_MAX: usize = 400;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
