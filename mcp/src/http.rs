@@ -43,11 +43,16 @@ pub fn transport(keys: &Keys) -> Result<StreamableHttpClientTransport<Client>, S
     Ok(StreamableHttpClientTransport::with_client(client, config))
 }
 
+/// The page that comes with a refusal may be so long; the SDK calls one that is longer by the same name.
+const REFUSAL_MAX: usize = 64 * 1024;
+
 /// How long an answer may be, in bytes, if that is what an error is about: the SDK reads no further, and the connection
 /// is as good as before.
 pub fn too_long(error: &(dyn Error + 'static)) -> Option<usize> {
     match error.downcast_ref::<StreamableHttpError<reqwest::Error>>() {
-        Some(StreamableHttpError::ResponseBodyTooLarge { max_size }) => Some(*max_size),
+        Some(StreamableHttpError::ResponseBodyTooLarge { max_size }) => {
+            Some(*max_size).filter(|max| *max > REFUSAL_MAX)
+        }
         _ => error.source().and_then(too_long),
     }
 }

@@ -88,6 +88,8 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
+        // A call that waits for it to begin waits no longer.
+        self.shared.tell(State::Down, "its file is gone, or another".to_owned(), None);
     }
 }
 
@@ -199,5 +201,23 @@ async fn keep(shared: Arc<Shared>) {
         shared.tell(State::Down, why, None);
         tokio::time::sleep(again).await;
         again = (again * 2).min(AGAIN_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_does_not_wait_for_a_server_that_is_gone() {
+        let keys =
+            Keys { command: vec!["/bin/cat".to_owned()], allow: vec!["*".to_owned()], ..Keys::default() };
+        let server = Server::start("stock".to_owned(), keys, watch::Sender::new(0));
+        let mut call = std::pin::pin!(server.call("order".to_owned(), Map::new(), std::future::pending()));
+        let none_yet = std::future::poll_fn(|cx| std::task::Poll::Ready(call.as_mut().poll(cx).is_pending()));
+        assert!(none_yet.await, "it waits for the server to begin");
+        drop(server);
+        let outcome = tokio::time::timeout(Duration::from_secs(10), call).await;
+        assert_eq!(outcome, Ok(Some(Err("failed: the service behind it is not there now".to_owned()))));
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn power_dbfs(power: f32) -> f32 {
 
 /// Mean square of samples; 0 for none.
 pub(crate) fn mean_square(samples: &[f32]) -> f32 {
-    // Independent sums let the compiler use vector registers.
+    // Independent sums: the additions of one sum wait for each other.
     let mut sums = [0.0f32; 8];
     let chunks = samples.chunks_exact(8);
     let rest = chunks.remainder();

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use pressel_live::event::{ButtonInput, Input, SpeakerInput};
+use pressel_live::event::{ButtonInput, Input, MicrophoneInput, SpeakerInput};
 use tracing::{debug, info};
 
 use super::Engine;
@@ -19,7 +19,12 @@ impl Engine {
     pub(super) fn on_sound(&mut self, event: SoundEvent) {
         let now = Instant::now();
         match event {
-            SoundEvent::Microphone(input) => self.conversation.handle_input(now, Input::Microphone(input)),
+            SoundEvent::Microphone(input) => {
+                if matches!(input, MicrophoneInput::Opened { .. }) {
+                    self.edges.tools.prepare(); // in an open talk nothing else tells that somebody begins to speak
+                }
+                self.conversation.handle_input(now, Input::Microphone(input));
+            }
             SoundEvent::Speaker(input, at) => {
                 if matches!(input, SpeakerInput::Started { .. }) {
                     self.measured(Latency::MessageToSound, at, now);

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use pressel_live::event::{Action, ConsentInput, Input, Note, Phase};
+use pressel_live::settings::TalkMode;
 use tracing::{debug, info};
 
 use super::Engine;
@@ -101,7 +102,8 @@ impl Engine {
 
     fn show(&mut self, phase: Phase, now: Instant) {
         self.edges.panel.show(phase, now);
-        if matches!(phase, Phase::Listening | Phase::Thinking) {
+        let open = matches!(self.conversation.mode(), TalkMode::Open { .. });
+        if phase == Phase::Thinking || phase == Phase::Listening && !open {
             self.edges.tools.prepare();
         }
         if let Some(length) = self.stats.end(Latency::PressToLight, Instant::now()) {

@@ -76,6 +76,9 @@ impl Runners {
     /// Starts one that waits for a call, which may come soon: systemd takes a tenth of a second for a unit. Not asked for
     /// [`AHEAD`], it ends.
     pub fn prepare(&self) {
+        if self.are_own_user() {
+            return; // a process of its own is there in a moment
+        }
         if self.slot().as_ref().is_some_and(|ahead| ahead.since.elapsed() < AHEAD / 2 && ahead.waits()) {
             return;
         }

@@ -114,6 +114,20 @@ impl Listing {
         }
         self
     }
+
+    /// Without servers of which another has taken the name since: what those had is nobody's.
+    pub(super) fn of_the_same(mut self, before: &[Tool], now: &[Tool]) -> Self {
+        self.servers.retain(|server| keys_of(before, &server.name) == keys_of(now, &server.name));
+        self
+    }
+}
+
+/// How the server of this name is reached.
+fn keys_of<'a>(shelf: &'a [Tool], name: &str) -> Option<&'a Keys> {
+    shelf.iter().find_map(|tool| match &tool.way {
+        Way::Server(keys) if tool.head.name == name => Some(&**keys),
+        _ => None,
+    })
 }
 
 /// One server, as it is now.

@@ -185,8 +185,8 @@ impl Tools {
         let ways = ways.with_lines(self.lines.calls()).with_desk(self.desk.clone());
         let declared = self.declare();
         let offered = offered(config, &mut self.lines);
+        let listing = std::mem::take(&mut self.listing).of_the_same(&self.shelf, &offered);
         (self.servers, self.shelf) = (follow(&offered, &ways), offered);
-        let listing = std::mem::take(&mut self.listing);
         self.offer(listing);
         self.agreeing = Agreeing::on(config);
         (self.ways, self.log) = (ways, log_folder(&config.tools, false).as_deref().map(CallLog::in_folder));

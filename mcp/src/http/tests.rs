@@ -42,7 +42,7 @@ fn answer(method: &str) -> Value {
 const SENT: usize = 17 << 20;
 
 /// Answers one request. The call `fine` is a word; `endless` never ends, `announced` says so before, `stream` is one
-/// event that never ends.
+/// event that never ends, `refused` is a long page.
 fn serve(mut stream: TcpStream) -> std::io::Result<()> {
     let mut read = BufReader::new(stream.try_clone()?);
     let (mut first, mut length) = (String::new(), 0);
@@ -66,6 +66,10 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
         return write!(stream, "HTTP/1.1 202 Accepted\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     };
     let way = asked["params"]["name"].as_str().unwrap_or_default();
+    if way == "refused" {
+        let page = "x".repeat(100_000);
+        return write!(stream, "HTTP/1.1 407 No\r\nContent-Length: {}\r\n\r\n{page}", page.len());
+    }
     let mut message = json!({ "jsonrpc": "2.0", "id": id });
     let (kind, length, sent) = match way {
         "announced" => ("application/json", "Content-Length: 1000000000000\r\n", 0),
@@ -117,6 +121,8 @@ async fn an_answer_without_end_is_not_read_to_its_end() {
         assert_eq!(call(way).await, Err("failed: it answered with more than 16 MB".to_owned()), "{way}");
         assert_eq!(call("fine").await, Ok("\"45 Nm\"".to_owned()), "after {way}");
     }
+    // A page of some proxy's is no answer, whatever its length.
+    assert_eq!(call("refused").await, Err("lost".to_owned()));
     // A stream that cannot be read on is the end of the connection; the server is dialled again.
     assert_eq!(call("stream").await, Err("lost".to_owned()));
 }

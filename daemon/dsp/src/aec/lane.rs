@@ -20,7 +20,7 @@ pub(super) trait Lane: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Outp
     fn put(self, bins: &mut Bins, k: usize);
     /// The same number in each.
     fn all(value: f32) -> Self;
-    /// The larger of both, `other` where this is not a number.
+    /// The larger of both, which are numbers.
     fn at_least(self, other: Self) -> Self;
 }
 

@@ -80,6 +80,15 @@ fn tools_stay_while_pressel_mcp_is_started_again() {
 }
 
 #[test]
+fn another_server_under_the_same_name_is_not_offered_the_tools_of_the_former() {
+    let before = [server("stock", allow(&["*"])), server("shop", allow(&["*"]))];
+    let now = [server("stock", Keys { url: "https://other/mcp".into(), ..allow(&["*"]) }), before[1].clone()];
+    let listing = Listing { servers: vec![listed("stock", &["order"]), listed("shop", &["find"])] };
+    let left = listing.of_the_same(&before, &now);
+    assert_eq!(left.servers, [listed("shop", &["find"])]);
+}
+
+#[test]
 fn consent_may_be_about_some_of_a_servers_tools() {
     let keys = Keys { confirm_for: vec!["wipe".into()], ..allow(&["*"]) };
     let offer = offer(&[server("shop", keys)], &Listing { servers: vec![listed("shop", &["find", "wipe"])] });
