@@ -236,7 +236,7 @@ impl Engine {
 /// What a conversation must know, in the words of the backend; what the model does not take is said.
 fn settings(config: &Config, credential: Option<&Credential>, tools: &Tools) -> Settings {
     let mut settings = config.settings(0);
-    settings.tools = tools.declare();
+    (settings.tools, settings.finishes) = (tools.declare(), tools.finishes());
     if let Some(credential) = credential {
         settings.model = credential.model(&settings.model);
     }

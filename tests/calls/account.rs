@@ -39,6 +39,8 @@ pub struct Run {
     pub forgotten: bool,
     /// How often a server took its call back before it had ended: what is called after that is another one.
     pub taken_back: u32,
+    /// It goes on to its end then, and what is called after that is not another one.
+    pub finishes: bool,
 }
 
 /// Everything that was called in a run.
@@ -139,7 +141,7 @@ impl Account {
             }
         }
         for (number, run) in &self.runs {
-            if run.begun > 1 + run.taken_back {
+            if run.begun > 1 + if run.finishes { 0 } else { run.taken_back } {
                 missing.push(format!("number {number} ran {} times", run.begun));
             }
             if run.ended.is_some() && !(run.told || run.forgotten || run.cancelled) {

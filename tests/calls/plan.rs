@@ -208,6 +208,9 @@ impl Plan {
         service.stale_parts = random.usize(..3);
         service.handle_ms = random.u64(20..2000);
         let deeds = deeds(&mut random);
+        if (seed + 1) % 7 < 3 {
+            call_again(seed, &mut script);
+        }
         if seed % 2 == 1 {
             ask(seed, &mut script, &mut errands);
         }
@@ -222,6 +225,17 @@ impl Plan {
             deeds,
             length,
             phrases: seed % 8 > 0,
+        }
+    }
+}
+
+/// In three runs of seven: a model that makes some of its calls again when they are taken back.
+fn call_again(seed: u64, script: &mut Script) {
+    let mut random = fastrand::Rng::with_seed(seed.rotate_left(32));
+    for turn in &mut script.turns {
+        turn.calls_again = random.u32(..3) > 0;
+        if random.u32(..3) == 0 {
+            turn.cancel_tools_after_ms = Some(random.u64(1..4000));
         }
     }
 }

@@ -134,6 +134,7 @@ impl<'a> World<'a> {
         let began = Instant::now();
         let mut settings = Settings { seed: plan.seed, model: plan.model.to_owned(), ..talk.settings };
         settings.tools = vec![json!({ "functionDeclarations": tools })];
+        settings.finishes = [FINISHES.to_owned()].into();
         if pressel_live::profile::Profile::of(plan.model).takes_search(true) {
             settings.tools.push(json!({ "googleSearch": {} }));
         }

@@ -61,7 +61,9 @@ impl Conversation {
         }
         let Some(question) = self.question.take() else { return };
         if !question.again {
-            self.memory.begin(true);
+            if self.memory.begin(true) {
+                self.finishing.ask_another();
+            }
         }
         if let Some(exchange) = self.memory.current() {
             if !question.again {

@@ -68,6 +68,7 @@ fn setup_of(settings: &Settings) -> Settings {
         talk: TalkMode::Hold { tail: unset },
         utterance_max: unset,
         talk_max: None,
+        finishes: std::collections::BTreeSet::new(),
         quiet_close: unset,
         setup_timeout: unset,
         answer_timeout: unset,

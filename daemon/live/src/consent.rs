@@ -25,7 +25,6 @@ use serde_json::{Map, Value};
 use crate::conversation::Conversation;
 use crate::event::{Action, Agree, AgreeBy, ConsentInput, Decision, Note, Phase, ToolAsk, ToolResult};
 use crate::exchange::{Outcome, ToolRecord};
-use crate::pending::STOPPED;
 use crate::profile::TextBy;
 
 /// A model that says nothing for so long does not ask; the device does.
@@ -36,6 +35,8 @@ const AGREE_WITHIN: Duration = Duration::from_secs(10);
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(60);
 /// A tool ends by its own time, which is 600 s at most; this bounds a lost report.
 const RUN_MAX: Duration = Duration::from_secs(700);
+/// What is known of a run that was agreed to and stopped: its end is not told.
+const CALLED_OFF: &str = "it was stopped, unless it is one that does not stop half-way";
 /// What came of a question is worth a link of its own for so long.
 const TOLD_WITHIN: Duration = Duration::from_secs(20);
 
@@ -205,6 +206,7 @@ impl Conversation {
             let response = [("status", "needs_consent"), ("say", &ask.say), ("how", HOW)].map(said);
             let result = ToolResult { id: ask.id.clone(), outcome: Ok(Map::from_iter(response)) };
             self.on_tool_result(now, result);
+            self.memory.asked(&ask.id);
             let stage = Stage::Due { until: now + SAYS_WITHIN };
             let before = self.answer_number;
             let (wire, since) = (Some(wire), now);
@@ -294,7 +296,7 @@ impl Conversation {
     pub(crate) fn stop_consented(&mut self) {
         let ids: Vec<String> = std::mem::take(&mut self.consent.runs).into_keys().collect();
         for id in &ids {
-            self.memory.decided(id, &Err(STOPPED.to_owned()), true);
+            self.memory.decided(id, &Err(CALLED_OFF.to_owned()), true);
         }
         if !ids.is_empty() {
             self.act(Action::CancelTools { ids });

@@ -12,6 +12,7 @@ use crate::ask::Question;
 use crate::barge_in::Watch;
 use crate::consent::Consent;
 use crate::event::{Action, Budget, Input, Listen, Note, Phase};
+use crate::finishing::Finishing;
 use crate::link::Link;
 use crate::memory::Memory;
 use crate::pending::{Called, Pending};
@@ -55,6 +56,7 @@ pub struct Conversation {
     /// Calls of the present link not yet answered, by the id they run under.
     pub(crate) calls: BTreeMap<String, Pending>,
     pub(crate) called: Called,
+    pub(crate) finishing: Finishing,
     /// What a person is asked before it is done.
     pub(crate) consent: Consent,
     /// A tool was answered and the model has not spoken since: an empty turn does not end the wait.
@@ -112,6 +114,7 @@ impl Conversation {
             forget_at: now,
             calls: BTreeMap::new(),
             called: Called::default(),
+            finishing: Finishing::default(),
             consent: Consent::default(),
             tool_answered: false,
             sign_at: None,

@@ -157,7 +157,8 @@ pub enum Action {
         /// Arguments.
         args: serde_json::Map<String, serde_json::Value>,
     },
-    /// Stop these tools; nothing will be sent for them.
+    /// Stop these tools; nothing will be sent for them. Those that go on to their end (`Settings::finishes`) report it
+    /// with [`Input::ToolResult`] as ever, the others nothing.
     CancelTools {
         /// Ids from [`Action::CallTool`].
         ids: Vec<String>,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
+use crate::pending::{STOPPED, TO_ITS_END};
 use crate::recap::shortened;
 use crate::utterance::Utterance;
 
@@ -31,6 +32,8 @@ pub(crate) struct ToolRecord {
     pub(crate) former: bool,
     /// It was not even begun: made again for the same words it is a call of its own.
     pub(crate) undone: bool,
+    /// A person was asked about it.
+    pub(crate) asked: bool,
     pub(crate) name: String,
     pub(crate) args: Args,
     /// `None` while it runs.
@@ -44,7 +47,19 @@ impl ToolRecord {
     pub(crate) fn new(id: &str, name: &str, args: &Args) -> Self {
         let (id, name, args) = (id.to_owned(), name.to_owned(), args.clone());
         let (wire, outcome) = (None, None);
-        ToolRecord { id, wire, former: false, undone: false, told: false, name, args, outcome }
+        let (former, undone, asked, told) = (false, false, false, false);
+        ToolRecord { id, wire, former, undone, asked, name, args, outcome, told }
+    }
+
+    /// Nobody waits for it any more: it was stopped, or it `finishes`, and nothing is told of its end.
+    pub(crate) fn leave(&mut self, finishes: bool) {
+        self.wire = None;
+        if finishes {
+            let status = ("status".to_owned(), TO_ITS_END.into());
+            (self.outcome, self.told) = (Some(Ok(Map::from_iter([status]))), true);
+        } else {
+            self.outcome = Some(Err(STOPPED.to_owned()));
+        }
     }
 
     /// Nothing will be answered with it any more: what it found is kept for people to read.

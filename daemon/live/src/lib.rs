@@ -21,6 +21,7 @@ mod conversation;
 mod errand;
 pub mod event;
 mod exchange;
+mod finishing;
 mod kiosk;
 mod light;
 mod link;

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::exchange::{Args, Exchange, Outcome, ToolRecord};
-use crate::pending::STOPPED;
 use crate::recap::shortened;
 use crate::utterance::Utterance;
 
@@ -70,14 +69,15 @@ impl Memory {
         self.history.is_empty() && self.since.is_empty()
     }
 
-    /// Something is being asked. What was asked before and has no answer yet is part of it.
-    pub(crate) fn begin(&mut self, typed: bool) {
+    /// Something is being asked. What was asked before and has no answer yet is part of it; otherwise it is another
+    /// exchange, which is told.
+    pub(crate) fn begin(&mut self, typed: bool) -> bool {
         if let Some(last) = self.since.back_mut() {
             if !(last.answered || last.over || last.typed || typed) {
                 last.settled = false;
                 last.lost = false;
                 last.cut = None;
-                return;
+                return false;
             }
             last.over = true;
         }
@@ -86,6 +86,7 @@ impl Memory {
             let oldest = self.since.pop_front();
             oldest.into_iter().for_each(|oldest| self.remember(oldest));
         }
+        true
     }
 
     fn remember(&mut self, mut exchange: Exchange) {
@@ -229,20 +230,21 @@ impl Memory {
         speech
     }
 
-    /// Ends the wait for what the exchange in hand owes. Returns the calls that nobody needs any more.
-    pub(crate) fn abandon(&mut self) -> Vec<String> {
+    /// Ends the wait for what the exchange in hand owes. Returns the runs that nobody needs any more; `finishes`: those of
+    /// this name go on to their end.
+    pub(crate) fn abandon(&mut self, finishes: impl Fn(&str) -> bool) -> Vec<ToolRecord> {
         self.give_up();
-        let mut ids = Vec::new();
+        let mut runs = Vec::new();
         for tool in self.tools_mut().filter(|tool| tool.outcome.is_none()) {
-            tool.outcome = Some(Err(STOPPED.to_owned()));
-            ids.push(tool.id.clone());
+            runs.push(tool.clone());
+            tool.leave(finishes(&tool.name));
         }
-        ids
+        runs
     }
 
-    /// Forgets everything. Returns the calls that nobody needs any more.
-    pub(crate) fn clear(&mut self) -> Vec<String> {
-        let running = self.abandon();
+    /// Forgets everything. Returns the runs that nobody needs any more.
+    pub(crate) fn clear(&mut self) -> Vec<ToolRecord> {
+        let running = self.abandon(|_| false);
         *self = Memory::default();
         running
     }
@@ -277,14 +279,19 @@ impl Memory {
             number += 1;
             id = format!("{wire}#{number}");
         }
+        self.call_for(&id, wire, name, args);
+        id
+    }
+
+    /// A call is made for what runs under this id.
+    pub(crate) fn call_for(&mut self, id: &str, wire: &str, name: &str, args: &Args) {
         let exchange = self.or_unasked();
         exchange.answered = true;
         exchange.whole = false;
         if exchange.tools.len() < TOOLS_MAX {
             let wire = Some(wire.to_owned());
-            exchange.tools.push(ToolRecord { wire, ..ToolRecord::new(&id, name, args) });
+            exchange.tools.push(ToolRecord { wire, ..ToolRecord::new(id, name, args) });
         }
-        id
     }
 
     /// The same call was made for the same words, or under the same id, on a link that is gone. `asking`: something new
@@ -314,6 +321,12 @@ impl Memory {
         record.into_iter().for_each(|record| record.wire = None);
     }
 
+    /// A call of this link that was answered and runs on.
+    pub(crate) fn going_on(&mut self, name: &str, args: &Args) -> Option<&mut ToolRecord> {
+        let answered = |tool: &&mut ToolRecord| tool.outcome.is_none() && tool.wire.is_none() && !tool.former;
+        self.tools_mut().filter(answered).find(|tool| tool.name == name && tool.args == *args)
+    }
+
     /// The newest call that runs, or ran, under this id.
     pub(crate) fn tool(&self, id: &str) -> Option<&ToolRecord> {
         self.all().rev().flat_map(|exchange| exchange.tools.iter().rev()).find(|tool| tool.id == id)
@@ -327,6 +340,12 @@ impl Memory {
         if let Some(tool) = newest {
             (tool.outcome, tool.told) = (Some(outcome.clone()), told);
         }
+    }
+
+    /// A person is asked about a call: made again it is asked about again.
+    pub(crate) fn asked(&mut self, id: &str) {
+        let record = self.tools_mut().find(|tool| tool.id == id);
+        record.into_iter().for_each(|record| record.asked = true);
     }
 
     /// Nothing was done about a call, nor will be: when it is made again it is another one.
@@ -344,14 +363,27 @@ impl Memory {
 
     /// A server was told what it found.
     pub(crate) fn told(&mut self, id: &str) {
-        let record = self.tools_mut().find(|tool| tool.id == id && tool.outcome.is_some());
+        let record = self.tools_mut().find(|tool| tool.id == id && tool.outcome.is_some() && !tool.told);
         record.into_iter().for_each(|record| record.told = true);
     }
 
-    /// The server has taken a call back; whether it still ran.
-    pub(crate) fn cancelled(&mut self, id: &str) -> bool {
-        let record = self.tools_mut().find(|tool| tool.outcome.is_none() && tool.id == id);
-        record.map(|record| record.outcome = Some(Err(STOPPED.to_owned()))).is_some()
+    /// The server has taken a call back: what still ran of it, and goes on to its end if it `finishes`.
+    pub(crate) fn cancelled(&mut self, id: &str, finishes: impl Fn(&str) -> bool) -> Option<ToolRecord> {
+        let record = self.tools_mut().find(|tool| tool.outcome.is_none() && tool.id == id)?;
+        let ran = record.clone();
+        record.leave(finishes(&ran.name));
+        Some(ran)
+    }
+
+    /// The server has taken a call of this link back that was done: it has thrown the answer away.
+    pub(crate) fn thrown_away(&mut self, wire: &str) -> Option<ToolRecord> {
+        let done = |tool: &&mut ToolRecord| {
+            tool.wire.as_deref() == Some(wire) && tool.outcome.is_some() && !(tool.undone || tool.asked)
+        };
+        let record = self.tools_mut().find(done)?;
+        let ran = record.clone();
+        record.wire = None; // once
+        Some(ran)
     }
 }
 

@@ -22,6 +22,8 @@ const GOES_ON: &str =
     "It is not done yet and goes on. Its result follows in a note of the device: do not call it again.";
 /// What is said of a call that was stopped.
 pub(crate) const STOPPED: &str = "stopped before it was done";
+/// And of one whose tool does not stop half-way.
+pub(crate) const TO_ITS_END: &str = "it was called off, but it does not stop half-way and goes on to its end";
 
 /// A call of the present link without its answer.
 #[derive(Debug)]
@@ -71,7 +73,8 @@ impl Conversation {
         waits && !self.profile.audio_during_call
     }
 
-    /// The server takes these back; the ids that they run under.
+    /// The server takes these back; the ids that they run under. What their runs find, and what has met this on its way to
+    /// the server, answers the same call if it is made again.
     pub(crate) fn take_cancelled(&mut self, wires: &[String]) -> Vec<String> {
         self.called.stopped.retain(|call| !wires.contains(&call.wire));
         let of = |(id, call): (&String, &Pending)| wires.contains(&call.wire).then(|| id.clone());
@@ -80,8 +83,14 @@ impl Conversation {
         // The answer to the call and its cancellation may have crossed each other.
         let of = |(id, wire): &(String, String)| wires.contains(wire).then(|| id.clone());
         ids.extend(self.called.gone_on.iter().filter_map(of));
-        ids.retain(|id| self.memory.cancelled(id));
-        ids
+        for wire in wires.iter().filter(|wire| !wire.is_empty()) {
+            if let Some(record) = self.memory.thrown_away(wire) {
+                self.finishing.thrown_away(record);
+            }
+        }
+        let finishes = |name: &str| self.settings.finishes.contains(name);
+        let runs = ids.iter().filter_map(|id| self.memory.cancelled(id, finishes)).collect();
+        self.left(runs)
     }
 
     /// These were stopped by the person. Nothing is sent for them, unless the model waits on when the person goes on.
@@ -123,8 +132,13 @@ impl Conversation {
             let response = Map::from_iter([(key.to_owned(), Value::from(text))]);
             ToolAnswer { id: call.wire, name: call.name, response }
         };
+        let finishes = &self.settings.finishes;
+        let called_off = |call: Pending| match finishes.contains(&call.name) {
+            true => answer(call, "output", TO_ITS_END),
+            false => answer(call, "error", STOPPED),
+        };
         let stopped = std::mem::take(&mut self.called.stopped).into_iter();
-        let mut answers: Vec<ToolAnswer> = stopped.map(|call| answer(call, "error", STOPPED)).collect();
+        let mut answers: Vec<ToolAnswer> = stopped.map(called_off).collect();
         if !self.profile.audio_during_call {
             for (id, call) in std::mem::take(&mut self.calls) {
                 self.memory.goes_on(&id);

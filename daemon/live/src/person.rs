@@ -246,7 +246,9 @@ impl Conversation {
             if utterance.tries > 0 {
                 self.note(Note::SaidAgain);
             }
-            self.memory.begin(false);
+            if self.memory.begin(false) {
+                self.finishing.ask_another();
+            }
             self.carry.hushed = false;
         }
         for message in messages {

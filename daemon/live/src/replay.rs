@@ -291,7 +291,9 @@ impl Conversation {
 
     /// Nobody waits for the answer any more, nor for the tools that it waits for.
     pub(crate) fn stop_waiting(&mut self) {
-        let ids = self.memory.abandon();
+        let finishes = |name: &str| self.settings.finishes.contains(name);
+        let runs = self.memory.abandon(finishes);
+        let ids = self.left(runs);
         self.cancel_tools(ids);
     }
 
@@ -315,8 +317,10 @@ impl Conversation {
         self.stop_consented();
         self.consent.all_told();
         let known = !self.memory.is_empty();
-        let ids = self.memory.clear();
+        let runs = self.memory.clear();
+        let ids = self.left(runs);
         self.cancel_tools(ids);
+        self.finishing.forget();
         let close = self.link.leave(now);
         if close.is_some() {
             self.actions.extend(close);

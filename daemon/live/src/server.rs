@@ -313,9 +313,11 @@ impl Conversation {
             } else if name.len() > NAME_MAX || length_of(&args) > ARGS_MAX {
                 format!("not done: the arguments are longer than {} kB", ARGS_MAX / 1024)
             } else {
-                match self.on_record(&id, &name, &args, asking) {
+                let record = self.called_off(&id, &name, &args, asking);
+                match record.or_else(|| self.on_record(&id, &name, &args, asking)) {
                     None => {
-                        let run = self.memory.call(&id, &name, &args, |id| self.consent.has(id));
+                        let taken = |id: &str| self.consent.has(id) || self.finishing.has(id);
+                        let run = self.memory.call(&id, &name, &args, taken);
                         self.calls.insert(run.clone(), Pending { wire: id, name: name.clone() });
                         self.act(Action::CallTool { id: run, name, args });
                     }
@@ -341,6 +343,9 @@ impl Conversation {
     pub(crate) fn on_tool_result(&mut self, now: Instant, result: ToolResult) {
         if self.on_consented_result(now, &result) {
             return;
+        }
+        if self.finishing.ended(&result.id, &result.outcome) {
+            return self.memory.decided(&result.id, &result.outcome, true);
         }
         let record = self.memory.finished(&result.id, &result.outcome);
         let Some(Pending { wire, name }) = self.calls.remove(&result.id) else {

@@ -1,5 +1,6 @@
 //! What a conversation is told once, at the start. Filled by the daemon from its configuration.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How a person and the assistant take turns.
@@ -88,6 +89,9 @@ pub struct Settings {
     pub thinking: Option<String>,
     /// Function declarations and other tools, as the API spells them; empty = none.
     pub tools: Vec<serde_json::Value>,
+    /// Names of tools that go on to their end when their call is stopped, and report it all the same; none that a person
+    /// must agree to.
+    pub finishes: BTreeSet<String>,
     /// Speech kept while there is no link.
     pub utterance_max: Duration,
     /// A talk ends after this at the next pause, whatever is said; `None` = never. Not with [`OpenStart::Always`].
@@ -136,6 +140,7 @@ pub(crate) mod tests {
             temperature: None,
             thinking: None,
             tools: Vec::new(),
+            finishes: BTreeSet::new(),
             utterance_max: Duration::from_secs(15),
             talk_max: None,
             quiet_close: Duration::from_secs(60),

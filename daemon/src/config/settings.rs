@@ -37,6 +37,7 @@ impl Config {
             temperature: (live.temperature >= 0.0).then_some(live.temperature),
             thinking: some(live.thinking.word()),
             tools: Vec::new(),
+            finishes: Default::default(),
             utterance_max: seconds(self.talk.utterance_max_s),
             talk_max: (self.talk.talk_max_min > 0).then(|| seconds(self.talk.talk_max_min * 60)),
             quiet_close: seconds(self.talk.quiet_close_s),

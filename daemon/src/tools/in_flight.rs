@@ -99,16 +99,18 @@ impl Tools {
         Ok(())
     }
 
-    /// Nobody waits for these any more.
+    /// Nobody waits for these any more. The end of those that go on to it is reported all the same.
     pub fn cancel(&mut self, ids: &[String]) {
-        self.ready.retain(|result| !ids.contains(&result.id));
         let now = Instant::now();
         for id in ids {
             self.forget_kept(now, id);
             let Some(call) = self.running.remove(id) else { continue };
             match call.tool.head.on_cancel {
                 OnCancel::Kill => call.task.abort(), // the runner sees its socket end
-                OnCancel::Finish => drop(self.finishing.insert(call.number)),
+                OnCancel::Finish => {
+                    let reported = call.tool.finishes().then(|| id.clone());
+                    self.finishing.insert(call.number, reported);
+                }
             }
             self.keep_end(&call, Ending::Cancelled, now);
         }
@@ -141,8 +143,9 @@ impl Tools {
     fn ended(&mut self, number: u64, outcome: Outcome) -> Option<ToolResult> {
         let Some(id) = self.running.iter().find(|(_, call)| call.number == number).map(|(id, _)| id.clone())
         else {
-            self.finishing.remove(&number);
-            return None; // cancelled, and it finished nevertheless
+            // Cancelled, and it finished nevertheless.
+            let id = self.finishing.remove(&number).flatten()?;
+            return Some(ToolResult { id, outcome });
         };
         let call = self.running.remove(&id).expect("it was just found");
         let ending = if outcome.is_ok() { Ending::Done } else { Ending::Failed };
@@ -249,10 +252,15 @@ mod tests {
         begin(&mut tools, "look", 100);
         let News::Done(refused) = tools.next().await else { panic!("a call has ended") };
         assert!(refused.outcome.unwrap_err().contains("8 tools are at work already"));
-        // Nothing is told of them; when the last has ended there is room again.
-        let told = tokio::time::timeout(Duration::from_secs(4), tools.next()).await;
-        assert!(told.is_err(), "{told:?}");
-        assert_eq!(tools.finishing.len(), 0);
+        // The end of each is reported; when the last has ended there is room again.
+        let mut ended = Vec::new();
+        while ended.len() < RUNNING_MAX {
+            let News::Done(result) = tools.next().await else { panic!("a call has ended") };
+            ended.push(result.id);
+        }
+        ended.sort();
+        assert_eq!((ended, tools.finishing.len()), (cancelled, 0));
+        assert!(tools.finishes().contains("valve") && !tools.finishes().contains("look"));
         begin(&mut tools, "look", 101);
         assert_eq!((tools.running.len(), tools.ready.len()), (1, 0));
         drop(slow);

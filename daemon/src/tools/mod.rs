@@ -78,8 +78,8 @@ pub struct Tools {
     kept: BTreeMap<String, Undecided>,
     /// What is to be asked about them.
     asks: VecDeque<ToolAsk>,
-    /// Cancelled, and they end by themselves.
-    finishing: BTreeSet<u64>,
+    /// Cancelled, and they end by themselves: under which id that is reported, if it is.
+    finishing: BTreeMap<u64, Option<String>>,
     done: mpsc::Receiver<(u64, Outcome)>,
     tell: mpsc::Sender<(u64, Outcome)>,
     /// Counts calls, so that a late end of one is never taken for another of the same id.
@@ -136,7 +136,7 @@ impl Tools {
             agreeing: Agreeing::default(),
             kept: BTreeMap::new(),
             asks: VecDeque::new(),
-            finishing: BTreeSet::new(),
+            finishing: BTreeMap::new(),
             done,
             tell,
             number: 0,
@@ -163,6 +163,11 @@ impl Tools {
         } else {
             vec![json!({ "functionDeclarations": declarations })]
         }
+    }
+
+    /// Names of those that go on to their end when nobody waits for them, and report it.
+    pub fn finishes(&self) -> BTreeSet<String> {
+        self.tools.values().filter(|tool| tool.finishes()).map(|tool| tool.head.name.clone()).collect()
     }
 
     /// Whether the folder holds something else than what is offered, or what could not be used may be now.

@@ -201,6 +201,12 @@ impl Tool {
         declared
     }
 
+    /// Whether it goes on to its end when nobody waits any more, and reports it: not where a person has to agree, whose
+    /// consent is for one call.
+    pub fn finishes(&self) -> bool {
+        self.head.on_cancel == OnCancel::Finish && self.head.confirm == Confirm::Never
+    }
+
     /// Its line, if it switches or reads one.
     pub fn contact(&self) -> Option<&Contact> {
         match &self.way {

@@ -112,10 +112,10 @@ impl World<'_> {
                 self.account.signs += 1;
                 self.waits += 1; // the next one is due much later
             }
-            Action::CallTool { id, args, .. } if self.working.len() >= AT_ONCE => {
+            Action::CallTool { id, name, args } if self.working.len() >= AT_ONCE => {
                 let number = args.get("n").and_then(Value::as_u64).unwrap_or(u64::MAX);
                 self.tell(|| format!("tool {id}, number {number}, is one too many"));
-                let refused = self.refused(number as usize);
+                let refused = self.refused(number as usize, &name);
                 self.working.insert(id.clone(), refused);
                 self.plan_in(Duration::ZERO, Event::Tool(id, self.tools_begun));
             }
@@ -153,10 +153,10 @@ impl World<'_> {
         matches!(self.conversation.mode(), TalkMode::Open { .. })
     }
 
-    pub(super) fn refused(&mut self, number: usize) -> Working {
+    pub(super) fn refused(&mut self, number: usize, name: &str) -> Working {
         self.tools_begun += 1;
         let outcome = Err(format!("not done: 8 tools are at work already: found-{number}-"));
-        Working { number, begun: self.tools_begun, kill: true, outcome }
+        Working { number, begun: self.tools_begun, kill: name != FINISHES, outcome }
     }
 
     pub(super) fn begin_tool(&mut self, id: String, name: &str, args: &Map<String, Value>) {
@@ -167,6 +167,7 @@ impl World<'_> {
         };
         let run: &mut Run = self.account.runs.entry(number).or_default();
         run.begun += 1;
+        (run.finishes, run.ended) = (name == FINISHES, None);
         let found = format!("found-{number}-{}", "x".repeat(errand.finds));
         let outcome = match errand {
             _ if errand.takes > TIMEOUT => Err(format!("failed: not done after 70 s: {found:.40}")),
@@ -196,10 +197,13 @@ impl World<'_> {
                 self.asks.retain(|ask| ask.id != *id);
                 continue;
             }
-            match self.working.remove(id) {
+            match self.working.get(id) {
                 Some(working) => {
                     if let Some(run) = self.account.runs.get_mut(&working.number) {
                         run.cancelled = true;
+                    }
+                    if working.kill {
+                        self.working.remove(id);
                     }
                 }
                 None => self.account.breaks(self.now, format_args!("{id} was stopped and does not run")),

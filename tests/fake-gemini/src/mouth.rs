@@ -12,7 +12,7 @@ use crate::audio;
 use crate::effects::{Effects, Out};
 use crate::models::{Model, Waiting};
 use crate::rule::When;
-use crate::script::{Service, Turn};
+use crate::script::{Call, Service, Turn};
 use crate::usage::Usage;
 
 const MS: u64 = 1_000_000;
@@ -29,6 +29,9 @@ pub(crate) struct Mouth {
     calls: u64,
     /// What became of each call, by id.
     called: BTreeMap<String, Called>,
+    /// Calls that are made again if they are taken back, by id; and those that are to be.
+    stubborn: BTreeMap<String, Call>,
+    again: Vec<Call>,
     current: Option<Current>,
     /// Turns that wait for the current one to end.
     waiting: VecDeque<(u32, Turn)>,
@@ -98,6 +101,8 @@ impl Mouth {
             usage,
             calls: 0,
             called: BTreeMap::new(),
+            stubborn: BTreeMap::new(),
+            again: Vec::new(),
             current: None,
             waiting: VecDeque::new(),
             errands: Vec::new(),
@@ -121,12 +126,14 @@ impl Mouth {
     fn cancel(&mut self, ids: &[String], now: u64, fx: &mut Effects) {
         for id in ids {
             self.called.insert(id.clone(), Called::Cancelled { at: now });
+            self.again.extend(self.stubborn.remove(id));
         }
         fx.send(json!({"toolCallCancellation": {"ids": ids}}));
     }
 
     /// Begins a turn, after the current one if there is one.
-    pub(crate) fn begin(&mut self, now: u64, number: u32, turn: Turn) {
+    pub(crate) fn begin(&mut self, now: u64, number: u32, mut turn: Turn) {
+        turn.tools.splice(0..0, self.again.drain(..));
         self.waiting.push_back((number, turn));
         self.take_waiting(now);
     }
@@ -179,6 +186,7 @@ impl Mouth {
                 Step::Think { .. } => self.stop_thinking(&mut current, now, fx),
                 Step::Call { ids, .. } => {
                     self.cancel(ids, now, fx);
+                    current.turn.tools = std::mem::take(&mut self.again);
                     current.step = Step::Think { until: now + self.think_ns(&current.turn) };
                     true
                 }
@@ -209,8 +217,11 @@ impl Mouth {
             for call in std::mem::take(&mut current.turn.tools) {
                 self.calls += 1;
                 let id = format!("{}{}{:04}", self.model.call_prefix, fx.link, self.calls);
-                calls.push(json!({"id": id, "name": call.name, "args": call.args}));
+                calls.push(json!({"id": id, "name": &call.name, "args": &call.args}));
                 self.called.insert(id.clone(), Called::Waits);
+                if current.turn.calls_again {
+                    self.stubborn.insert(id.clone(), call);
+                }
                 ids.push(id);
             }
             let goes_on = self.model.waiting == Waiting::GoesOn;

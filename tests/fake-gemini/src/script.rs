@@ -146,6 +146,8 @@ pub struct Turn {
     pub filler: bool,
     /// The calls are cancelled after this, unasked.
     pub cancel_tools_after_ms: Option<u64>,
+    /// Calls that are taken back are made again: with the next turn, or in this one where it goes on.
+    pub calls_again: bool,
     /// A thought, sent as a text part before the answer.
     pub thought: Option<String>,
     /// False: an answer without sound.
@@ -181,6 +183,7 @@ impl Default for Turn {
             then_tools: Vec::new(),
             filler: false,
             cancel_tools_after_ms: None,
+            calls_again: false,
             thought: None,
             audio: true,
             transcript: true,

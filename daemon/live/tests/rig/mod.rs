@@ -55,6 +55,7 @@ pub fn settings(talk: TalkMode) -> Settings {
         temperature: None,
         thinking: None,
         tools: Vec::new(),
+        finishes: Default::default(),
         utterance_max: Duration::from_secs(15),
         talk_max: None,
         quiet_close: Duration::from_secs(60),

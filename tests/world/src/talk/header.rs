@@ -44,6 +44,7 @@ impl Default for Header {
                 temperature: None,
                 thinking: None,
                 tools: Vec::new(),
+                finishes: Default::default(),
                 utterance_max: ms(15_000),
                 quiet_close: ms(60_000),
                 talk_max: None,
@@ -86,7 +87,7 @@ impl Header {
 
     /// Takes a settings line; false if it is none.
     pub(super) fn take(&mut self, line: &mut Line) -> Result<bool, String> {
-        const NAMES: [&str; 27] = [
+        const NAMES: [&str; 28] = [
             "speech_interrupts",
             "barge_in",
             "mode",
@@ -97,6 +98,7 @@ impl Header {
             "idle",
             "model",
             "tools",
+            "finishes",
             "utterance_max",
             "quiet_close",
             "talk_max",
@@ -155,6 +157,7 @@ impl Header {
                 let declaration = json!({ "name": name, "description": name });
                 self.settings.tools = vec![json!({ "functionDeclarations": [declaration] })];
             }
+            "finishes" => self.settings.finishes = [line.word("finishes")?].into(),
             "utterance_max" => self.settings.utterance_max = line.duration()?,
             "talk_max" => self.settings.talk_max = Some(line.duration()?),
             "quiet_close" => self.settings.quiet_close = line.duration()?,
