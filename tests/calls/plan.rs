@@ -14,6 +14,8 @@ pub const MODELS: [&str; 5] = [
     "gemini-3.8-live-extended-thinking",
     NEW,
 ];
+/// One of them where `behavior` is not known, so that it waits for no call.
+pub const ON_VERTEX: &str = "projects/p/locations/global/publishers/google/models/gemini-3.8-live";
 /// The one that nobody knows.
 pub const NEW: &str = "gemini-4-live";
 /// Those that take no tools.
@@ -214,18 +216,12 @@ impl Plan {
         if seed % 2 == 1 {
             ask(seed, &mut script, &mut errands);
         }
-        let length = deeds.last().map_or(Duration::ZERO, |(at, _)| *at) + REST;
-        Plan {
-            seed,
-            model: MODELS[seed as usize % MODELS.len()],
-            header,
-            rtt,
-            script,
-            errands,
-            deeds,
-            length,
-            phrases: seed % 8 > 0,
+        let mut model = MODELS[seed as usize % MODELS.len()];
+        if model == MODELS[2] && seed % 7 == 6 {
+            model = ON_VERTEX;
         }
+        let length = deeds.last().map_or(Duration::ZERO, |(at, _)| *at) + REST;
+        Plan { seed, model, header, rtt, script, errands, deeds, length, phrases: seed % 8 > 0 }
     }
 }
 

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 use crate::account::{Account, Made, Run};
 use crate::law::Law;
-use crate::plan::{ASKS, Deed, FINISHES, Meanwhile, NEW, Person, Plan, TIMEOUT};
+use crate::plan::{ASKS, Deed, FINISHES, Meanwhile, NEW, ON_VERTEX, Person, Plan, TIMEOUT};
 
 /// From a word to the microphone until it is obeyed.
 const OBEY: Duration = Duration::from_millis(3);
@@ -267,7 +267,8 @@ impl<'a> World<'a> {
             }
             Event::Opens(number) => {
                 if self.links.get(&number).is_some_and(|pair| !pair.over && !pair.closing) {
-                    let server = self.server.open();
+                    let on_vertex = self.plan.model == ON_VERTEX;
+                    let server = if on_vertex { self.server.open_on_vertex() } else { self.server.open() };
                     if let Some(pair) = self.links.get_mut(&number) {
                         pair.server = Some(server);
                     }

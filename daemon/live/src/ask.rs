@@ -60,10 +60,9 @@ impl Conversation {
             return;
         }
         let Some(question) = self.question.take() else { return };
-        if !question.again {
-            if self.memory.begin(true) {
-                self.finishing.ask_another();
-            }
+        let another = !question.again && self.memory.begin(true);
+        if another {
+            self.finishing.ask_another();
         }
         if let Some(exchange) = self.memory.current() {
             if !question.again {

@@ -93,11 +93,11 @@ impl Conversation {
         self.left(runs)
     }
 
-    /// These were stopped by the person. Nothing is sent for them, unless the model waits on when the person goes on.
+    /// These were stopped by the person. Nothing is sent for them where the next words take them back; elsewhere the model
+    /// would wait on.
     pub(crate) fn stop_calls(&mut self) {
         let calls = std::mem::take(&mut self.calls).into_values();
-        let goes_on = self.profile.tool_behavior == ToolBehavior::NonBlocking;
-        if goes_on || !self.profile.audio_during_call {
+        if self.profile.behavior_of(&self.settings.model) != ToolBehavior::Blocking {
             self.called.stopped.extend(calls);
         }
     }

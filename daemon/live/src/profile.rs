@@ -26,8 +26,8 @@ pub struct Profile {
     pub tool_behavior: ToolBehavior,
     /// Takes Google Search beside functions.
     pub search_beside_functions: bool,
-    /// Takes `scheduling` in a tool response.
-    pub scheduling: bool,
+    /// Says a word before a call or while one waits, when it is told to.
+    pub speaks_while_waiting: bool,
     /// Sound and words may be sent while a call waits for its answer; otherwise they close the link.
     pub audio_during_call: bool,
     /// `clientContent` without turns cuts the answer and starts nothing new.
@@ -81,10 +81,10 @@ pub enum TextBy {
 /// What becomes of `behavior` in function declarations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ToolBehavior {
-    /// Sent as configured.
-    AsGiven,
     /// Taken out.
     LeaveOut,
+    /// Set to BLOCKING everywhere: the model waits, and what the person says takes its calls back.
+    Blocking,
     /// Set to NON_BLOCKING everywhere.
     NonBlocking,
 }
@@ -102,7 +102,7 @@ const UNKNOWN: Profile = Profile {
     text_by: TextBy::RealtimeInput,
     tool_behavior: ToolBehavior::LeaveOut,
     search_beside_functions: false,
-    scheduling: false,
+    speaks_while_waiting: false,
     audio_during_call: false,
     cancel_by_empty_turn: false,
     context_update: false,
@@ -111,8 +111,8 @@ const NATIVE_2_5: Profile = Profile {
     name: "2.5 native audio",
     thinking: Thinking::Optional { levels: LEVELS },
     language_code: true,
-    tool_behavior: ToolBehavior::AsGiven,
-    scheduling: true,
+    tool_behavior: ToolBehavior::Blocking,
+    speaks_while_waiting: true,
     audio_during_call: true,
     text_by: TextBy::ClientContent,
     ..UNKNOWN
@@ -127,7 +127,7 @@ const FLASH_3_1: Profile = Profile {
 const LIVE_3_8: Profile = Profile {
     name: "3.8",
     language_code: true,
-    tool_behavior: ToolBehavior::AsGiven,
+    tool_behavior: ToolBehavior::Blocking,
     search_beside_functions: true,
     audio_during_call: true,
     text_by: TextBy::ClientContent,
@@ -138,6 +138,7 @@ const EXTENDED_3_8: Profile = Profile {
     name: "3.8 extended thinking",
     thinking: Thinking::Required { default: "LOW", levels: &["LOW", "MEDIUM", "HIGH"] },
     tool_behavior: ToolBehavior::NonBlocking,
+    speaks_while_waiting: true,
     search_beside_functions: true,
     audio_during_call: true,
     text_by: TextBy::ClientContent,
@@ -166,6 +167,11 @@ impl Profile {
         let name = model.rsplit('/').next().unwrap_or(model).trim().to_ascii_lowercase();
         let fits = BY_PREFIX.iter().filter(|(prefix, _)| name.starts_with(prefix));
         fits.max_by_key(|(prefix, _)| prefix.len()).map_or(&BY_PREFIX[0].1, |(_, profile)| profile)
+    }
+
+    /// What becomes of `behavior` where this model is served: on Vertex AI, where models have a place, it is not known.
+    pub fn behavior_of(&self, model: &str) -> ToolBehavior {
+        if model.starts_with("projects/") { ToolBehavior::LeaveOut } else { self.tool_behavior }
     }
 
     /// Whether Google Search may be offered, with functions beside it or without.
@@ -277,8 +283,8 @@ mod tests {
                 TextBy::RealtimeInput => "realtimeInput",
             };
             let behavior = match profile.tool_behavior {
-                ToolBehavior::AsGiven => "as given",
                 ToolBehavior::LeaveOut => "left out",
+                ToolBehavior::Blocking => "BLOCKING",
                 ToolBehavior::NonBlocking => "NON_BLOCKING",
             };
             let prefix = if prefix.is_empty() { "any other" } else { prefix };
@@ -286,8 +292,8 @@ mod tests {
                 profile.language_code,
                 profile.voice,
                 profile.instruction && profile.tools,
-                profile.scheduling,
                 profile.audio_during_call,
+                profile.speaks_while_waiting,
                 profile.cancel_by_empty_turn,
                 profile.context_update,
             ];

@@ -80,7 +80,10 @@ pub(crate) struct Model {
     /// Takes search beside functions.
     pub search_beside_functions: bool,
     pub behavior: Behavior,
+    /// What a call does whose declaration says BLOCKING, or which nobody has declared.
     pub waiting: Waiting,
+    /// It goes on where a declaration says nothing.
+    pub goes_on_untold: bool,
     /// After an interim response the last one is never spoken of.
     pub interim_mutes: bool,
     /// Takes `scheduling` in a function response.
@@ -128,6 +131,7 @@ const V25: Model = Model {
     search_beside_functions: false,
     behavior: Behavior::Free,
     waiting: Waiting::Blocks,
+    goes_on_untold: false,
     interim_mutes: false,
     scheduling: true,
     will_continue: true,
@@ -174,6 +178,7 @@ const V38: Model = Model {
     context_update: true,
     behavior: Behavior::Free,
     waiting: Waiting::Blocks,
+    goes_on_untold: true,
     will_continue: true,
     no_null_handle: false,
     pads_with_nothing: true,
@@ -181,6 +186,20 @@ const V38: Model = Model {
     handles_unasked: true,
     ..V31
 };
+
+impl Model {
+    /// As a setup has its tools declared.
+    pub(crate) fn as_declared(self, setup: &serde_json::Value) -> Self {
+        let tools = setup["tools"].as_array().into_iter().flatten();
+        let mut declared =
+            tools.flat_map(|tool| tool["functionDeclarations"].as_array().into_iter().flatten());
+        let goes_on = declared.next().is_some_and(|function| match function["behavior"].as_str() {
+            Some(behavior) => behavior == "NON_BLOCKING",
+            None => self.goes_on_untold,
+        });
+        if goes_on { Model { waiting: Waiting::GoesOn, ..self } } else { self }
+    }
+}
 
 /// Every model served here.
 pub(crate) const MODELS: [Model; 9] = [
@@ -227,6 +246,7 @@ pub(crate) const NEW: Model = Model {
     search_beside_functions: false,
     behavior: Behavior::Unknown,
     waiting: Waiting::BlocksAll,
+    goes_on_untold: false,
     ..V38
 };
 

@@ -67,6 +67,16 @@ pub(crate) fn vertex_model_of(setup: &Value) -> Result<Model, Refusal> {
     MODELS.iter().find(|model| model.name == name && model.on_vertex).copied().ok_or_else(refusal)
 }
 
+/// Checks what only the Developer API takes.
+pub(crate) fn check_on_vertex(setup: &Value) -> Result<(), Refusal> {
+    let tools = setup["tools"].as_array().into_iter().flatten();
+    let mut declared = tools.flat_map(|tool| tool["functionDeclarations"].as_array().into_iter().flatten());
+    if declared.any(|function| !function["behavior"].is_null()) {
+        return Err(refuse("Function behavior is not supported."));
+    }
+    Ok(())
+}
+
 /// Checks a setup, in camelCase already, against what its model takes.
 pub(crate) fn check_setup(model: &Model, setup: &Value) -> Result<(), Refusal> {
     let generation = &setup["generationConfig"];

@@ -149,6 +149,9 @@ impl Session {
             Door::Key(_) | Door::Token(_) => rules::model_of(setup, options.new_model.as_deref())?,
         };
         rules::check_setup(&model, setup)?;
+        if let Door::Vertex = self.door {
+            rules::check_on_vertex(setup)?;
+        }
         let name = setup["model"].as_str().unwrap_or("");
         let handle = setup["sessionResumption"]["handle"].as_str();
         let session = self.fx.world.enter(self.fx.link, name, handle)?;

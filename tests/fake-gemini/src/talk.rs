@@ -35,6 +35,7 @@ impl Talk {
     /// Begins a talk by a setup that was checked.
     pub(crate) fn new(model: Model, setup: &Value, session: u32, now: u64, fx: &Effects) -> Self {
         let service = fx.world.options.script.service.clone();
+        let model = model.as_declared(setup);
         let asks = |name: &str| model.transcribes_unasked || !setup[name].is_null();
         let instruction = setup["systemInstruction"]["parts"][0]["text"].as_str().unwrap_or("");
         let handles = model.handles_unasked || !setup["sessionResumption"].is_null();

@@ -44,9 +44,17 @@ impl VirtualGemini {
 
     /// Somebody has opened a WebSocket; its number.
     pub fn open(&mut self) -> u32 {
+        self.open_at(Door::Key(Version::Beta))
+    }
+
+    /// The same on Vertex AI.
+    pub fn open_on_vertex(&mut self) -> u32 {
+        self.open_at(Door::Vertex)
+    }
+
+    fn open_at(&mut self, door: Door) -> u32 {
         let (link, _) = self.world.open_link();
-        let session =
-            Session::new(Arc::clone(&self.world), link, Door::Key(Version::Beta), Some("a-key".to_owned()));
+        let session = Session::new(Arc::clone(&self.world), link, door, Some("a-key".to_owned()));
         self.links.insert(link, session);
         link
     }

@@ -144,15 +144,17 @@ fn instruction_content(text: &str) -> Value {
 /// The tool with `behavior` in its declarations as the model wants it.
 fn with_behavior(tool: &Value, behavior: ToolBehavior) -> Value {
     let mut tool = tool.clone();
-    if behavior == ToolBehavior::AsGiven {
-        return tool;
-    }
+    let word = match behavior {
+        ToolBehavior::LeaveOut => None,
+        ToolBehavior::Blocking => Some("BLOCKING"),
+        ToolBehavior::NonBlocking => Some("NON_BLOCKING"),
+    };
     for name in ["functionDeclarations", "function_declarations"] {
         let declarations = tool.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten();
         for declaration in declarations.filter_map(Value::as_object_mut) {
             declaration.remove("behavior");
-            if behavior == ToolBehavior::NonBlocking {
-                declaration.insert("behavior".into(), "NON_BLOCKING".into());
+            if let Some(word) = word {
+                declaration.insert("behavior".into(), word.into());
             }
         }
     }

@@ -7,19 +7,29 @@ use crate::wire::Handle;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
+/// To every model that has tools.
+const USE: &str = "Use your tools for what they can tell or do: do not guess it, and do not say that something is done \
+                   before its tool has said so.";
+/// To one that can speak while it waits for them.
+const USE_AND_SAY: &str = "Use your tools for what they can tell or do: do not guess it, and do not say that something is \
+                           done before its tool has said so. When you call one, say in a few words that you do.";
+
 /// The first message of a link. A handle resumes the session it was given for; handles are asked for always. `note` is
 /// something to know from the beginning and joins the system instruction.
 pub fn setup(settings: &Settings, profile: &Profile, handle: Option<&Handle>, note: Option<&str>) -> String {
     let mut setup = Map::new();
     setup.insert("model".into(), path(&settings.model).into());
     setup.insert("generationConfig".into(), generation_config(settings, profile));
-    let instruction = [settings.instruction.as_deref(), note].into_iter().flatten();
+    let offers = profile.tools && !settings.tools.is_empty();
+    let tools = offers.then_some(if profile.speaks_while_waiting { USE_AND_SAY } else { USE });
+    let instruction = [settings.instruction.as_deref(), tools, note].into_iter().flatten();
     let instruction: Vec<&str> = instruction.filter(|text| profile.instruction && !text.is_empty()).collect();
     if !instruction.is_empty() {
         setup.insert("systemInstruction".into(), instruction_content(&instruction.join("\n\n")));
     }
-    if profile.tools && !settings.tools.is_empty() {
-        let tools = settings.tools.iter().map(|tool| with_behavior(tool, profile.tool_behavior)).collect();
+    if offers {
+        let behavior = profile.behavior_of(&settings.model);
+        let tools = settings.tools.iter().map(|tool| with_behavior(tool, behavior)).collect();
         setup.insert("tools".into(), Value::Array(tools));
     }
     if let Some(config) = realtime_input_config(settings) {
@@ -192,7 +202,7 @@ mod tests {
                     },
                     "temperature": 0.7,
                 },
-                "systemInstruction": { "parts": [{ "text": "Say \"yes\"" }] },
+                "systemInstruction": { "parts": [{ "text": format!("Say \"yes\"\n\n{USE}") }] },
                 "inputAudioTranscription": {},
                 "outputAudioTranscription": {},
                 "contextWindowCompression": { "triggerTokens": 25000, "slidingWindow": { "targetTokens": 8000 } },
@@ -263,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_model_gets_only_what_it_takes() {
-        let tool = json!({ "functionDeclarations": [{ "name": "lamp", "behavior": "BLOCKING" }] });
+        let tool = json!({ "functionDeclarations": [{ "name": "lamp" }] });
         let sent = |model: &str| {
             let model = model.to_owned();
             let (language, thinking) = (Some("de-DE".to_owned()), Some("medium".to_owned()));
@@ -280,8 +290,24 @@ mod tests {
         assert_eq!(sent("gemini-2.5-flash-native-audio-latest"), (some("MEDIUM"), true, some("BLOCKING")));
         assert_eq!(sent("gemini-3.1-flash-live-preview"), (some("MEDIUM"), true, None));
         assert_eq!(sent("gemini-3.8-live"), (None, true, some("BLOCKING")));
+        let on_vertex = "projects/p/locations/l/publishers/google/models/gemini-3.8-live";
+        assert_eq!(sent(on_vertex), (None, true, None));
         assert_eq!(sent("gemini-3.8-live-extended-thinking"), (some("MEDIUM"), false, some("NON_BLOCKING")));
         assert_eq!(sent("gemini-9"), (None, false, None));
+    }
+
+    #[test]
+    fn a_model_is_told_to_use_its_tools_and_to_speak_meanwhile_where_it_can() {
+        let told = |model: &str, tools: &[Value]| {
+            let setup = setup_of(&Settings { model: model.to_owned(), tools: tools.to_vec(), ..settings() });
+            setup["systemInstruction"]["parts"][0]["text"].as_str().map(str::to_owned)
+        };
+        let lamp = [json!({ "functionDeclarations": [{ "name": "lamp" }] })];
+        assert_eq!(told("gemini-3.8-live", &lamp).as_deref(), Some(USE));
+        assert_eq!(told("gemini-2.5-flash-native-audio-latest", &lamp).as_deref(), Some(USE_AND_SAY));
+        assert_eq!(told("gemini-3.8-live", &[]), None);
+        assert_eq!(told("gemini-3.5-live-translate-preview", &lamp), None);
+        assert!(USE_AND_SAY.starts_with(USE));
     }
 
     #[test]
