@@ -122,6 +122,8 @@ pub(crate) struct Exchange {
     pub(crate) again: bool,
     /// Links that were told of it.
     pub(crate) told: u32,
+    /// The model was reminded of what its tools have found.
+    pub(crate) reminded: bool,
     /// Answer sound of former turns, and of the turn in hand.
     pub(crate) before: Duration,
     pub(crate) received: Duration,

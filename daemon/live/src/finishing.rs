@@ -82,8 +82,7 @@ impl Finishing {
         args: &Args,
         asking: bool,
     ) -> Option<(String, Option<Outcome>)> {
-        let fits =
-            |run: &Run| run.free && (asking || !run.old) && run.name == name && run.args == *args;
+        let fits = |run: &Run| run.free && (asking || !run.old) && run.name == name && run.args == *args;
         let at = self.0.iter().position(fits)?;
         self.0.remove(at).map(|run| (run.id, run.outcome))
     }

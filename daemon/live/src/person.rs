@@ -349,6 +349,10 @@ impl Conversation {
         }
         match self.turn {
             Turn::Thinking { .. } => {
+                if self.remind(now) {
+                    return;
+                }
+                let unsaid = std::mem::take(&mut self.tool_answered);
                 self.doubt();
                 if self.is_on_errand() {
                     self.stop_waiting();
@@ -356,6 +360,9 @@ impl Conversation {
                     self.memory.give_up(); // a tool that goes on is not what was waited for
                 }
                 self.become_idle(now);
+                if unsaid {
+                    self.act(Action::Tell(Line::NoAnswer));
+                }
             }
             Turn::Speaking { ended: false, .. } => self.end_of_sound(),
             Turn::Speaking { ended: true, .. } => self.answer_heard(now),

@@ -29,6 +29,10 @@ const GO_ON: &str = "Your answer broke off there. Go on with it from where the p
 const BEGIN: &str = "You have not answered yet: do it now. Do not mention the interruption, and do not call again a tool \
                      that has a result.]";
 
+/// To a model that was told a result and says nothing.
+pub(crate) const UNSAID: &str = "[Note of the device, not of the person. The tools have answered, and the person has heard \
+                                 nothing of it. Tell them now what came of it; do not call the tools again for it.]";
+
 /// What follows from the note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asks {

@@ -231,9 +231,15 @@ impl Conversation {
         if self.carry.briefed || !self.is_wanted() {
             return; // a link that is only kept ready need know nothing yet
         }
-        let asks = self.asks();
+        let mut asks = self.asks();
         if asks == Asks::Answer && self.memory.last().is_some_and(Exchange::is_waiting) {
             return; // one note, with what the tool has found
+        }
+        if asks == Asks::Answer && self.memory.last().is_some_and(|exchange| exchange.told >= TRIES_MAX) {
+            self.memory.give_up(); // it may be what ends the links
+            self.become_idle(now);
+            self.act(Action::Tell(Line::NoAnswer));
+            asks = Asks::Nothing;
         }
         self.carry.briefed = true;
         if asks == Asks::Nothing

@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 use crate::conversation::Conversation;
 use crate::event::{Action, Note, ToolResult};
 use crate::pending::Pending;
-use crate::recap::shortened;
+use crate::recap::{self, shortened};
 use crate::replay::{Answered, CALL_MAX};
 use crate::turn::Turn;
+use crate::utterance::Utterance;
 use crate::wire::client::{self, ToolAnswer};
 use crate::wire::server::{Content, FunctionCall, Interaction, decode};
 
@@ -19,6 +20,8 @@ const EMPTY_TURN_GRACE: Duration = Duration::from_secs(3);
 const DONE_GRACE: Duration = Duration::from_millis(500);
 /// Open mode: after an interruption the answer to it is due.
 const AFTER_INTERRUPTION: Duration = Duration::from_secs(6);
+/// What a tool has found the model speaks of, or it is reminded.
+const SAYS_WITHIN: Duration = Duration::from_secs(10);
 /// Calls that may wait for their answers at the same time.
 const CALLS_MAX: usize = 64;
 /// What a tool is called with is shorter, in bytes of JSON: it is kept, and one argument of a program has to hold it.
@@ -340,7 +343,8 @@ impl Conversation {
         }
     }
 
-    pub(crate) fn on_tool_result(&mut self, now: Instant, result: ToolResult) {
+    pub(crate) fn on_tool_result(&mut self, now: Instant, mut result: ToolResult) {
+        result.outcome = result.outcome.map(telling);
         if self.on_consented_result(now, &result) {
             return;
         }
@@ -366,12 +370,49 @@ impl Conversation {
 
     /// How long something more may be due.
     pub(crate) fn patience(&self) -> Duration {
-        if self.calls.is_empty() { self.settings.answer_timeout } else { CALL_MAX }
+        if !self.calls.is_empty() {
+            CALL_MAX
+        } else if self.is_unsaid() {
+            self.settings.answer_timeout.min(SAYS_WITHIN)
+        } else {
+            self.settings.answer_timeout
+        }
+    }
+
+    /// The model has a result, says nothing of it, and was not reminded.
+    fn is_unsaid(&self) -> bool {
+        self.tool_answered && self.memory.last().is_some_and(|exchange| !exchange.reminded)
+    }
+
+    /// Reminds it of the result. Whether there was one to remind it of.
+    pub(crate) fn remind(&mut self, now: Instant) -> bool {
+        let takes = self.link.is_up() && !self.is_blocked() && !self.consent.is_asked();
+        let spoken = self.utterance.as_ref().is_none_or(Utterance::is_sent) && self.question.is_none();
+        let due = takes && spoken && self.calls.is_empty() && self.is_unsaid();
+        if due {
+            self.memory.current().into_iter().for_each(|exchange| exchange.reminded = true);
+            self.send(now, client::text(self.profile, recap::UNSAID));
+            self.turn = Turn::Thinking { until: Some(now + self.settings.answer_timeout) };
+        }
+        due
     }
 }
 
 fn length_of(args: &Map<String, Value>) -> usize {
     serde_json::to_string(args).map_or(usize::MAX, |text| text.len())
+}
+
+/// What the model is told of a tool that returned nothing: it may call again and again over an empty object.
+fn telling(found: Map<String, Value>) -> Map<String, Value> {
+    let empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    };
+    let nothing = found.is_empty() || found.len() == 1 && found.get("output").is_some_and(empty);
+    if nothing { object("output", "done; it returned nothing".to_owned()) } else { found }
 }
 
 fn object(key: &str, text: String) -> Map<String, Value> {

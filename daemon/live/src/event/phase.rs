@@ -28,11 +28,13 @@ pub enum Line {
     NeedsSetup,
     /// A tool takes long: one moment.
     Working,
+    /// A tool was asked, and the assistant says nothing of what came of it.
+    NoAnswer,
 }
 
 impl Line {
     /// All of them.
-    pub const ALL: [Line; 12] = [
+    pub const ALL: [Line; 13] = [
         Line::NoNetwork,
         Line::SignIn,
         Line::ClockNotSet,
@@ -45,6 +47,7 @@ impl Line {
         Line::BudgetSpent,
         Line::NeedsSetup,
         Line::Working,
+        Line::NoAnswer,
     ];
 
     /// Its name in files, logs and events.
@@ -62,6 +65,7 @@ impl Line {
             Line::BudgetSpent => "budget-spent",
             Line::NeedsSetup => "needs-setup",
             Line::Working => "working",
+            Line::NoAnswer => "no-answer",
         }
     }
 }

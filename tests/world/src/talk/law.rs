@@ -35,12 +35,14 @@ pub(super) struct Law {
     listening: Listen,
     listen_number: u32,
     calls: BTreeSet<String>,
+    /// They go on to their end when they are stopped.
+    finishes: bool,
     stopped: bool,
     timer: (Option<Duration>, u32),
 }
 
 impl Law {
-    pub(super) fn new(utterance_max: Duration) -> Self {
+    pub(super) fn new(utterance_max: Duration, finishes: bool) -> Self {
         Law {
             broken: Vec::new(),
             uplink: Uplink::new(0, utterance_max),
@@ -57,6 +59,7 @@ impl Law {
             listening: Listen::Rest,
             listen_number: 0,
             calls: BTreeSet::new(),
+            finishes,
             stopped: false,
             timer: (None, 0),
         }
@@ -189,7 +192,8 @@ impl Law {
     }
 
     pub(super) fn cancel(&mut self, now: Duration, ids: &[String]) {
-        let known = !ids.is_empty() && ids.iter().all(|id| self.calls.remove(id));
+        let known = !ids.is_empty() && ids.iter().all(|id| self.calls.contains(id));
+        self.calls.retain(|id| self.finishes || !ids.contains(id));
         self.holds(now, known, || format!("stopped tools that do not run: {ids:?}"));
     }
 

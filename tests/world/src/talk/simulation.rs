@@ -75,7 +75,7 @@ impl Simulation {
             capture: Capture::new(&talk.room),
             speaker: Speaker::default(),
             network: Network::default(),
-            law: Law::new(talk.settings.utterance_max),
+            law: Law::new(talk.settings.utterance_max, !talk.settings.finishes.is_empty()),
             room: talk.room.clone(),
             obliging: faults.is_some(),
             faults,
