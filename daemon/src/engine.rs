@@ -184,6 +184,7 @@ impl Engine {
             self.gestures();
             self.power(now);
             self.edges.panel.tick(now);
+            self.look_at_light();
             if let Some(warm) = self.warm.look(now) {
                 self.conversation.handle_input(now, Input::Warm(warm));
             }

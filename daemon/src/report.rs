@@ -1,5 +1,7 @@
 //! What the daemon tells about itself: the log's lines about links and cards, each said once, and the status.
 
+mod device;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
@@ -13,7 +15,7 @@ use crate::config::{Backend, Config};
 use crate::credential::Credential;
 use crate::levels::Levels;
 use crate::notify::{Pulse, Watch};
-use crate::sound::{DeviceNews, Facts, Side, Sound, Trouble};
+use crate::sound::{Facts, Side, Sound, Trouble};
 use crate::stats::Stats;
 use crate::status::{DeviceStatus, LinkStatus, Status, listen_word, phase_word};
 use crate::wire::{Endpoint, Traffic};
@@ -42,10 +44,12 @@ pub struct Report {
     pub muted: bool,
     /// There is a network, as far as is known.
     pub network: bool,
-    /// What each line of the button is, while it is there.
-    buttons: Vec<Option<String>>,
+    /// What each line of the button is, or why it is not there; none before it was looked for.
+    buttons: Vec<Option<Result<String, String>>>,
     /// What the mute switch is, or why it cannot be read.
     mute: Option<Result<String, String>>,
+    /// Why there is no light, where there should be one.
+    dark: Option<String>,
     key: Option<String>,
     link: LinkStatus,
     link_since: Instant,
@@ -70,6 +74,7 @@ impl Report {
             network: true,
             buttons: Vec::new(),
             mute: None,
+            dark: None,
             key: None,
             link: LinkStatus { state: "down".into(), ..LinkStatus::default() },
             link_since: Instant::now(),
@@ -119,11 +124,22 @@ impl Report {
     }
 
     /// A line of the button was found, or is missing.
-    pub fn button(&mut self, line: usize, what: Option<String>) {
+    pub fn button(&mut self, line: usize, what: Result<String, String>) {
         if self.buttons.len() <= line {
             self.buttons.resize(line + 1, None);
         }
-        self.buttons[line] = what;
+        self.buttons[line] = Some(what);
+        self.find_missing();
+    }
+
+    /// Why there is no light, if so. Whether that is news.
+    pub fn light(&mut self, problem: Option<&str>) -> bool {
+        let news = self.dark.as_deref() != problem;
+        if news {
+            self.dark = problem.map(str::to_owned);
+            self.find_missing();
+        }
+        news
     }
 
     /// Button and switch are opened anew.
@@ -227,71 +243,11 @@ impl Report {
         }
     }
 
-    /// A card came or went: logs it and returns the sentence.
-    pub fn device(&mut self, news: &DeviceNews) -> String {
-        let told = match news {
-            DeviceNews::Opened { side, format, scheduling, rewinds } => {
-                let name = side_name(*side);
-                let status = &mut self.sides[*side as usize];
-                status.format = Some(format.to_string());
-                status.problem = None;
-                status.scheduling = Some(scheduling.to_string());
-                if *side == Side::Speaker {
-                    status.rewinds = Some(*rewinds);
-                }
-                let device = status.device.clone();
-                info!(device, %format, %scheduling, "{name} open");
-                if *side == Side::Speaker && !rewinds {
-                    warn!(device, "speaker cannot take sound back: its ring is kept shallow");
-                }
-                self.looked_for[*side as usize] = true;
-                format!("{name} {device}: {format}")
-            }
-            DeviceNews::Waiting { side, reason, .. } => {
-                let name = side_name(*side);
-                let status = &mut self.sides[*side as usize];
-                status.format = None;
-                status.problem = Some(reason.clone());
-                warn!(reason, "no {name}, waiting for it");
-                self.looked_for[*side as usize] = true;
-                format!("no {name}: {reason}")
-            }
-            DeviceNews::Trouble { trouble, over } => {
-                let (device, words) = (&self.sides[Side::Microphone as usize].device, trouble.words());
-                match over {
-                    true => info!(device, "the microphone is right again; before, it {words}"),
-                    false if *trouble == Trouble::NoTimes => info!(device, "the microphone {words}"),
-                    false => warn!(device, "the microphone {words}"),
-                }
-                let now = if *over { "no longer" } else { "now" };
-                format!("microphone {device}, {now}: {words}")
-            }
-            DeviceNews::LeftOut { channels } => {
-                let device = &self.sides[Side::Microphone as usize].device;
-                let left_out: Vec<String> =
-                    (0..32).filter(|n| channels >> n & 1 == 1).map(|n| n.to_string()).collect();
-                let left_out = left_out.join(", ");
-                if left_out.is_empty() {
-                    info!(device, "all channels of the microphone are used again");
-                    format!("microphone {device}: all channels are used again")
-                } else {
-                    warn!(
-                        device,
-                        channels = left_out,
-                        "channels of the microphone are dead, stuck or clipped, and left out"
-                    );
-                    format!("microphone {device}: channels left out: {left_out}")
-                }
-            }
-        };
-        self.find_missing();
-        told
-    }
-
-    /// The lines of the button that are there.
+    /// The lines of the button, when all of them are there.
     fn buttons(&self) -> Option<String> {
-        let there: Vec<&str> = self.buttons.iter().flatten().map(String::as_str).collect();
-        (!there.is_empty()).then(|| there.join(", "))
+        let there: Option<Vec<&str>> =
+            self.buttons.iter().map(|line| line.as_ref()?.as_deref().ok()).collect();
+        there.filter(|lines| !lines.is_empty()).map(|lines| lines.join(", "))
     }
 
     fn find_missing(&mut self) {
@@ -302,9 +258,12 @@ impl Report {
         self.missing.extend(self.refused.clone());
         let problems = self.sides.iter().filter_map(|side| side.problem.clone());
         self.missing.extend(problems);
+        let lines = self.buttons.iter().flatten().filter_map(|line| line.as_ref().err());
+        self.missing.extend(lines.map(|why| format!("button: {why}")));
         if let Some(Err(why)) = &self.mute {
             self.missing.push(format!("mute switch: {why}"));
         }
+        self.missing.extend(self.dark.as_ref().map(|why| format!("light: {why}")));
     }
 
     /// The whole state.
@@ -348,7 +307,7 @@ impl Report {
             microphone,
             speaker,
             levels: Levels::of(&facts),
-            button: self.buttons.iter().all(Option::is_some).then(|| self.buttons()).flatten(),
+            button: self.buttons(),
             mute: self.mute.clone().map(|mute| mute.unwrap_or_else(|why| why)),
             muted: self.muted,
             volume: None,
@@ -358,13 +317,6 @@ impl Report {
             usage: None,
             clock_kept: crate::net::Clock::read().synchronized,
         }
-    }
-}
-
-fn side_name(side: Side) -> &'static str {
-    match side {
-        Side::Microphone => "microphone",
-        Side::Speaker => "speaker",
     }
 }
 

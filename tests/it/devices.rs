@@ -14,6 +14,8 @@ use crate::scene::{Scene, WAIT, setting};
 
 /// A card that is there again is in use again after this.
 const BACK: Duration = Duration::from_secs(3);
+/// What the log says of cards that are not there.
+const MISSED: [&str; 2] = ["no microphone, waiting for it", "no speaker, waiting for it"];
 
 fn script() -> Script {
     Script { rest: Turn::noise(600, 1), ..Script::default() }
@@ -119,7 +121,7 @@ fn missing_cards_cost_next_to_nothing_and_are_told_once() {
     let share = cpu.as_secs_f64() / began.elapsed().as_secs_f64();
     println!("both cards missing: {:.2} % of a processor", 100.0 * share);
     assert!(share <= 0.02, "{:.1} %", 100.0 * share);
-    for what in ["no microphone, waiting for it", "no speaker, waiting for it"] {
+    for what in MISSED {
         assert_eq!(scene.log().matches(what).count(), 1, "{}", scene.log());
     }
     let told = scene.remote.events().into_iter().skip(mark).filter(|e| e.name == "phase" || e.name == "told");
@@ -145,6 +147,9 @@ fn a_card_that_is_pulled_out_fifty_times_is_back_each_time() {
         let began = std::time::Instant::now();
         scene.remote.wait_phase(mark, "idle", BACK).unwrap_or_else(|error| panic!("time {n}: {error}"));
         longest = longest.max(began.elapsed());
+    }
+    for what in MISSED {
+        assert_eq!(scene.log().matches(what).count(), 25, "{}", scene.log());
     }
     println!("pulled out and put back 50 times: back after {longest:?} at most");
     check_talk(&scene);
@@ -209,10 +214,33 @@ fn both_cards_pulled_out_at_rest_come_back() {
         let mark = scene.remote.mark().saturating_sub(1);
         scene.remote.wait(mark, WAIT, |e| e.name == "told").unwrap();
     }
+    scene.pass(2500); // lost, and from then on not there
+    for what in MISSED {
+        assert_eq!(scene.log().matches(what).count(), 1, "{}", scene.log());
+    }
+    assert!(scene.remote.status().unwrap()["microphone"]["problem"].to_string().contains("not there"));
     check_back(&scene, |card| {
         card.replug(Direction::Capture);
         card.replug(Direction::Playback);
     });
+    check_talk(&scene);
+    scene.end();
+}
+
+/// The kernel lists a card before udev has given it to the group audio.
+#[test]
+fn a_card_that_is_put_back_and_not_allowed_yet_is_back_in_time() {
+    let scene = Scene::set(on(usual(), script()));
+    let mark = scene.remote.mark();
+    scene.card.unplug(Direction::Capture);
+    scene.phase(mark, "no device");
+    scene.card.set_denied(Direction::Capture, true);
+    scene.card.replug(Direction::Capture);
+    while !side(&scene, "microphone")["problem"].to_string().contains("not allowed") {
+        scene.pass(20);
+    }
+    check_back(&scene, |card| card.set_denied(Direction::Capture, false));
+    assert_eq!(scene.log().matches(MISSED[0]).count(), 1, "{}", scene.log());
     check_talk(&scene);
     scene.end();
 }

@@ -126,11 +126,14 @@ fn a_button_torn_off_in_the_middle_of_a_question_ends_it_and_is_found_again() {
     scene.until_heard(words.end);
     scene.line("0 lost");
     scene.answered(mark);
-    assert_eq!(scene.remote.status().unwrap()["button"], json!(null));
+    let status = scene.remote.status().unwrap();
+    assert_eq!(status["button"], json!(null));
+    assert!(status["missing"].to_string().contains("[\"button: "), "{status}");
     scene.line("0 found");
     let mark = scene.remote.mark();
     scene.line("0 down");
     scene.phase(mark, "listening");
+    assert_eq!(scene.remote.status().unwrap()["missing"], json!([]));
     scene.line("0 up");
     scene.phase(mark, "idle");
     scene.end();

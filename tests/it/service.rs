@@ -107,6 +107,28 @@ fn a_service_without_a_key_stays_up_says_so_and_dials_nobody() {
 }
 
 #[test]
+fn a_button_that_is_torn_off_and_a_light_that_is_not_there_are_named() {
+    let mut setting = setting("hold", "[light]\nkind = \"sysfs\"\nname = \"no-such-led\"\n", script());
+    setting.wired = true;
+    let manager = Manager::of(&mut setting, None);
+    let scene = Scene::set(setting);
+    let dark = |text: &str| {
+        text.starts_with("STATUS=idle; light: ") && text.contains("no-such-led") && !text.contains("button")
+    };
+    manager.told("the light", 1, dark);
+    let mark = scene.remote.mark();
+    scene.daemon.line("0 down").unwrap();
+    scene.phase(mark, "listening");
+    scene.daemon.line("0 lost").unwrap();
+    manager.told("the button", 1, |text| text.contains("; button: ") && text.contains("; light: "));
+    let before = manager.all().len();
+    scene.daemon.line("0 found").unwrap();
+    manager.told("the light alone", 2, dark);
+    assert!(manager.all().len() > before);
+    scene.end();
+}
+
+#[test]
 fn the_watchdog_is_fed_with_cards_and_without() {
     let interval = Duration::from_millis(2000);
     let mut setting = setting("hold", "", script());

@@ -40,11 +40,13 @@ impl Engine {
             (Source::Line(line), ButtonNews::Edge(Edge { pressed, at })) => self.on_edge(line, pressed, at),
             (Source::Line(line), ButtonNews::Found(what)) => {
                 info!(button = what, "button found");
-                self.report.button(line, Some(what));
+                self.report.button(line, Ok(what));
+                self.tell_status();
             }
             (Source::Line(line), ButtonNews::Missing(error)) => {
                 warn!(%error, "no button");
-                self.report.button(line, None);
+                self.report.button(line, Err(error.to_string()));
+                self.tell_status();
                 self.grammar.lost(line, now);
                 self.gestures();
             }
@@ -52,6 +54,7 @@ impl Engine {
             (Source::Mute, ButtonNews::Found(what)) => {
                 info!(switch = what, "mute switch found");
                 self.report.mute(Ok(what));
+                self.tell_status();
             }
             (Source::Mute, ButtonNews::Missing(error)) => {
                 warn!(%error, "the mute switch cannot be read: the microphone stays off");

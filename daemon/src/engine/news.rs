@@ -38,7 +38,9 @@ impl Engine {
 
     fn on_device(&mut self, now: Instant, news: &DeviceNews) {
         let told = self.report.device(news);
-        self.edges.control.publish(&Event::Told { text: &told }, now);
+        if let Some(told) = told {
+            self.edges.control.publish(&Event::Told { text: &told }, now);
+        }
         self.tell_status();
         if matches!(news, DeviceNews::Opened { side: Side::Speaker, .. }) {
             self.edges.volume.set_mixer(); // a card that was plugged in remembers nothing
@@ -48,6 +50,13 @@ impl Engine {
             self.stats.measured(Latency::StartToReady, now - self.stats.started());
             self.edges.notify.ready();
             info!("ready");
+        }
+    }
+
+    /// A light that is missing is missing in the status too.
+    pub(super) fn look_at_light(&mut self) {
+        if self.report.light(self.edges.panel.problem()) {
+            self.tell_status();
         }
     }
 

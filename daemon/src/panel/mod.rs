@@ -27,8 +27,8 @@ const LOOK: Duration = Duration::from_secs(600);
 pub struct Panel {
     open: Option<OpenLight>,
     light: Option<Box<dyn Indicator>>,
-    /// It was said that there is none.
-    missed: bool,
+    /// Why there is none, as it was said.
+    problem: Option<String>,
     retry: Option<Instant>,
     own: HashMap<Phase, Pattern>,
     phase: Phase,
@@ -63,7 +63,7 @@ impl Panel {
             retry: open.is_some().then_some(now),
             open,
             light: None,
-            missed: false,
+            problem: None,
             own: patterns(&settings.patterns).unwrap_or_default(),
             phase: Phase::Idle,
             pattern: pattern::default(Phase::Idle),
@@ -81,6 +81,11 @@ impl Panel {
     /// What the light is, if there is one.
     pub fn describe(&self) -> Option<String> {
         self.light.as_ref().map(|light| light.describe())
+    }
+
+    /// Why there is none, where there should be one.
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     /// Starts the pattern of a phase at once.
@@ -141,13 +146,14 @@ impl Panel {
         match open() {
             Ok(light) => {
                 info!(light = light.describe(), "light found");
-                (self.light, self.retry, self.missed) = (Some(light), None, false);
+                (self.light, self.retry, self.problem) = (Some(light), None, None);
                 self.shown.clear();
                 self.draw(now);
             }
             Err(error) => {
-                if !std::mem::replace(&mut self.missed, true) {
+                if self.problem.is_none() {
                     warn!(%error, "no light"); // said once until there is one
+                    self.problem = Some(error.to_string());
                 }
                 self.retry = Some(now + RETRY);
             }
@@ -172,7 +178,7 @@ impl Panel {
             Ok(()) => self.shown = frame,
             Err(error) => {
                 warn!(%error, "light lost, looking for it");
-                (self.light, self.missed) = (None, true);
+                (self.light, self.problem) = (None, Some(error.to_string()));
                 self.retry = Some(now + RETRY);
             }
         }

@@ -118,7 +118,7 @@ impl Sound {
             main: main.clone(),
             stop: stop.clone(),
             news: tell_news.clone(),
-            told: RefCell::new(None),
+            absence: RefCell::new(None),
         };
 
         let (commands, for_capture) = queue();

@@ -17,9 +17,12 @@ pub type OpenMicrophone = Box<dyn FnMut() -> Result<Box<dyn Microphone>, Error> 
 pub type OpenSpeaker = Box<dyn FnMut() -> Result<Box<dyn Speaker>, Error> + Send>;
 
 /// A missing card is looked for this often.
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// The same, when a person has to change something first.
-const RETRY_SLOWLY: Duration = Duration::from_secs(10);
+pub(super) const RETRY_SLOWLY: Duration = Duration::from_secs(10);
+/// A card that is plugged in comes in steps: the kernel lists it, others look at it, udev gives it to its group. What is
+/// in its way for no longer than this needs nobody.
+pub(super) const SETTLING: Duration = Duration::from_secs(15);
 /// Meanwhile the thread shows that it lives this often.
 const LOOK_UP: Duration = Duration::from_secs(1);
 
@@ -47,7 +50,7 @@ pub enum DeviceNews {
         /// heard later.
         rewinds: bool,
     },
-    /// It cannot be opened, or was lost. Said once, and again when the reason changes.
+    /// It cannot be opened, or was lost. Told again when the reason changes.
     Waiting {
         /// Which.
         side: Side,
@@ -55,6 +58,8 @@ pub enum DeviceNews {
         kind: ErrorKind,
         /// The whole story, fit for a log.
         reason: String,
+        /// A person was told that it is missing, and this asks nothing else of them.
+        known: bool,
     },
     /// What the microphone delivers is wrong, or is right again. Said once each.
     Trouble {
@@ -80,8 +85,67 @@ pub(super) struct Thread {
     pub(super) main: Wake,
     pub(super) stop: Arc<AtomicBool>,
     pub(super) news: mpsc::Sender<DeviceNews>,
-    /// The failure that was told last; none while the card is open.
-    pub(super) told: RefCell<Option<String>>,
+    /// None while the card is open.
+    pub(super) absence: RefCell<Option<Absence>>,
+}
+
+/// A card is not there: what is known of that.
+pub(super) struct Absence {
+    /// The newest reason.
+    reason: String,
+    /// The newest reason that a person was told.
+    said: String,
+    kind: ErrorKind,
+    /// It is of this kind since then.
+    since: Instant,
+}
+
+impl Absence {
+    /// Takes up a failure. What there is to tell: nothing, or whether a person knows it already.
+    pub(super) fn failed(
+        former: &mut Option<Absence>,
+        kind: ErrorKind,
+        reason: &str,
+        now: Instant,
+    ) -> Option<bool> {
+        let Some(absence) = former else {
+            let (reason, said) = (reason.to_owned(), reason.to_owned());
+            *former = Some(Absence { reason, said, kind, since: now });
+            return Some(false);
+        };
+        if absence.kind != kind {
+            (absence.kind, absence.since) = (kind, now);
+        }
+        let news = absence.reason != reason;
+        if news {
+            reason.clone_into(&mut absence.reason);
+        }
+        if needs_a_person(kind) && absence.said != reason && absence.stays(now) {
+            reason.clone_into(&mut absence.said);
+            return Some(false);
+        }
+        news.then_some(true)
+    }
+
+    /// Whether what is in the way will not go away by itself.
+    fn stays(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) >= SETTLING
+    }
+
+    /// How long to leave the card alone.
+    pub(super) fn pause(&self, now: Instant) -> Duration {
+        // Trying costs wake-ups and, with some drivers, log lines; who holds a card may let go of it at any time.
+        let slowly = needs_a_person(self.kind) && self.kind != ErrorKind::Busy && self.stays(now);
+        if slowly { RETRY_SLOWLY } else { RETRY }
+    }
+}
+
+/// Whether somebody has to change something besides plugging the card in.
+fn needs_a_person(kind: ErrorKind) -> bool {
+    match kind {
+        ErrorKind::NotFound | ErrorKind::Lost => false,
+        ErrorKind::Busy | ErrorKind::PermissionDenied | ErrorKind::Unsupported | ErrorKind::Other => true,
+    }
 }
 
 /// What a thread is to take up when it next opens its card: other settings, another card. Locked only while no card is
@@ -151,7 +215,7 @@ impl Thread {
 
     /// Tells that the card is there, and moves.
     pub(super) fn opened(&self, format: Format, scheduling: Scheduling, rewinds: bool) {
-        *self.told.borrow_mut() = None;
+        *self.absence.borrow_mut() = None;
         self.tell(DeviceNews::Opened { side: self.side, format, scheduling, rewinds });
     }
 
@@ -168,12 +232,7 @@ impl Thread {
             // Opening may take long, and it allocates: not before everybody else.
             realtime::ordinary();
             let Ended::Failed(error) = ended else { continue };
-            let retry_at = Instant::now() + pause(error.kind);
-            let reason = error.to_string();
-            if self.told.borrow().as_ref() != Some(&reason) {
-                self.tell(DeviceNews::Waiting { side: self.side, kind: error.kind, reason: reason.clone() });
-                *self.told.borrow_mut() = Some(reason);
-            }
+            let retry_at = Instant::now() + self.missed(&error);
             while !self.stopping() && !work.is_renewed() {
                 work.pass_time(self);
                 let left = retry_at.saturating_duration_since(Instant::now());
@@ -182,15 +241,19 @@ impl Thread {
                 }
                 self.wake.wait(left.min(LOOK_UP));
             }
+            if work.is_renewed() {
+                *self.absence.borrow_mut() = None; // it may be another card from now on
+            }
         }
     }
-}
 
-/// How long to leave a card alone after a failure.
-fn pause(kind: ErrorKind) -> Duration {
-    match kind {
-        ErrorKind::Busy | ErrorKind::NotFound | ErrorKind::Lost => RETRY,
-        // These need a person; trying costs wake-ups and, with some drivers, log lines.
-        ErrorKind::PermissionDenied | ErrorKind::Unsupported | ErrorKind::Other => RETRY_SLOWLY,
+    /// Tells what is new about the card's absence. How long to leave it alone then.
+    fn missed(&self, error: &Error) -> Duration {
+        let (kind, reason, now) = (error.kind, error.to_string(), Instant::now());
+        let mut absence = self.absence.borrow_mut();
+        if let Some(known) = Absence::failed(&mut absence, kind, &reason, now) {
+            self.tell(DeviceNews::Waiting { side: self.side, kind, reason, known });
+        }
+        absence.as_ref().map_or(RETRY, |absence| absence.pause(now))
     }
 }

@@ -21,6 +21,8 @@ mod chunk;
 mod crank;
 mod device;
 #[cfg(test)]
+mod device_tests;
+#[cfg(test)]
 mod duck_tests;
 mod facts;
 mod far;

@@ -21,7 +21,7 @@ impl Bench {
     /// Why a card is waited for.
     async fn waiting(&mut self, wanted: Side) -> (ErrorKind, String) {
         self.event(|event| match event {
-            SoundEvent::Device(DeviceNews::Waiting { side, kind, reason }) if *side == wanted => {
+            SoundEvent::Device(DeviceNews::Waiting { side, kind, reason, .. }) if *side == wanted => {
                 Some((*kind, reason.clone()))
             }
             _ => None,
