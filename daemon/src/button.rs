@@ -54,8 +54,16 @@ pub struct ButtonThreads {
     wakes: Vec<Wake>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
-    /// Each counts up while its thread turns.
-    beats: Vec<Arc<AtomicU64>>,
+    turning: Vec<Arc<Turning>>,
+}
+
+/// A thread's signs of life.
+#[derive(Default)]
+struct Turning {
+    /// Counts up while the thread turns.
+    beats: AtomicU64,
+    /// It is inside a driver that may take its time.
+    opening: AtomicBool,
 }
 
 impl ButtonThreads {
@@ -71,8 +79,14 @@ impl ButtonThreads {
     ) -> std::io::Result<Self> {
         let (tell, news) = mpsc::channel(EDGES_MAX);
         let stop = Arc::new(AtomicBool::new(false));
-        let mut threads =
-            ButtonThreads { news, _tell: tell.clone(), wakes: vec![], stop, threads: vec![], beats: vec![] };
+        let mut threads = ButtonThreads {
+            news,
+            _tell: tell.clone(),
+            wakes: vec![],
+            stop,
+            threads: vec![],
+            turning: vec![],
+        };
         facts.capture.muted.store(mute.is_some(), Ordering::SeqCst);
         for (index, open) in lines.into_iter().enumerate() {
             let tell = tell.clone();
@@ -102,9 +116,9 @@ impl ButtonThreads {
     ) -> std::io::Result<()> {
         let (wake, stop) = (Wake::new(), self.stop.clone());
         self.wakes.push(wake.clone());
-        let beats = Arc::<AtomicU64>::default();
-        self.beats.push(beats.clone());
-        let body = move || listen(open, tell, &wake, &stop, &beats);
+        let turning = Arc::<Turning>::default();
+        self.turning.push(turning.clone());
+        let body = move || listen(open, tell, &wake, &stop, &turning);
         self.threads
             .push(std::thread::Builder::new().name("button".into()).stack_size(128 << 10).spawn(body)?);
         Ok(())
@@ -121,9 +135,13 @@ impl ButtonThreads {
     /// Has the watchdog look at the threads, and at no former ones.
     pub fn watch(&self, watch: &mut Watch, now: Instant) {
         watch.forget(WATCHED);
-        for beats in &self.beats {
-            let beats = beats.clone();
-            let pulse = move || Pulse { beats: beats.load(Ordering::Relaxed), waiting: Some("an edge") };
+        for turning in &self.turning {
+            let turning = turning.clone();
+            let pulse = move || Pulse {
+                beats: turning.beats.load(Ordering::Relaxed),
+                waiting: Some("an edge"),
+                opening: turning.opening.load(Ordering::Relaxed),
+            };
             watch.add(WATCHED, pulse, now);
         }
     }
@@ -144,13 +162,16 @@ fn listen(
     mut tell: impl FnMut(ButtonNews),
     wake: &Wake,
     stop: &AtomicBool,
-    beats: &AtomicU64,
+    turning: &Turning,
 ) {
     let stopped = || stop.load(Ordering::Relaxed);
     let mut missing = false;
     while !stopped() {
-        beats.fetch_add(1, Ordering::Relaxed);
-        let mut button = match open() {
+        turning.beats.fetch_add(1, Ordering::Relaxed);
+        turning.opening.store(true, Ordering::Relaxed);
+        let opened = open();
+        turning.opening.store(false, Ordering::Relaxed);
+        let mut button = match opened {
             Ok(button) => button,
             Err(error) => {
                 if !missing {
@@ -167,7 +188,7 @@ fn listen(
             if stopped() {
                 return;
             }
-            beats.fetch_add(1, Ordering::Relaxed);
+            turning.beats.fetch_add(1, Ordering::Relaxed);
             match button.next(wake, LOOK_UP) {
                 Ok(None) => {}
                 Ok(Some(edge)) => {
@@ -262,11 +283,11 @@ mod tests {
         say.send(Ok(true)).unwrap();
         threads.next().await;
         let at = |s| start + Duration::from_secs(s);
-        while watch.check(at(1)) != Ok(()) || threads.beats[0].load(Ordering::Relaxed) < 3 {
+        while watch.check(at(1)) != Ok(()) || threads.turning[0].beats.load(Ordering::Relaxed) < 3 {
             std::thread::yield_now(); // it is about to wait again
         }
         assert_eq!(watch.check(at(2)), Ok(()));
-        let stuck = watch.check(at(20)).unwrap_err();
+        let stuck = watch.check(at(7)).unwrap_err();
         assert_eq!(stuck.thread, "button");
         say.send(Ok(false)).unwrap();
         threads.next().await;

@@ -26,13 +26,15 @@ pub fn watch_sound(watch: &mut Watch, sound: &Sound, now: Instant) {
     let capture = move || {
         let facts: &Facts = &facts;
         let waiting = (!facts.capture.running.load(Relaxed)).then_some("the microphone");
-        Pulse { beats: facts.capture.beats.load(Relaxed), waiting }
+        let opening = waiting.is_some() && facts.capture.opening.load(Relaxed);
+        Pulse { beats: facts.capture.beats.load(Relaxed), waiting, opening }
     };
     let facts = sound.facts();
     let playback = move || {
         let facts: &Facts = &facts;
         let waiting = (!facts.playback.running.load(Relaxed)).then_some("the speaker");
-        Pulse { beats: facts.playback.beats.load(Relaxed), waiting }
+        let opening = waiting.is_some() && facts.playback.opening.load(Relaxed);
+        Pulse { beats: facts.playback.beats.load(Relaxed), waiting, opening }
     };
     watch.add("capture", capture, now);
     watch.add("playback", playback, now);

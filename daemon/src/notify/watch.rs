@@ -5,11 +5,12 @@
 
 use std::time::{Duration, Instant};
 
-/// A thread at work promises to turn every 3 s; the rest is the distance between two looks at it.
-const WORKING_MAX: Duration = Duration::from_secs(4);
-/// A thread that waits in a named state may be inside a driver that takes its time to say no: a USB device that
-/// does not answer costs 5 s per question. One that never returns is stuck all the same.
-const WAITING_MAX: Duration = Duration::from_secs(11);
+/// A thread at work promises to turn every 3 s, one that waits every 2 s; the rest is the distance between two looks at
+/// it.
+const TURNING_MAX: Duration = Duration::from_secs(4);
+/// A thread that opens a device is inside a driver that may take its time to say no: a USB device that does not answer
+/// costs 5 s per question. One that never returns is stuck all the same.
+const OPENING_MAX: Duration = Duration::from_secs(11);
 
 /// A thread's sign of life, read from its atomics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Pulse {
     pub beats: u64,
     /// What it waits for, when it is not at work: `the card`.
     pub waiting: Option<&'static str>,
+    /// It tries to open what it waits for.
+    pub opening: bool,
 }
 
 /// Decides whether the watchdog is fed. The event loop calls [`Watch::check`], and so vouches for itself.
@@ -78,7 +81,7 @@ impl Watch {
                 continue;
             }
             let since = now.saturating_duration_since(thread.moved);
-            let allowed = if pulse.waiting.is_some() { WAITING_MAX } else { WORKING_MAX };
+            let allowed = if pulse.opening { OPENING_MAX } else { TURNING_MAX };
             if since > allowed && stuck.is_none() {
                 stuck = Some(Stuck { thread: thread.name, since, again: self.stuck == Some(thread.name) });
             }
@@ -100,13 +103,14 @@ mod tests {
 
     use super::*;
 
-    /// A pulse that the test drives: beats, and whether it waits.
+    /// A pulse that the test drives: beats, and whether it opens the card.
     fn pulse() -> (Arc<(AtomicU64, AtomicBool)>, impl Fn() -> Pulse + Send + 'static) {
         let shared = Arc::new((AtomicU64::new(0), AtomicBool::new(false)));
         let read = shared.clone();
         (shared, move || Pulse {
             beats: read.0.load(Relaxed),
             waiting: read.1.load(Relaxed).then_some("the card"),
+            opening: read.1.load(Relaxed),
         })
     }
 
@@ -139,7 +143,17 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_in_a_named_waiting_state_has_more_time_yet_not_for_ever() {
+    fn a_thread_that_waits_turns_all_the_same() {
+        let start = Instant::now();
+        let mut watch = Watch::new();
+        watch.add("button", || Pulse { beats: 0, waiting: Some("an edge"), opening: false }, start);
+        assert_eq!(watch.check(start + TURNING_MAX), Ok(()));
+        let stuck = watch.check(start + TURNING_MAX + Duration::from_millis(1)).unwrap_err();
+        assert_eq!(stuck.thread, "button");
+    }
+
+    #[test]
+    fn a_thread_inside_a_driver_has_more_time_yet_not_for_ever() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let (capture, capture_pulse) = pulse();

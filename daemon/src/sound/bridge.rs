@@ -118,6 +118,7 @@ impl Sound {
             main: main.clone(),
             stop: stop.clone(),
             news: tell_news.clone(),
+            facts: facts.clone(),
             absence: RefCell::new(None),
         };
 

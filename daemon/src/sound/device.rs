@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use pressel_hal::realtime::{self, Scheduling};
 use pressel_hal::{Error, ErrorKind, Format, Microphone, Speaker, Wake};
 
+use super::facts::Facts;
 use super::trouble::Trouble;
 
 /// Opens the microphone, again after each loss.
@@ -85,6 +86,7 @@ pub(super) struct Thread {
     pub(super) main: Wake,
     pub(super) stop: Arc<AtomicBool>,
     pub(super) news: mpsc::Sender<DeviceNews>,
+    pub(super) facts: Arc<Facts>,
     /// None while the card is open.
     pub(super) absence: RefCell<Option<Absence>>,
 }
@@ -228,7 +230,13 @@ impl Thread {
     /// Opens and uses the card until the program ends.
     pub(super) fn run(&self, work: &mut impl Work) {
         while !self.stopping() {
+            let opening = match self.side {
+                Side::Microphone => &self.facts.capture.opening,
+                Side::Speaker => &self.facts.playback.opening,
+            };
+            opening.store(true, Ordering::Relaxed);
             let ended = work.use_card(self);
+            opening.store(false, Ordering::Relaxed);
             // Opening may take long, and it allocates: not before everybody else.
             realtime::ordinary();
             let Ended::Failed(error) = ended else { continue };

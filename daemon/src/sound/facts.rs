@@ -43,6 +43,8 @@ pub struct CaptureFacts {
     pub thread: AtomicU32,
     /// The card is open and delivers.
     pub running: AtomicBool,
+    /// The thread tries to open the card, or has it open.
+    pub opening: AtomicBool,
     /// The microphone is switched off: the thread throws away what it reads. Set by the switch's own thread.
     pub muted: AtomicBool,
     /// The card's rate in Hz; 0 before the first opening.
@@ -96,6 +98,8 @@ pub struct PlaybackFacts {
     pub thread: AtomicU32,
     /// The card is open and plays, silence included.
     pub running: AtomicBool,
+    /// The thread tries to open the card, or has it open.
+    pub opening: AtomicBool,
     /// The card's rate in Hz; 0 before the first opening.
     pub rate_hz: AtomicU32,
     /// The card's channels.
