@@ -116,7 +116,7 @@ fn open(
     let failed = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
     let way = Way::new(config, credential)?;
     let credential = way.credential.clone();
-    let (earcons, problems) = Earcons::load(&config.sounds.folder);
+    let (earcons, problems) = Earcons::load(&config.sounds);
     for problem in problems {
         warn!(problem, "a sound of the device's own cannot be used");
     }

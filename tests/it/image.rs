@@ -36,7 +36,7 @@ fn settings(folder: &Path, disk: &Disk, server: &FakeGemini) {
     let config = format!(
         "[live]\r\nendpoint = \"{endpoint}\"\r\nca_file = \"/etc/pressel/ca.pem\"\r\n\
          [capture]\r\ndevice = \"hw:0\"\r\n[playback]\r\ndevice = \"hw:1\"\r\n\
-         [talk]\r\nmode = \"hold\"\r\n[phrases]\r\non = false\r\n\
+         [talk]\r\nmode = \"hold\"\r\n[phrases]\r\non = false\r\n[sounds]\r\non = false\r\n\
          [button]\r\nkind = \"gpio\"\r\nline = \"{BUTTON}\"\r\nactive_low = false\r\nbias = \"none\"\r\n"
     );
     put("pressel.toml", &config);

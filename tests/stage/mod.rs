@@ -168,6 +168,9 @@ impl Stage {
         };
         // What is made up for missing sound is nothing that samples can be compared with.
         let conceal = if setting.playback.contains("conceal") { "" } else { "conceal = false\n" };
+        // So is a tone at a press.
+        let own = setting.stages.clone() + &setting.config;
+        let quiet = if own.contains("[sounds]") { "" } else { "[sounds]\non = false\n" };
         let server = FakeGemini::spawn_thread(setting.server)?;
         let ca = folder.join("ca.pem");
         server.write_ca(&ca)?;
@@ -175,7 +178,7 @@ impl Stage {
             "[live]\nendpoint = \"{url}\"\nca_file = \"{ca}\"\n{live}\n\
              [capture]\ndevice = \"{microphone}\"\nrate_hz = {mic_rate}\nchannels = {mic_channels}\n{capture}\n\
              [playback]\ndevice = \"{speaker}\"\nrate_hz = {spk_rate}\nchannels = {spk_channels}\n{playback}\n\
-             [control]\npath = \"{control}\"\n{stages}\n{config}",
+             [control]\npath = \"{control}\"\n{quiet}{stages}\n{config}",
             url = setting.endpoint.unwrap_or_else(|| server.url()),
             ca = ca.display(),
             live = setting.live,

@@ -270,7 +270,9 @@ words! {
 table! {
     /// `[sounds]`: what the device plays by itself.
     Sounds {
-        /// Folder of WAVs; empty = none.
+        /// Off: nothing sounds when the light changes.
+        on: bool = true, SWITCH;
+        /// Folder of WAVs, one per phase; empty = short tones for a press and for what needs a hand.
         folder: String = "", TEXT;
     }
 }

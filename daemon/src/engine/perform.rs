@@ -112,7 +112,8 @@ impl Engine {
         debug!(phase = crate::status::phase_word(phase), "phase");
         self.edges.control.publish(&Event::phase(phase), now);
         self.tell_status();
-        if let Some((samples, rate_hz)) = self.edges.earcons.of(phase) {
+        let by_voice = matches!(self.conversation.mode(), TalkMode::Open { .. });
+        if let Some((samples, rate_hz)) = self.edges.earcons.of(phase, by_voice) {
             self.edges.sound.play_local(samples, rate_hz);
         }
     }

@@ -98,7 +98,7 @@ impl Engine {
             self.edges.sound.set_volume(self.edges.volume.software_percent());
         }
         if before.sounds != config.sounds {
-            let (earcons, problems) = Earcons::load(&config.sounds.folder);
+            let (earcons, problems) = Earcons::load(&config.sounds);
             problems.iter().for_each(|problem| warn!(problem, "a sound of the device's own cannot be used"));
             self.edges.earcons = earcons;
         }
