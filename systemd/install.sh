@@ -137,6 +137,8 @@ if [ -n "$key_from" ]; then
     put_key < "$key_from"
 elif [ -s "$key" ]; then
     step "key in $key stays as it is"
+elif [ -s "$key.cred" ]; then
+    step "key in $key.cred stays as it is"
 elif [ -t 0 ]; then
     step "key to $key (get one at https://aistudio.google.com/apikey)"
     printf 'Paste the API key, it is not shown (Enter alone: later): '
@@ -151,7 +153,7 @@ elif [ -t 0 ]; then
     fi
     unset answer
 fi
-[ -s "$key" ] || step "no key yet: put it into $key, and the service takes it by itself"
+[ -s "$key" ] || [ -s "$key.cred" ] || step "no key yet: put it into $key, and the service takes it by itself"
 
 if [ "$start" = yes ]; then
     step "configuration check"

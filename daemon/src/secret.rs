@@ -1,6 +1,6 @@
 //! The API key: where it is looked for, and how it never gets out again.
 //!
-//! Looked for in the systemd credential `gemini-api-key`, then the file that `[live] key_file` names, then the
+//! Looked for in the systemd credential `gemini-api-key`, then the one that was kept encrypted, then the file that `[live] key_file` names, then the
 //! environment. A place that holds nothing is passed over; a place that holds something unfit is an error, since
 //! going on with another key would hide it.
 
@@ -14,8 +14,9 @@ use zeroize::Zeroizing;
 
 use crate::secret_file::{self, Unusable};
 
-/// Name of the systemd credential.
-pub const CREDENTIAL: &str = "gemini-api-key";
+/// Names of the systemd credentials: as a file holds it, and as a file holds it encrypted. A unit can give one name only one
+/// of both.
+pub const CREDENTIALS: [&str; 2] = ["gemini-api-key", "gemini-api-key-encrypted"];
 /// Environment variables that may hold the key, in order.
 pub const VARIABLES: [&str; 2] = ["GEMINI_API_KEY", "GOOGLE_API_KEY"];
 /// Keys are some 40 letters; a file longer than this is some other file.
@@ -107,7 +108,9 @@ impl fmt::Display for Key {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::Credential(_) => write!(f, "systemd credential {CREDENTIAL}"),
+            Source::Credential(path) => {
+                write!(f, "systemd credential {}", path.file_name().unwrap_or_default().to_string_lossy())
+            }
             Source::File(path) => write!(f, "{}", path.display()),
             Source::Environment(name) => write!(f, "environment {name}"),
         }
@@ -153,7 +156,7 @@ fn find_in(
     let mut looked = Vec::new();
     let mut files = Vec::new();
     if let Some(folder) = credentials {
-        files.push(Source::Credential(folder.join(CREDENTIAL)));
+        files.extend(CREDENTIALS.map(|name| Source::Credential(folder.join(name))));
     }
     if !key_file.is_empty() {
         files.push(Source::File(PathBuf::from(key_file)));
@@ -249,11 +252,14 @@ mod tests {
         };
         let path = path.to_str().unwrap();
 
-        file(folder.path(), CREDENTIAL, "from-credential", 0o400);
-        let credential = Source::Credential(folder.path().join(CREDENTIAL));
-        assert_eq!(find(Some(folder.path()), path), ("from-credential".into(), credential));
-
-        fs::write(folder.path().join(CREDENTIAL), "").unwrap();
+        for name in CREDENTIALS.into_iter().rev() {
+            file(folder.path(), name, "from-credential", 0o600);
+            let credential = Source::Credential(folder.path().join(name));
+            assert_eq!(find(Some(folder.path()), path), ("from-credential".into(), credential));
+        }
+        for name in CREDENTIALS {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
         assert_eq!(find(Some(folder.path()), path), ("from-file".into(), Source::File(path.into())));
         assert_eq!(find(None, ""), ("from-environment".into(), Source::Environment("GOOGLE_API_KEY")));
     }
@@ -264,7 +270,8 @@ mod tests {
         let error = find_in(Some(folder.path()), "/nowhere/key", nothing).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "no API key found; looked at systemd credential gemini-api-key (missing), /nowhere/key (missing), \
+            "no API key found; looked at systemd credential gemini-api-key (missing), systemd credential \
+             gemini-api-key-encrypted (missing), /nowhere/key (missing), \
              environment GEMINI_API_KEY, environment GOOGLE_API_KEY"
         );
     }
