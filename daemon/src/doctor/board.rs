@@ -1,15 +1,14 @@
-//! The device: button, light, groups, real time, clock.
+//! The device: groups, real time, clock.
 
 use pressel_hal::realtime::{self, Locking, Scheduling};
 use pressel_hal::{Error, ErrorKind};
 
 use super::{Finding, Ground};
-use crate::config::{ButtonKind, LightKind, Mode, OpenStart};
 use crate::net::Clock;
-use crate::world::World;
 
 /// Groups that the service's user needs, as systemd/pressel.sysusers says.
 const GROUPS: [&str; 4] = ["audio", "gpio", "input", "spi"];
+
 /// The hint that fits what a device said.
 pub(super) fn device_hint(error: &Error, group: &str) -> String {
     match error.kind {
@@ -27,83 +26,14 @@ pub(super) fn device_hint(error: &Error, group: &str) -> String {
     }
 }
 
-pub(super) fn button(ground: &Ground) -> Finding {
-    let Some(config) = ground.config() else { return Finding::skip("the configuration has mistakes") };
-    if config.button.kind == ButtonKind::None {
-        let by_voice = config.talk.mode == Mode::Open && config.open.start != OpenStart::Press;
-        return if by_voice {
-            Finding::ok("none, and none is needed: the voice begins a talk")
-        } else {
-            Finding::warn(
-                "none is configured; only `pressel press` begins a talk",
-                "choose one under [button], see pressel devices",
-            )
-        };
-    }
-    if let Some(status) = ground.status() {
-        return match &status.button {
-            Some(what) => Finding::ok(what.as_str()),
-            None => Finding::fail(
-                format!("the daemon waits for it (kind = \"{}\")", config.button.kind),
-                "why: journalctl -u pressel -n 50",
-            ),
-        };
-    }
-    let group = if config.button.kind == ButtonKind::Evdev { "input" } else { "gpio" };
-    let lines = World::real(config, &config.sound()).buttons;
-    match lines.into_iter().map(|mut open| open()).collect::<Result<Vec<_>, _>>() {
-        Ok(lines) => {
-            let lines: Vec<String> = lines.iter().map(|line| line.describe()).collect();
-            Finding::ok(lines.join(", "))
-        }
-        Err(error) => line_finding(ground, &config.button.line, &error, group),
-    }
-}
+/// Brings back what systemd/pressel.sysusers asks for: user, groups, and who is in which.
+pub(super) const MAKE_GROUPS: &str =
+    "type: sudo systemd-sysusers pressel.conf && sudo systemctl restart pressel";
 
-/// A device that cannot be opened; of a line the kernel may know who has it.
-fn line_finding(ground: &Ground, line: &str, error: &Error, group: &str) -> Finding {
-    let told = ground.facts.text("/sys/kernel/debug/gpio").unwrap_or_default();
-    match consumer(&told, line) {
-        Some(consumer) if matches!(error.kind, ErrorKind::Busy | ErrorKind::NotFound | ErrorKind::Other) => {
-            Finding::fail(
-                format!("{line} is held by \"{consumer}\": {error}"),
-                "end what holds it (an overlay: see dtoverlay in /boot/firmware/config.txt), or choose a free line: \
-                 pressel devices",
-            )
-            .coded("line-held")
-        }
-        _ => Finding::fail(error.to_string(), device_hint(error, group)),
-    }
-}
-
-/// Who holds a line by the kernel's list: ` gpio-586 (GPIO17              |onoff               ) in  hi IRQ`.
-fn consumer<'a>(list: &'a str, line: &str) -> Option<&'a str> {
-    list.lines().find_map(|entry| {
-        let (name, rest) = entry.split_once('(')?.1.split_once('|')?;
-        let consumer = rest.split_once(')')?.0.trim();
-        (name.trim() == line && !consumer.is_empty() && consumer != "pressel").then_some(consumer)
-    })
-}
-
-pub(super) fn light(ground: &Ground) -> Finding {
-    let Some(config) = ground.config() else { return Finding::skip("the configuration has mistakes") };
-    if config.light.kind == LightKind::None {
-        return Finding::ok("none is configured");
-    }
-    if let Some(status) = ground.status() {
-        return match &status.light {
-            Some(what) => Finding::ok(what.as_str()),
-            None => Finding::fail(
-                format!("the daemon has none (kind = \"{}\")", config.light.kind),
-                "why: journalctl -u pressel -n 50; it looks again when it is restarted",
-            ),
-        };
-    }
-    match World::real(config, &config.sound()).light.map(|mut open| open()) {
-        Some(Ok(light)) => Finding::ok(light.describe()),
-        None => Finding::ok("none"),
-        Some(Err(error)) => line_finding(ground, &config.light.line, &error, "gpio"),
-    }
+/// Groups of the service that `/etc/group` does not have. One of them is enough to fail its start.
+pub(super) fn groups_that_lack(all: &str) -> Vec<&'static str> {
+    let there = |group: &str| all.lines().any(|line| line.split(':').next() == Some(group));
+    GROUPS.into_iter().filter(|group| !there(group)).collect()
 }
 
 pub(super) fn groups(ground: &Ground) -> Finding {
@@ -127,9 +57,17 @@ fn groups_of(users: &str, all: &str, uid: u32) -> Finding {
     if user == "root" {
         return Finding::ok("root may open every device");
     }
-    // A machine without the bus of ring lights has no group for it.
-    let there = |group: &&str| *group != "spi" || all.lines().any(|line| line.starts_with("spi:"));
-    let groups: Vec<&str> = GROUPS.into_iter().filter(there).collect();
+    let nowhere = groups_that_lack(all);
+    if installed && !nowhere.is_empty() {
+        return Finding::fail(
+            format!("there is no group {}: the service does not start without", nowhere.join(", ")),
+            MAKE_GROUPS,
+        )
+        .coded("no-group");
+    }
+    // Who runs it by hand on a machine without the bus of ring lights has no group for it.
+    let groups: Vec<&str> =
+        GROUPS.into_iter().filter(|group| *group != "spi" || !nowhere.contains(group)).collect();
     let missing: Vec<&str> = groups
         .iter()
         .copied()
@@ -145,7 +83,7 @@ fn groups_of(users: &str, all: &str, uid: u32) -> Finding {
         return Finding::ok(format!("user {user} is in {}", groups.join(", ")));
     }
     let hint = if installed {
-        "type: sudo systemd-sysusers pressel.conf && sudo systemctl restart pressel".to_owned()
+        MAKE_GROUPS.to_owned()
     } else {
         format!("type: sudo usermod -aG {} {user} (then log in again)", missing.join(","))
     };
@@ -280,44 +218,26 @@ mod tests {
     #[test]
     fn the_service_s_user_is_looked_at_where_it_is_installed() {
         let users = "root:x:0:0::/root:/bin/sh\nkim:x:1000:1000::/home/kim:/bin/sh\n";
-        let all = "audio:x:29:kim,pressel\ngpio:x:997:pressel\ninput:x:101:pressel\nkim:x:1000:\n";
+        let by_hand = "audio:x:29:kim,pressel\ngpio:x:997:pressel\ninput:x:101:pressel\nkim:x:1000:\n";
+        let all = &format!("{by_hand}spi:x:994:pressel\n");
         let check = |users: &str, all: &str, uid: u32, class: Class, text: &str| {
             let found = groups_of(users, all, uid);
             assert_eq!((found.class, found.text.as_str()), (class, text), "{found:?}");
         };
         let installed = format!("{users}pressel:x:996:996::/:/usr/sbin/nologin\n");
-        check(&installed, all, 1000, Class::Ok, "user pressel is in audio, gpio, input");
+        check(&installed, all, 1000, Class::Ok, "user pressel is in audio, gpio, input, spi");
         let without = all.replace("997:pressel", "997:");
         check(&installed, &without, 0, Class::Warn, "user pressel is not in gpio");
-        check(users, all, 1000, Class::Warn, "user kim is not in gpio, input");
+        check(users, all, 1000, Class::Warn, "user kim is not in gpio, input, spi");
+        check(users, by_hand, 1000, Class::Warn, "user kim is not in gpio, input");
         check(users, all, 0, Class::Ok, "root may open every device");
-        let with_ring = format!("{all}spi:x:994:\n");
-        check(&installed, &with_ring, 0, Class::Warn, "user pressel is not in spi");
-    }
-
-    #[test]
-    fn a_missing_button_matters_only_where_one_is_needed() {
-        assert_eq!(button(&ground("", None)).class, Class::Warn);
-        assert_eq!(
-            button(&ground("[talk]\nmode = \"open\"\n[open]\nstart = \"speech\"\n", None)).class,
-            Class::Ok
+        check(
+            &installed,
+            by_hand,
+            0,
+            Class::Fail,
+            "there is no group spi: the service does not start without",
         );
-        assert_eq!(button(&ground("[talk]\nmode = \"open\"\n", None)).class, Class::Warn);
-        let gpio = "[button]\nkind = \"gpio\"\n[light]\nkind = \"gpio\"\n";
-        assert_eq!(button(&ground(gpio, Some(Status::default()))).class, Class::Fail);
-        assert_eq!(light(&ground(gpio, Some(Status::default()))).class, Class::Fail);
-        let there =
-            Status { button: Some("GPIO17".into()), light: Some("GPIO27".into()), ..Status::default() };
-        assert_eq!(button(&ground(gpio, Some(there.clone()))), Finding::ok("GPIO17"));
-        assert_eq!(light(&ground(gpio, Some(there))), Finding::ok("GPIO27"));
-    }
-
-    #[test]
-    fn a_line_that_is_not_there_fails_with_a_hint() {
-        let found = button(&ground("[button]\nkind = \"gpio\"\nline = \"no-such-line\"\n", None));
-        assert!(found.class == Class::Fail && found.hint.is_some(), "{found:?}");
-        let found = light(&ground("[light]\nkind = \"sysfs\"\nname = \"no-such-led\"\n", None));
-        assert!(found.class == Class::Fail && found.text.contains("no-such-led"), "{found:?}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod bundle;
 mod echo;
 mod facts;
 mod hear;
+mod lines;
 mod money;
 mod network;
 mod radio;
@@ -121,8 +122,9 @@ pub const CHECKS: &[Check] = &[
     Check { name: "speaker", limit: SOUND, run: sound::speaker },
     Check { name: "echo", limit: SWEEP, run: echo::echo },
     Check { name: "phrases", limit: SHORT, run: money::phrases },
-    Check { name: "button", limit: DEVICE, run: board::button },
-    Check { name: "light", limit: DEVICE, run: board::light },
+    Check { name: "button", limit: DEVICE, run: lines::button },
+    Check { name: "mute", limit: DEVICE, run: lines::mute },
+    Check { name: "light", limit: DEVICE, run: lines::light },
     Check { name: "groups", limit: SHORT, run: board::groups },
     Check { name: "realtime", limit: SHORT, run: board::realtime },
     Check { name: "power", limit: DEVICE, run: system::power },

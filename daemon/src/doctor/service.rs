@@ -82,6 +82,7 @@ pub(super) fn installed_key(facts: &Facts) -> PathBuf {
 
 pub(super) fn key(ground: &Ground) -> Finding {
     let installed = installed_key(&ground.facts);
+    let encrypted = installed.with_extension("cred");
     if let Some(status) = ground.status() {
         return match &status.key {
             Some(source) => Finding::ok(format!("the daemon has one from {source}")),
@@ -97,6 +98,8 @@ pub(super) fn key(ground: &Ground) -> Finding {
         Err(NoKey::NotFound(looked)) => match std::fs::metadata(&installed) {
             // The service is handed this file by systemd.
             Ok(facts) if facts.len() > 1 => for_the_service(&installed, facts.mode()),
+            // Only systemd on this device can tell what is in it.
+            _ if encrypted.exists() => Finding::ok(format!("in {}, for the service", encrypted.display())),
             _ => none(&installed, &format!("none found; looked at {}", looked.join(", "))),
         },
         Err(NoKey::Exposed(path)) => exposed(&path),

@@ -69,6 +69,7 @@ pub const FAULTS: &[Seeded] = &[
     row("service in a restart loop", "service", "again and again", || service(["loaded", "activating", "auto-restart", "signal", "11", "214"])),
     row("service ended by its watchdog", "service", "watchdog", || service(["loaded", "failed", "failed", "watchdog", "6", "5"])),
     row("service that restarts often", "service", "17 restarts", || service(["loaded", "active", "running", "success", "0", "17"])),
+    row("service whose key was encrypted elsewhere", "service", "troubleshooting.md#key", || service(["loaded", "activating", "auto-restart", "exit-code", "243", "40"])),
     row("no key", "key", "none found", || but(|w| w.key = None)),
     row("key that is no key", "key", "more than one word", || but(|w| { w.key = None; w.installed_key("AIza one\ntwo\n", 0o600); })),
     row("key that everybody can read", "key", "chmod o=", || but(|w| { w.key = None; w.installed_key("AIzaSyTest\n", 0o644); })),
@@ -105,7 +106,18 @@ pub const FAULTS: &[Seeded] = &[
             gpio-586 (GPIO17              |w1                  ) in  hi\n");
     })),
     row("line that is not there", "button", "GPIO99", || but(|w| w.set("button", "kind = \"gpio\"\nline = \"GPIO99\""))),
-    row("group missing", "groups", "not in gpio", || but(|w| w.write("etc/group", "audio:x:29:pressel\ngpio:x:997:\ninput:x:101:pressel\n"))),
+    row("volume line that is not there", "button", "GPIO98", || but(|w| w.set("button", "kind = \"gpio\"\nlines = \"up GPIO98\""))),
+    row("mute switch that is not there", "mute", "GPIO97", || but(|w| w.set("mute", "kind = \"gpio\"\nline = \"GPIO97\""))),
+    row("mute switch held by another", "mute", "held by \"sysfs\"", || but(|w| {
+        w.set("mute", "kind = \"gpio\"\nline = \"GPIO22\"");
+        w.write("sys/kernel/debug/gpio", " gpio-591 (GPIO22              |sysfs               ) in  hi\n");
+    })),
+    row("not in a group", "groups", "not in gpio", || but(|w| w.write("etc/group", "audio:x:29:pressel\ngpio:x:997:\ninput:x:101:pressel\nspi:x:994:pressel\n"))),
+    row("group missing", "groups", "no group spi", || but(|w| w.write("etc/group", "audio:x:29:pressel\ngpio:x:997:pressel\ninput:x:101:pressel\n"))),
+    row("service that does not start without its group", "service", "no group spi (216/GROUP)", || but(|w| {
+        w.service(["loaded", "activating", "auto-restart", "exit-code", "216", "40"]);
+        w.write("etc/group", "audio:x:29:pressel\ngpio:x:997:pressel\ninput:x:101:pressel\n");
+    })),
     row("real-time limit of 0", "realtime", "priority is 0", || but(|w| w.write("proc/self/limits", "Max locked memory  65536 65536 bytes\nMax realtime priority     0                    0                    \n"))),
     row("kernel without real time", "realtime", "sched_rt_runtime_us", || but(|w| w.write("proc/sys/kernel/sched_rt_runtime_us", "0\n"))),
     row("voltage too low", "power", "voltage is too low now", || but(|w| w.write("sys/devices/platform/soc/soc:firmware/get_throttled", "50005\n"))),

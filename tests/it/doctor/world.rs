@@ -76,7 +76,7 @@ impl World {
             ),
             ("proc/asound/card1/pcm0c/sub0/status", "closed\n"),
             ("etc/passwd", "root:x:0:0::/root:/bin/sh\npressel:x:996:996::/:/usr/sbin/nologin\n"),
-            ("etc/group", "audio:x:29:pressel\ngpio:x:997:pressel\ninput:x:101:pressel\n"),
+            ("etc/group", "audio:x:29:pressel\ngpio:x:997:pressel\ninput:x:101:pressel\nspi:x:994:pressel\n"),
             (
                 "proc/self/limits",
                 "Limit                     Soft Limit           Hard Limit           Units     \nMax locked memory         \
