@@ -8,8 +8,7 @@ use super::{Finding, Ground};
 const PROPERTIES: &str = "LoadState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,UnitFileState";
 /// More than this since the last start by hand is no accident.
 const RESTARTS: u32 = 3;
-const UNREADABLE: &str =
-    "an encrypted key opens on the device alone that encrypted it: see docs/troubleshooting.md#key to make it anew";
+const UNREADABLE: &str = "an encrypted key opens on the device alone that encrypted it: see docs/troubleshooting.md#key to make it anew";
 const WHY: &str = "why: journalctl -u pressel -n 50";
 
 pub(super) fn service(ground: &Ground) -> Finding {

@@ -281,7 +281,10 @@ async fn other_settings_open_the_card_again_without_a_word_of_loss() {
         Box::new(speaker),
     );
     let opened = |event: &SoundEvent| match event {
-        SoundEvent::Device(DeviceNews::Opened { side: Side::Microphone, format, .. }) => Some(*format),
+        // That of the former settings may not have been fetched yet.
+        SoundEvent::Device(DeviceNews::Opened { side: Side::Microphone, format, .. }) => {
+            (format.period_frames != 160).then_some(*format)
+        }
         SoundEvent::Device(_) => None,
         other => panic!("{other:?}"),
     };
