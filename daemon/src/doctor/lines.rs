@@ -161,7 +161,8 @@ mod tests {
 
     #[test]
     fn what_the_daemon_lacks_is_told_thing_by_thing() {
-        let wired = "[button]\nkind = \"gpio\"\nlines = \"up GPIO5\"\n[light]\nkind = \"gpio\"\n[mute]\nkind = \"gpio\"\n";
+        let wired = "[button]\nkind = \"gpio\"\nlines = \"up GPIO5\"\ngestures = \"press talk, up press volume-up\"\n\
+                     [light]\nkind = \"gpio\"\n[mute]\nkind = \"gpio\"\n";
         let well = Status {
             button: Some("GPIO17, GPIO5".into()),
             mute: Some("GPIO22".into()),

@@ -106,7 +106,7 @@ pub const FAULTS: &[Seeded] = &[
             gpio-586 (GPIO17              |w1                  ) in  hi\n");
     })),
     row("line that is not there", "button", "GPIO99", || but(|w| w.set("button", "kind = \"gpio\"\nline = \"GPIO99\""))),
-    row("volume line that is not there", "button", "GPIO98", || but(|w| w.set("button", "kind = \"gpio\"\nlines = \"up GPIO98\""))),
+    row("volume line that is not there", "button", "GPIO98", || but(|w| w.set("button", "kind = \"gpio\"\nlines = \"up GPIO98\"\ngestures = \"press talk, up press volume-up\""))),
     row("mute switch that is not there", "mute", "GPIO97", || but(|w| w.set("mute", "kind = \"gpio\"\nline = \"GPIO97\""))),
     row("mute switch held by another", "mute", "held by \"sysfs\"", || but(|w| {
         w.set("mute", "kind = \"gpio\"\nline = \"GPIO22\"");
