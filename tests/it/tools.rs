@@ -118,7 +118,9 @@ fn a_program_answers_the_model_and_is_on_record() {
     let entry: Value = serde_json::from_str(log.trim()).unwrap();
     assert_eq!((&entry["tool"], &entry["outcome"]), (&json!("torque"), &json!("done")));
     assert_eq!(entry["args"], json!({ "what": "M8; rm -rf / $(x)" }));
-    assert!(!scene.log().contains("rm -rf"), "arguments stay out of the journal");
+    let journal = scene.log();
+    let record = journal.lines().find(|line| line.contains("outcome=\"done\"")).expect("in the journal too");
+    assert!(record.contains("tool=\"torque\"") && record.contains("rm -rf"), "values, by the file: {record}");
     scene.end();
 }
 
@@ -134,6 +136,9 @@ fn a_call_that_cannot_be_made_is_answered_with_a_sentence() {
     let (_, message) = messages(&events, "toolResponse").next().unwrap();
     let told = &message["toolResponse"]["functionResponses"][0]["response"]["error"];
     assert_eq!(told, "wrong arguments: what is not a text");
+    let journal = scene.log();
+    let record = journal.lines().find(|line| line.contains("outcome=\"refused\"")).expect("it is on record");
+    assert!(record.contains("args_sha256=") && !record.contains("args="), "no values: {record}");
     scene.end();
 }
 

@@ -174,5 +174,7 @@ fn arguments_that_no_tool_can_have_are_answered_and_nothing_is_run() {
         scene.remote.wait(mark.saturating_sub(1), Duration::from_millis(500), |e| e.name == "link_down").ok();
     }
     assert!(!bench.path("ran").exists());
+    let (_, log, _) = bench.pressel(&["log"]);
+    assert_eq!(log.matches("torque  refused").count(), 4, "each is on record: {log}");
     assert!(!scene.log().contains("[[[[") && !scene.log().contains("wwww"));
 }

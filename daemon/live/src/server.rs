@@ -332,6 +332,7 @@ impl Conversation {
                 }
                 continue;
             };
+            self.note(Note::CallRefused { name: shortened(&name, NAME_MAX), args });
             answers.push(ToolAnswer { id, name, response: object("error", error) });
         }
         if !answers.is_empty() {

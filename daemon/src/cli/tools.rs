@@ -147,7 +147,10 @@ fn log(config: &Config, json: bool) -> Result<(), Failure> {
             let (tool, outcome, took_ms) = (entry.tool, entry.outcome.word(), entry.took_ms);
             let consent = entry.consent.map(|consent| format!("  consent {}", consent.word()));
             let consent = consent.unwrap_or_default();
-            let _ = writeln!(out, "{}  {tool}  {outcome}  {took_ms} ms  {args}{consent}", entry.at_s);
+            let cancelled =
+                entry.cancelled_ms.map(|ms| format!("  cancelled after {ms} ms")).unwrap_or_default();
+            let _ =
+                writeln!(out, "{}  {tool}  {outcome}  {took_ms} ms  {args}{consent}{cancelled}", entry.at_s);
         }
     }
     print(&printable(&out))

@@ -130,6 +130,7 @@ impl Engine {
             Note::LinkUp { .. } => self.measured(Latency::DialToUp, now, now),
             Note::LinkDown { .. } => self.stats.forget(Latency::DialToUp),
             Note::SessionChanged => self.keep_talk(),
+            Note::CallRefused { name, args } => self.edges.tools.refused(now, name, args),
             _ => {}
         }
         if let Some(event) = Event::note(note) {

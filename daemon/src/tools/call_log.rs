@@ -35,6 +35,9 @@ pub struct Entry {
     pub consent: Option<Consent>,
     /// How long it took.
     pub took_ms: u64,
+    /// Nobody waited for it any more after so long, and it went on (`on_cancel = "finish"`).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cancelled_ms: Option<u64>,
 }
 
 /// What a person said to a call that needs consent.
@@ -190,6 +193,7 @@ mod tests {
             outcome: Ending::Done,
             consent: None,
             took_ms: 3,
+            cancelled_ms: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What would fail at the first call, found before it.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -8,35 +9,87 @@ use pressel_hal::gpio::{self, LineName};
 
 use super::builtin::Builtin;
 use super::consent::Agreeing;
-use super::tool::{Tool, Way};
+use super::rights::{READ, User, WRITE};
+use super::tool::{Command, Tool, Way};
 use crate::config::{ButtonKind, Config, LightKind, MuteKind};
 
 /// What is wrong around a tool, each with what to do. Files are looked for below `root`; lines and secrets only where that
 /// is this system.
 pub fn problems(tool: &Tool, config: &Config, root: &Path) -> Vec<String> {
-    let mut problems: Vec<String> = unusable(tool, config, root).into_iter().collect();
-    let command = match &tool.way {
-        Way::Command(command, _) => command,
-        Way::Gpio(contact) if problems.is_empty() && root == Path::new("/") => {
-            let looked = gpio::look(&contact.keys.line).err();
-            return looked
-                .map(|error| format!("{error}; see what there is: pressel devices"))
-                .into_iter()
-                .collect();
+    let mut problems = faults(tool, config, root);
+    if let (Way::Gpio(contact), true, true) = (&tool.way, problems.is_empty(), root == Path::new("/")) {
+        let looked = gpio::look(&contact.keys.line).err();
+        problems.extend(looked.map(|error| format!("{error}; see what there is: pressel devices")));
+    }
+    problems
+}
+
+/// Why no call of it can succeed, as far as that is seen without trying: it is not offered then.
+pub fn unusable(tool: &Tool, config: &Config, root: &Path) -> Option<String> {
+    faults(tool, config, root).into_iter().next()
+}
+
+fn faults(tool: &Tool, config: &Config, root: &Path) -> Vec<String> {
+    if let Some(problem) = Agreeing::on(config).problem(tool) {
+        return vec![problem];
+    }
+    let problem = match &tool.way {
+        Way::Command(command, _) => return of_command(tool, command, config, root),
+        Way::Http(ask) if root == Path::new("/") => ask.problem(),
+        Way::Server(keys) => keys
+            .command
+            .first()
+            .and_then(|program| program_problem(program, &below(root, program), false, "[mcp] command")),
+        Way::Http(_) | Way::Mcp(_) => None,
+        Way::Builtin(Builtin::Remember | Builtin::Recall | Builtin::Forget)
+            if config.tools.notes_folder.is_empty() =>
+        {
+            Some("no notes are kept: [tools] notes_folder is empty".to_owned())
         }
-        _ => return problems,
+        Way::Builtin(_) => None,
+        Way::Gpio(contact) => whose(&contact.line(), config).map(|table| {
+            let line = &contact.keys.line;
+            format!("\"{line}\" is the line of [{table}] already; give each a line of its own")
+        }),
     };
+    problem.into_iter().collect()
+}
+
+/// What keeps a program from being run, or from what it shall read and change.
+fn of_command(tool: &Tool, command: &Command, config: &Config, root: &Path) -> Vec<String> {
     let own = is_own_user(config, root);
-    for path in command.read.iter().chain(&command.write) {
-        if !below(root, path).exists() {
-            problems.push(format!("\"{path}\" is not there, so it cannot be read or changed; make it first"));
-        } else if !own {
-            problems.extend(hidden(path));
+    let mut problems = Vec::new();
+    if let Some(program) = command.argv.first() {
+        let path = below(root, program);
+        let problem = program_problem(program, &path, own, "[command] argv");
+        let problem = problem.or_else(|| (!own).then(|| hidden(program)).flatten());
+        problems.extend(problem);
+    }
+    let read = command.read.iter().map(|path| (path, READ));
+    for (path, right) in read.chain(command.write.iter().map(|path| (path, WRITE))) {
+        if let Some(problem) = (!own).then(|| hidden(path)).flatten() {
+            problems.push(problem);
+            continue;
+        }
+        match fs::metadata(below(root, path)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                problems
+                    .push(format!("\"{path}\" is not there, so it cannot be read or changed; make it first"));
+            }
+            // Another user is to get there, and may.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && !own => {}
+            Err(error) => problems.push(format!("\"{path}\": {error}")),
+            Ok(_) => {}
+        }
+        if !own && right == WRITE {
+            problems.extend(kept_from(path, root));
         }
     }
     if !own {
-        problems.extend(command.argv.first().and_then(|program| hidden(program)));
-        problems.extend(command.write.iter().filter_map(|path| kept_from(path, root)));
+        problems.extend(elsewhere(config, root));
+        if let Some(user) = User::named(TOOLS_USER, root) {
+            problems.extend(user.kept_from(tool, command, root));
+        }
     }
     problems
 }
@@ -47,6 +100,8 @@ fn is_own_user(config: &Config, root: &Path) -> bool {
     socket.is_empty() || !below(root, socket).exists()
 }
 
+/// Whom `pressel-tool@.service` runs programs as.
+const TOOLS_USER: &str = "pressel-tool";
 /// Folders that `pressel-tool@.service` hides from every call.
 const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/etc/pressel/key", "/var/lib/pressel"];
 /// Where a call may write without being told so.
@@ -63,10 +118,7 @@ fn kept_from(path: &str, root: &Path) -> Option<String> {
     if Path::new(path).starts_with(OWN) {
         return None;
     }
-    let drop_ins = fs::read_dir(below(root, DROP_INS)).into_iter().flatten().flatten();
-    let texts = drop_ins.filter_map(|entry| fs::read_to_string(entry.path()).ok());
-    let lines: Vec<String> =
-        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let lines = drop_ins(root);
     let paths = lines.iter().filter_map(|line| line.trim().strip_prefix("ReadWritePaths="));
     let named = paths
         .flat_map(str::split_whitespace)
@@ -79,37 +131,26 @@ fn kept_from(path: &str, root: &Path) -> Option<String> {
     })
 }
 
-/// Why no call of it can succeed, as far as that is seen without trying: it is not offered then.
-pub fn unusable(tool: &Tool, config: &Config, root: &Path) -> Option<String> {
-    if let Some(problem) = Agreeing::on(config).problem(tool) {
-        return Some(problem);
-    }
-    match &tool.way {
-        Way::Command(command, _) => {
-            let program = command.argv.first()?;
-            program_problem(program, &below(root, program), is_own_user(config, root), "[command] argv")
-        }
-        Way::Http(_) if root != Path::new("/") => None,
-        Way::Http(ask) => ask.problem(),
-        Way::Server(keys) => {
-            let program = keys.command.first()?;
-            program_problem(program, &below(root, program), false, "[mcp] command")
-        }
-        Way::Mcp(_) => None,
-        Way::Builtin(Builtin::Remember | Builtin::Recall | Builtin::Forget)
-            if config.tools.notes_folder.is_empty() =>
-        {
-            Some("no notes are kept: [tools] notes_folder is empty".to_owned())
-        }
-        Way::Builtin(_) => None,
-        Way::Gpio(contact) => {
-            let table = whose(&contact.line(), config)?;
-            Some(format!(
-                "\"{}\" is the line of [{table}] already; give each a line of its own",
-                contact.keys.line
-            ))
-        }
-    }
+/// Why the unit does not find the tool's file.
+fn elsewhere(config: &Config, root: &Path) -> Option<String> {
+    let (folder, usual) = (&config.tools.folder, Config::default().tools.folder);
+    let same = |other: &str| Path::new(other) == Path::new(folder);
+    let named = |line: &String| line.split_once("--folder").is_some_and(|(_, path)| same(path.trim()));
+    let found = same(&usual) || drop_ins(root).iter().any(named);
+    (!found).then(|| {
+        format!(
+            "[tools] folder is \"{folder}\", and pressel-tool@.service reads {usual}; put the file there, or type: \
+             systemctl edit pressel-tool@, and add [Service] ExecStart= and ExecStart=/usr/bin/pressel tools run --folder \
+             {folder}"
+        )
+    })
+}
+
+/// The lines that this device adds to the unit of a call.
+fn drop_ins(root: &Path) -> Vec<String> {
+    let drop_ins = fs::read_dir(below(root, DROP_INS)).into_iter().flatten().flatten();
+    let texts = drop_ins.filter_map(|entry| fs::read_to_string(entry.path()).ok());
+    texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
 /// The table of the configuration that has a line.
@@ -130,7 +171,7 @@ fn whose(line: &str, config: &Config) -> Option<&'static str> {
     lines.into_iter().find(|(_, other)| same(other)).map(|(table, _)| table)
 }
 
-fn below(root: &Path, path: &str) -> PathBuf {
+pub(super) fn below(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
 }
 
@@ -138,8 +179,8 @@ fn below(root: &Path, path: &str) -> PathBuf {
 fn program_problem(name: &str, program: &Path, own: bool, key: &str) -> Option<String> {
     match fs::metadata(program) {
         // Another user runs it, who may well see it.
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied && !own => None,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && !own => None,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             Some(format!("there is no program {name}; install it or mend {key}"))
         }
         Err(error) => Some(format!("the program {name}: {error}")),

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use tracing::info;
 
 use super::Tools;
-use super::call_log::{Consent, Ending};
-use super::in_flight::Begun;
+use super::call_log::Consent;
+use super::in_flight::{Begun, End};
 use super::runner::clean;
 use super::template::Template;
 use super::tool::{Confirm, Head, Tool};
@@ -150,7 +150,7 @@ impl Tools {
         now: Instant,
     ) {
         let head = &tool.head;
-        self.keep(&head.name, args, head.logged, (Ending::Refused, Some(consent)), since, now);
+        self.keep(&head.name, args, head.logged, &End::refused(Some(consent)), since, now);
     }
 
     /// The server takes back a call before anybody was asked.

@@ -1,8 +1,7 @@
 //! Calls in flight: begun within what a tool's quota allows, ended or cancelled, and kept in the log.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pressel_live::event::ToolResult;
 use serde_json::{Map, Value};
@@ -10,7 +9,8 @@ use tokio::task::JoinHandle;
 use tracing::{error, info};
 
 use super::call::Outcome;
-use super::call_log::{self, CallLog, Consent, Ending, Entry};
+use super::call_log::{self, Consent, Ending, Entry};
+use super::runner::printable;
 use super::tool::{Head, Kept, OnCancel, Tool, Way};
 use super::{News, Tools, mcp};
 
@@ -24,7 +24,24 @@ pub(super) struct Running {
     args: Map<String, Value>,
     consent: Option<Consent>,
     since: Instant,
+    /// Nobody waits for it since then, and it goes on.
+    cancelled: Option<Instant>,
     task: JoinHandle<()>,
+}
+
+/// How a call ended, for the record.
+pub(super) struct End {
+    outcome: Ending,
+    consent: Option<Consent>,
+    /// It was cancelled after so long, and went on.
+    cancelled: Option<Duration>,
+}
+
+impl End {
+    /// It was not begun.
+    pub(super) fn refused(consent: Option<Consent>) -> Self {
+        End { outcome: Ending::Refused, consent, cancelled: None }
+    }
 }
 
 /// A call that can be made.
@@ -52,10 +69,15 @@ impl Tools {
             None => self.run(now, id.clone(), call, None),
         });
         if let Err(sentence) = begun {
-            let kept = self.tools.get(name).map_or(Kept::Hash, |tool| tool.head.logged);
-            self.keep(name, &args, kept, (Ending::Refused, None), now, now);
+            self.refused(now, name, &args);
             self.ready.push(ToolResult { id, outcome: Err(sentence) });
         }
+    }
+
+    /// Keeps that a call was not begun.
+    pub fn refused(&self, now: Instant, name: &str, args: &Map<String, Value>) {
+        let kept = self.tools.get(name).map_or(Kept::Hash, |tool| tool.head.logged);
+        self.keep(name, args, kept, &End::refused(None), now, now);
     }
 
     fn find(&self, name: &str, args: &Map<String, Value>) -> Result<Begun, String> {
@@ -85,7 +107,12 @@ impl Tools {
         consent: Option<Consent>,
     ) -> Result<(), String> {
         self.may_run(&call.tool.head, now)?;
-        self.quota.take(&call.tool.head, now, today())?;
+        let day = today();
+        self.quota.take(&call.tool.head, now, day)?;
+        if call.tool.head.per_day_max > 0 {
+            // Before it is run: a kill does not give a call back.
+            self.counts.put(day, self.quota.all(day));
+        }
         self.number += 1;
         let (number, tell, ways) = (self.number, self.tell.clone(), self.ways.clone());
         let Begun { tool, args, fitted } = call;
@@ -95,7 +122,7 @@ impl Tools {
             // Nobody listens only when the daemon ends.
             let _ = tell.send((number, outcome)).await;
         });
-        self.running.insert(id, Running { number, tool, args, consent, since: now, task });
+        self.running.insert(id, Running { number, tool, args, consent, since: now, cancelled: None, task });
         Ok(())
     }
 
@@ -104,15 +131,19 @@ impl Tools {
         let now = Instant::now();
         for id in ids {
             self.forget_kept(now, id);
-            let Some(call) = self.running.remove(id) else { continue };
+            let Some(mut call) = self.running.remove(id) else { continue };
             match call.tool.head.on_cancel {
-                OnCancel::Kill => call.task.abort(), // the runner sees its socket end
+                OnCancel::Kill => {
+                    call.task.abort(); // the runner sees its socket end
+                    self.keep_end(&call, Ending::Cancelled, now);
+                }
+                // On record with its end.
                 OnCancel::Finish => {
+                    call.cancelled = Some(now);
                     let reported = call.tool.finishes().then(|| id.clone());
-                    self.finishing.insert(call.number, reported);
+                    self.finishing.insert(call.number, (call, reported));
                 }
             }
-            self.keep_end(&call, Ending::Cancelled, now);
         }
     }
 
@@ -125,13 +156,17 @@ impl Tools {
             let (number, outcome) = tokio::select! {
                 Some(done) = self.done.recv() => done,
                 Some(wished) = self.wished.recv() => return News::Wished(wished),
-                listing = next_of(&mut self.servers) => {
-                    let before = self.declare();
-                    self.offer(listing);
-                    if self.declare() == before {
-                        continue;
+                listing = next_of(&mut self.servers) => match self.offer_anew(listing) {
+                    true => return News::Offered,
+                    false => continue,
+                },
+                refused = self.hosts.next() => {
+                    self.shelf.retain(|tool| tool.head.name != refused);
+                    let listing = std::mem::take(&mut self.listing);
+                    match self.offer_anew(listing) {
+                        true => return News::Offered,
+                        false => continue,
                     }
-                    return News::Offered;
                 }
             };
             if let Some(result) = self.ended(number, outcome) {
@@ -140,22 +175,39 @@ impl Tools {
         }
     }
 
+    /// Whether the model must be told.
+    fn offer_anew(&mut self, listing: mcp::Listing) -> bool {
+        let before = self.declare();
+        self.offer(listing);
+        self.declare() != before
+    }
+
     fn ended(&mut self, number: u64, outcome: Outcome) -> Option<ToolResult> {
+        let ending = if outcome.is_ok() { Ending::Done } else { Ending::Failed };
         let Some(id) = self.running.iter().find(|(_, call)| call.number == number).map(|(id, _)| id.clone())
         else {
             // Cancelled, and it finished nevertheless.
-            let id = self.finishing.remove(&number).flatten()?;
-            return Some(ToolResult { id, outcome });
+            let (call, reported) = self.finishing.remove(&number)?;
+            self.keep_end(&call, ending, Instant::now());
+            return reported.map(|id| ToolResult { id, outcome });
         };
         let call = self.running.remove(&id).expect("it was just found");
-        let ending = if outcome.is_ok() { Ending::Done } else { Ending::Failed };
         self.keep_end(&call, ending, Instant::now());
         Some(ToolResult { id, outcome })
     }
 
-    fn keep_end(&self, call: &Running, ending: Ending, now: Instant) {
+    /// The end of the daemon: what goes on without it is on record too.
+    pub(super) fn keep_rest(&self) {
+        for call in self.running.values().chain(self.finishing.values().map(|(call, _)| call)) {
+            self.keep_end(call, Ending::Cancelled, Instant::now());
+        }
+    }
+
+    fn keep_end(&self, call: &Running, outcome: Ending, now: Instant) {
         let head = &call.tool.head;
-        self.keep(&head.name, &call.args, head.logged, (ending, call.consent), call.since, now);
+        let cancelled = call.cancelled.map(|at| at - call.since);
+        let end = End { outcome, consent: call.consent, cancelled };
+        self.keep(&head.name, &call.args, head.logged, &end, call.since, now);
     }
 
     pub(super) fn keep(
@@ -163,17 +215,29 @@ impl Tools {
         name: &str,
         args: &Map<String, Value>,
         kept: Kept,
-        (ending, consent): (Ending, Option<Consent>),
+        end: &End,
         since: Instant,
         now: Instant,
     ) {
         let (args_sha256, args) = call_log::kept(args, kept);
         // A name that no file has is the model's own words, which no log holds.
         let tool = if self.tools.contains_key(name) { name } else { "(unknown)" }.to_owned();
-        let took_ms = u64::try_from((now - since).as_millis()).unwrap_or(u64::MAX);
-        info!(tool, outcome = ending.word(), took_ms, args_sha256 = &args_sha256[..12], "tool");
+        let ms = |length: Duration| u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        let (took_ms, cancelled_ms) = (ms(now - since), end.cancelled.map(ms));
+        let (outcome, consent) = (end.outcome, end.consent);
+        info!(
+            tool,
+            outcome = outcome.word(),
+            took_ms,
+            cancelled_ms,
+            consent = consent.map(Consent::word),
+            args_sha256 = &args_sha256[..12],
+            args = args.as_ref().map(|args| printable(&args.to_string())),
+            "tool"
+        );
         let Some(log) = &self.log else { return };
-        let entry = Entry { at_s: clock_s(), tool, args_sha256, args, outcome: ending, consent, took_ms };
+        let entry =
+            Entry { at_s: clock_s(), tool, args_sha256, args, outcome, consent, took_ms, cancelled_ms };
         if let Err(error) = log.add(&entry) {
             error!(%error, "the log of calls cannot be written");
         }
@@ -182,12 +246,9 @@ impl Tools {
     /// What was called today before a restart counts.
     pub(super) fn restore(&mut self) {
         let today = today();
-        let Some(Ok(entries)) = self.log.as_ref().map(CallLog::read) else { return };
-        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-        for entry in entries.into_iter().filter(|e| e.at_s / DAY_S == today && e.outcome != Ending::Refused) {
-            *counts.entry(entry.tool).or_default() += 1;
+        for (name, count) in self.counts.read(today) {
+            self.quota.restore(&name, today, count);
         }
-        counts.iter().for_each(|(name, count)| self.quota.restore(name, today, *count));
     }
 }
 
@@ -209,7 +270,6 @@ fn today() -> u64 {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::time::Duration;
 
     use pressel_live::event::{AgreeBy, Decision};
 

@@ -10,13 +10,16 @@ mod call;
 mod call_log;
 mod check;
 mod consent;
+mod counts;
 mod file;
 pub mod gpio;
 mod home_assistant;
+mod hosts;
 mod http;
 mod in_flight;
 pub mod mcp;
 mod quota;
+mod rights;
 pub mod runner;
 mod sandbox;
 mod schema;
@@ -64,7 +67,11 @@ pub struct Tools {
     listing: mcp::Listing,
     servers: Option<mcp::Follow>,
     ways: Ways,
+    /// Whether the hosts of services are known.
+    hosts: hosts::Look,
     quota: Quota,
+    /// Where a restart finds the calls of today.
+    counts: counts::Counts,
     log: Option<CallLog>,
     /// Lines of this device that they switch.
     lines: Lines,
@@ -79,7 +86,7 @@ pub struct Tools {
     /// What is to be asked about them.
     asks: VecDeque<ToolAsk>,
     /// Cancelled, and they end by themselves: under which id that is reported, if it is.
-    finishing: BTreeMap<u64, Option<String>>,
+    finishing: BTreeMap<u64, (Running, Option<String>)>,
     done: mpsc::Receiver<(u64, Outcome)>,
     tell: mpsc::Sender<(u64, Outcome)>,
     /// Counts calls, so that a late end of one is never taken for another of the same id.
@@ -111,9 +118,12 @@ impl Tools {
         let log = log_folder(&config.tools, false);
         let (desk, wished) = Desk::new(notes_folder(&config.tools, false).as_deref());
         let ways = Ways::new(config)?.with_lines(lines.calls()).with_desk(desk.clone());
-        let agreeing = Agreeing::on(config);
-        let tools = Tools::new(offered, &config.tools.role, ways, log.as_deref());
-        Ok(Tools { lines, desk, wished, agreeing, ..tools })
+        let mut tools = Tools::new(offered, &config.tools.role, ways, log.as_deref());
+        (tools.lines, tools.desk, tools.wished) = (lines, desk, wished);
+        tools.agreeing = Agreeing::on(config);
+        tools.counts = counts::Counts::in_folder(counts_folder(log));
+        tools.restore();
+        Ok(tools)
     }
 
     /// The tools of a shelf for somebody in this role. `log_folder` keeps the call log.
@@ -124,10 +134,12 @@ impl Tools {
         let mut tools = Tools {
             tools: BTreeMap::new(),
             servers: follow(&shelf, &ways),
+            hosts: hosts::Look::at(&shelf, &ways),
             shelf,
             listing: mcp::Listing::default(),
             ways,
             quota: Quota::default(),
+            counts: counts::Counts::in_folder(None),
             log: log_folder.map(CallLog::in_folder),
             lines: Lines::new(crate::world::pins()),
             desk,
@@ -142,7 +154,6 @@ impl Tools {
             number: 0,
             ready: Vec::new(),
         };
-        tools.restore();
         tools.offer(mcp::Listing::default());
         tools
     }
@@ -190,6 +201,7 @@ impl Tools {
         let ways = ways.with_lines(self.lines.calls()).with_desk(self.desk.clone());
         let declared = self.declare();
         let offered = offered(config, &mut self.lines);
+        self.hosts = hosts::Look::at(&offered, &ways);
         let listing = std::mem::take(&mut self.listing).of_the_same(&self.shelf, &offered);
         (self.servers, self.shelf) = (follow(&offered, &ways), offered);
         self.offer(listing);
@@ -201,6 +213,12 @@ impl Tools {
     /// The daemon ends: every line of a tool is in its safe state.
     pub fn stop(&mut self) {
         self.lines.stop();
+    }
+}
+
+impl Drop for Tools {
+    fn drop(&mut self) {
+        self.keep_rest();
     }
 }
 
@@ -224,6 +242,11 @@ pub(crate) fn offer_search(config: &Config, settings: &mut Settings) {
 /// Where the log of calls is; `reads`: for somebody who only looks.
 pub fn log_folder(settings: &config::Tools, reads: bool) -> Option<PathBuf> {
     crate::keep::folder(&settings.log_folder, std::env::var_os("STATE_DIRECTORY"), reads)
+}
+
+/// Where the calls of a day are counted: beside their log, or without one where the service's state is.
+fn counts_folder(log: Option<PathBuf>) -> Option<PathBuf> {
+    log.or_else(|| crate::keep::folder("auto", std::env::var_os("STATE_DIRECTORY"), false))
 }
 
 /// Where notes are kept; `by_hand`: for somebody who is not the service.

@@ -74,12 +74,13 @@ impl Quota {
         self.allows(head, now, day).map(|_| ())
     }
 
-    /// Calls of a tool today.
-    pub fn today(&self, name: &str, day: u64) -> u32 {
-        self.calls.get(name).filter(|calls| calls.day == day).map_or(0, |calls| calls.count)
+    /// Calls of every tool on this day.
+    pub fn all(&self, day: u64) -> BTreeMap<String, u32> {
+        let called = self.calls.iter().filter(|(_, calls)| calls.day == day && calls.count > 0);
+        called.map(|(name, calls)| (name.clone(), calls.count)).collect()
     }
 
-    /// What the log of today says was called before a restart.
+    /// What was called today before a restart.
     pub fn restore(&mut self, name: &str, day: u64, count: u32) {
         let calls = self.calls.entry(name.to_owned()).or_default();
         (calls.day, calls.count) = (day, count);
@@ -109,7 +110,7 @@ mod tests {
         let told = quota.take(&door, at(200), 1).unwrap_err();
         assert!(told.contains("3 times a day"), "{told}");
         assert!(quota.take(&door, at(201), 2).is_ok());
-        assert_eq!((quota.today("door", 2), quota.today("door", 1)), (1, 0));
+        assert_eq!((quota.all(2), quota.all(1)), (BTreeMap::from([("door".to_owned(), 1)]), BTreeMap::new()));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Facts for captions, log and counters; nothing of the conversation depends on them.
 
+use serde_json::{Map, Value};
+
 /// What an answer rests on, where the model searched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Grounding {
@@ -88,6 +90,13 @@ pub enum Note {
     Unread {
         /// What kind of trouble, a small fixed set so that each is logged once.
         kind: &'static str,
+    },
+    /// A tool was called, and the call answered with an error before it reached one.
+    CallRefused {
+        /// The tool, in the model's words.
+        name: String,
+        /// With what, as far as it could be read.
+        args: Map<String, Value>,
     },
     /// Speech beyond the bound was dropped, in 16 kHz samples.
     SpeechDropped {

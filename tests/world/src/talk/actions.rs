@@ -166,6 +166,7 @@ fn words(note: &Note) -> String {
         Note::TurnComplete => "turn-complete".to_owned(),
         Note::Usage(_) => "usage".to_owned(),
         Note::Unread { kind } => format!("unread {kind}"),
+        Note::CallRefused { .. } => "call-refused".to_owned(),
         Note::SpeechDropped { .. } => "speech-dropped".to_owned(),
         Note::AnswerDropped { .. } => "answer-dropped".to_owned(),
         _ => "other".to_owned(),
