@@ -22,6 +22,9 @@ const COMPLAINT_MAX: usize = 300;
 /// What an address keeps as it stands, besides letters and digits (RFC 3986, 2.3).
 const UNRESERVED: &[u8] = b"-._~";
 
+/// Headers that every request has.
+const OURS: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
+
 /// What is asked, taken apart.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -30,6 +33,8 @@ pub struct Ask {
     /// The address.
     url: Template,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Where the secret goes.
+    secret_header: HeaderName,
     body: Option<Body>,
     told: Told,
 }
@@ -77,13 +82,22 @@ impl Ask {
         {
             return Err(("url", "has an argument in its host; the host is yours to name".to_owned()));
         }
-        let headers = keys.headers.iter().map(|line| header(line)).collect::<Result<_, _>>();
+        let headers = keys.headers.iter().map(|line| header(line)).collect::<Result<Vec<_>, _>>();
         let headers = headers.map_err(|problem| ("headers", problem))?;
+        let name = &keys.secret_header;
+        let secret_header: HeaderName =
+            name.parse().map_err(|_| ("secret_header", format!("\"{name}\" is no header's name")))?;
+        if OURS.contains(&secret_header.as_str()) {
+            return Err(("secret_header", format!("names {name}, which is set already")));
+        }
+        if headers.iter().any(|(name, _)| *name == secret_header) {
+            return Err(("headers", format!("sets {name}, where the secret goes")));
+        }
         if !keys.extract.is_empty() && !keys.extract.starts_with('/') {
             return Err(("extract", "is no JSON pointer; allowed: such as /order/status".to_owned()));
         }
         let body = body.map(Body::parse).transpose().map_err(|problem| ("body", problem))?;
-        Ok(Ask { keys, url, headers, body, told: Told::Extract })
+        Ok(Ask { keys, url, headers, secret_header, body, told: Told::Extract })
     }
 
     /// With something else of the answer for the model.
@@ -120,7 +134,12 @@ impl Ask {
         let mut headers = self.headers.clone();
         headers.push((ACCEPT, HeaderValue::from_static("application/json, text/*;q=0.9")));
         if let Some(path) = secret_path(&self.keys.secret_file) {
-            headers.push((AUTHORIZATION, secret(&path, &self.keys.secret_prefix)?));
+            let before = match self.keys.secret_prefix.as_str() {
+                "auto" if self.secret_header == AUTHORIZATION => "Bearer ",
+                "auto" => "",
+                before => before,
+            };
+            headers.push((self.secret_header.clone(), secret(&path, before)?));
         }
         let body = self.body.as_ref().map(|body| body.fill(args)).transpose()?.flatten();
         if body.is_some() {
@@ -226,8 +245,7 @@ fn header(line: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) =
         line.split_once(':').ok_or_else(|| format!("\"{line}\" is no header; allowed: Name: value"))?;
     let name: HeaderName = name.trim().parse().map_err(|_| format!("\"{name}\" is no header's name"))?;
-    let taken = ["host", "content-length", "transfer-encoding", "connection", "authorization"];
-    if taken.contains(&name.as_str()) {
+    if OURS.contains(&name.as_str()) || name == AUTHORIZATION {
         return Err(format!("sets {name}, which is set already; a secret belongs into secret_file"));
     }
     let value = value

@@ -175,10 +175,12 @@ table! {
         url: String = "", NAME;
         /// `Name: value`.
         headers: Vec<String> = [], LIST;
-        /// File, or name of a systemd credential, with what goes into the header Authorization; empty = none.
+        /// File, or name of a systemd credential, with what goes into a header; empty = none.
         secret_file: String = "", TEXT;
-        /// What stands before it there.
-        secret_prefix: String = "Bearer ", TEXT;
+        /// The header.
+        secret_header: String = "Authorization", NAME;
+        /// What stands before it there; `auto` = "Bearer " in Authorization, and nothing elsewhere.
+        secret_prefix: String = "auto", TEXT;
         /// JSON pointer to the part of the answer that the model gets; empty = all of it.
         extract: String = "", TEXT;
         /// Whether addresses of this machine and its neighbours may be asked.

@@ -78,7 +78,36 @@ fn headers_and_pointers_are_checked_when_the_file_is_read() {
     check(&|k| k.headers = vec!["Host: other".into()], ("headers", "set already"));
     check(&|k| k.headers = vec!["Authorization: Bearer x".into()], ("headers", "secret_file"));
     check(&|k| k.headers = vec!["X-A: a\u{0}b".into()], ("headers", "holds something"));
+    check(&|k| k.secret_header = "no header".into(), ("secret_header", "is no header's name"));
+    check(&|k| k.secret_header = "Host".into(), ("secret_header", "set already"));
+    let twice =
+        |k: &mut Keys| (k.headers, k.secret_header) = (vec!["X-Api-Key: a".into()], "x-api-key".into());
+    check(&twice, ("headers", "where the secret goes"));
     check(&|k| k.extract = "order".into(), ("extract", "no JSON pointer"));
+}
+
+#[test]
+fn a_secret_goes_into_the_header_that_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "s3cret\n").unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let sent = |header: &str, prefix: &str| {
+        let secret_file = file.display().to_string();
+        let keys = Keys { secret_file, secret_header: header.into(), ..keys("https://shop.example/") };
+        let keys = if prefix == "default" { keys } else { Keys { secret_prefix: prefix.into(), ..keys } };
+        let request = Ask::new(keys, None).unwrap().request(&Map::new(), Duration::from_secs(1)).unwrap();
+        assert!(!format!("{request:?}").contains("s3cret"), "{request:?}");
+        let with = |(name, value): &(HeaderName, HeaderValue)| {
+            let value = value.to_str().unwrap();
+            value.contains("s3cret").then(|| format!("{name}: {value}"))
+        };
+        request.headers.iter().filter_map(with).collect::<Vec<_>>()
+    };
+    assert_eq!(sent("Authorization", "default"), ["authorization: Bearer s3cret"]);
+    assert_eq!(sent("Authorization", "Token "), ["authorization: Token s3cret"]);
+    assert_eq!(sent("X-Api-Key", "default"), ["x-api-key: s3cret"]);
+    assert_eq!(sent("X-Api-Key", "key="), ["x-api-key: key=s3cret"]);
 }
 
 #[test]
