@@ -77,7 +77,9 @@ impl Phrases {
     pub fn load(settings: &config::Phrases) -> (Self, Vec<String>) {
         let mut problems = Vec::new();
         if !settings.on {
-            return (Phrases::default(), problems);
+            // Without a word the wait for a tool would sound like a crash.
+            let sounds = BTreeMap::from([(Line::Working.word(), tick(true))]);
+            return (Phrases { sounds, ..Phrases::default() }, problems);
         }
         let folder = match settings.folder.as_str() {
             "" => None,
@@ -193,7 +195,7 @@ fn notes(line: &str) -> &'static [f32] {
     }
 }
 
-/// A short sound: a step of the volume, or that there is none left.
+/// A short sound: a step of the volume, or that there is none left; a tool that takes its time where nothing is said.
 pub(crate) fn tick(louder_possible: bool) -> (Vec<i16>, u32) {
     (motif(if louder_possible { &[587.3] } else { &[587.3, 293.7] }), TONE_RATE_HZ)
 }
@@ -231,12 +233,15 @@ mod tests {
     }
 
     #[test]
-    fn switched_off_nothing_is_said() {
+    fn switched_off_nothing_is_said_and_a_wait_has_a_tick() {
         let settings = config::Phrases { on: false, folder: "auto".to_owned(), language: "en".to_owned() };
         let (mut phrases, problems) = Phrases::load(&settings);
         let now = Instant::now();
         phrases.tell("busy", now);
         assert_eq!((phrases.due(), phrases.next(now, true), problems.len()), (None, None, 0));
+        phrases.tell("working", now);
+        let (samples, rate_hz) = phrases.next(now, true).expect("a wait is no crash");
+        assert!(samples.len() < rate_hz as usize / 4, "a tick and no word");
     }
 
     #[test]
