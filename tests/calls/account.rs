@@ -52,7 +52,7 @@ pub struct Account {
     pub runs: BTreeMap<usize, Run>,
     /// What was wrong.
     pub broken: Vec<String>,
-    /// Calls that were told to the server as running on while the person spoke.
+    /// Times that the person was told to wait for a tool.
     pub signs: u32,
     /// Closes by a server that nothing in the plan asked for.
     pub closes: u32,

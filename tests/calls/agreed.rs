@@ -208,6 +208,7 @@ impl Room {
         self.pass(1500);
         let due = heard && matches!(deed, Deed::Agrees | Deed::AgreesOnTheNextLink);
         let runs = self.has_run(number)?;
+        found.due += usize::from(due);
         let mut tell = |what: &str| {
             found.told.push(format!("{}, number {number}, {deed:?}, hold {hold}: {what}", self.model));
         };

@@ -266,6 +266,9 @@ fn put_real(table: &mut Table, arguments: &Arguments) -> Result<(), String> {
         found.undue,
     );
     row(format!("  of {} that were run with consent: agreed to, and not run", found.agreed), found.unheeded);
+    let mut some = |name: &str, value: usize| table.put(name, value as f64, "", Bar::AtLeast(1.0));
+    some("  calls that somebody agreed to once the question was heard", found.due);
+    some("  daemon killed with a program at work", found.killed);
     let name = "  daemon killed: dead with all it started";
     table.put(name, found.dead_ms, "ms", Bar::AtMost(500.0));
     Ok(())

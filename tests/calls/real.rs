@@ -42,6 +42,10 @@ pub struct Found {
     pub agreed: usize,
     pub undue: usize,
     pub unheeded: usize,
+    /// Calls that somebody agreed to in due form, once the question was heard.
+    pub due: usize,
+    /// Kills of a daemon whose program was at work.
+    pub killed: usize,
     pub dead_ms: f64,
     pub told: Vec<String>,
 }
@@ -73,6 +77,18 @@ fn until_none(word: &str, within: Duration) -> (Duration, usize) {
         }
         std::thread::sleep(Duration::from_millis(5)); // of other processes nobody tells us
     }
+}
+
+/// Whether one is there before long.
+fn until_some(word: &str, within: Duration) -> bool {
+    let start = Instant::now();
+    while with_word(word) == 0 {
+        if start.elapsed() > within {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5)); // of other processes nobody tells us
+    }
+    true
 }
 
 /// A web service that takes its time; what it was asked for, in order.
@@ -211,13 +227,13 @@ fn with_model(model: &str, turns: usize, seed: u64, found: &mut Found) -> io::Re
     let calls = json!({ "toolCall": { "functionCalls": [{ "id": "last", "name": "echo", "args": { "n": 9999, "ms": 60_000 } }] } });
     stage.server.strike(Fault::Json(calls));
     stage.server.wait_blocking(Duration::from_secs(2), |events| sent(events, "toolCall") > before);
-    pass(&stage, 300);
     let program = folder.path().join("echo").display().to_string();
-    let began = with_word(&program);
+    let began = until_some(&program, Duration::from_secs(5));
     stage.daemon.signal(libc::SIGKILL);
     let (took, left) = until_none(&program, DEAD);
     found.orphans += left;
-    if began > 0 {
+    if began {
+        found.killed += 1;
         found.dead_ms = found.dead_ms.max(took.as_secs_f64() * 1000.0);
     }
     account(model, seed, &stage.server.events(), &scripted, found);
