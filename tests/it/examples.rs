@@ -119,32 +119,53 @@ fn every_example_is_checked_and_does_what_it_says() {
 }
 
 #[test]
-fn the_door_opens_by_a_line_of_the_device() {
+fn every_example_is_a_tool_as_it_is_shipped() {
+    let folder = examples().join("tools.d");
+    let shelf = pressel::tools::read_folder(&folder);
+    assert!(shelf.mistakes.is_empty(), "{}", shelf.mistakes[0]);
+    let named: Vec<String> = shelf.tools.iter().map(|tool| format!("{}.toml", tool.head.name)).collect();
+    let mut there: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    there.sort();
+    assert_eq!(named, there, "a file is called as its tool is");
+    assert!(shelf.tools.iter().all(|tool| tool.test.is_some()), "each has a test call");
+}
+
+#[test]
+fn the_door_opens_by_a_line_of_the_device_once_somebody_agreed() {
     let bench = Bench::new();
     fs::create_dir(bench.path("pins")).unwrap();
     fs::write(bench.path("pins/GPIO22"), "0").unwrap();
-    // The gesture has tests of its own; here nobody is there to press.
-    take(
-        &bench,
-        "open_door",
-        &[("confirm = \"button\"", "confirm = \"never\""), ("pulse_ms = 3000", "pulse_ms = 50")],
-    );
+    take(&bench, "open_door", &[]);
     let env: Vec<(&'static str, PathBuf)> = vec![("WIRED_PINS", bench.path("pins"))];
-    let scene = Scene::set(Setting {
-        wired: true,
-        env,
-        ..setting("hold", &bench.config(), calls("open_door", json!({})))
-    });
+    let button = "[button]\nkind = \"gpio\"\ngestures = \"press talk, double consent\"\n";
+    let script = calls("open_door", json!({}));
+    let config = format!("{button}{}", bench.config());
+    let scene = Scene::set(Setting { wired: true, env, ..setting("hold", &config, script) });
     let mark = scene.remote.mark();
-    scene.ask("question-time");
-    scene.answered(mark);
+    scene.daemon.line("0 down").unwrap();
+    let words = scene.speak("question-time");
+    scene.until_heard(words.end);
+    scene.daemon.line("0 up").unwrap();
+    scene.phase(mark, "asking");
+    // What the line was told so far: 0 and 1, in order.
+    let told = || {
+        let told = fs::read_to_string(bench.path("pins/GPIO22.told")).unwrap_or_default();
+        told.lines().filter_map(|line| line.split(' ').next()).collect::<String>()
+    };
+    assert!(!told().contains('1'), "{}", told());
     let events = scene.server.events();
     let (_, message) = messages(&events, "toolResponse").next().unwrap();
     let response = &message["toolResponse"]["functionResponses"][0]["response"];
-    assert_eq!(response["state"], "on", "{response}");
-    crate::tools::until("it has closed", crate::scene::WAIT, || {
-        let told = fs::read_to_string(bench.path("pins/GPIO22.told")).unwrap_or_default();
-        told.lines().filter_map(|line| line.split(' ').next()).collect::<String>().ends_with("10")
-    });
+    let say = "Shall I open the front door? Press the button twice to agree.";
+    assert_eq!(response["say"], say, "{response}");
+    for edge in ["down", "up", "down", "up"] {
+        scene.daemon.line(&format!("0 {edge}")).unwrap();
+        scene.pass(60);
+    }
+    crate::tools::until("it has opened and closed", crate::scene::WAIT, || told().ends_with("10"));
+    let (_, log, _) = bench.pressel(&["log"]);
+    assert!(log.contains("open_door  done") && log.contains("consent double"), "{log}");
+    assert!(scene.log().contains("consent=\"double\""), "in the journal too");
     scene.end();
 }
