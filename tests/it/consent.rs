@@ -266,8 +266,8 @@ fn ends(on_cancel: &str, stop: impl FnOnce(&mut Scene), expected: &str) {
         assert_eq!(with_word(&word), 2, "it goes on");
         assert!(std::process::Command::new("pkill").args(["-f", &word]).status().unwrap().success());
     }
-    let log = bench.pressel(&["log"]).1;
-    assert!(log.contains("wait  cancelled"), "{log}");
+    let kept = if expected == "killed" { "wait  cancelled" } else { "  cancelled after " };
+    until("it is on record", WAIT, || bench.pressel(&["log"]).1.contains(kept));
     assert!(scene.responses().is_empty(), "nothing is sent for it");
 }
 
