@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::schema::Schema;
 use super::template::Template;
 use super::tool::{Confirm, Head, OnCancel, Tool, Way};
-use crate::config::{Found, Mistake, Page, Table, read_text, unknown};
+use crate::config::{Found, Mistake, Page, Place, Table, read_text, unknown};
 
 /// Files beyond this are some other files.
 const SIZE_MAX: u64 = 64 * 1024;
@@ -57,6 +57,19 @@ fn read(path: &Path, text: &str) -> Result<Tool, Vec<Mistake>> {
     } else {
         Err(reader.mistakes)
     }
+}
+
+/// Where a key of a file that was read stands; `table`: empty for what is before the first.
+pub(super) fn place(path: &Path, table: &str, key: &str) -> Place {
+    let text = read_text(path).ok().flatten().unwrap_or_default();
+    let (document, _) = DeTable::parse_recoverable(&text);
+    let root = document.get_ref();
+    let table = match table {
+        "" => Some(root),
+        name => root.get(name).and_then(|table| table.get_ref().as_table()),
+    };
+    let entry = table.and_then(|table| table.iter().find(|(found, _)| found.get_ref() == key));
+    Page::new(path, &text).place(entry.map(|(found, _)| found.span().start))
 }
 
 struct Reader<'a> {

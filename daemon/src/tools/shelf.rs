@@ -6,10 +6,10 @@ use std::path::Path;
 use tracing::warn;
 
 use super::check::unusable;
-use super::file::read_file;
+use super::file::{place, read_file};
 use super::gpio::{Lines, OpenPin, Wiring};
 use super::tool::{Tool, Way};
-use crate::config::{self, Config, Mistake, Place, quoted};
+use crate::config::{self, Config, Mistake, quoted};
 
 /// More tools than this no model tells apart.
 const TOOLS_MAX: usize = 64;
@@ -55,7 +55,7 @@ impl Shelf {
             return self.tools.push(tool);
         };
         self.mistakes.push(Mistake {
-            place: Place::File(tool.file, 0),
+            place: place(&tool.file, "", if tool.head.builtin.is_empty() { "name" } else { "builtin" }),
             key: "name".into(),
             found: quoted(&tool.head.name),
             problem,
@@ -72,7 +72,7 @@ fn clash(tool: &Tool, others: &[Tool]) -> Option<Mistake> {
         _ => false,
     })?;
     Some(Mistake {
-        place: Place::File(tool.file.clone(), 0),
+        place: place(&tool.file, "gpio", "line"),
         key: "[gpio] line".into(),
         found: quoted(&contact.keys.line),
         problem: format!(
@@ -153,12 +153,29 @@ mod tests {
         let told: Vec<String> = shelf.mistakes.iter().map(Mistake::to_string).collect();
         assert!(
             told.iter()
-                .any(|line| line.contains("c.toml: name = \"log_reading\" is the name of another tool")),
+                .any(|line| line.contains("c.toml:1: name = \"log_reading\" is the name of another tool")),
             "{told:#?}"
         );
         assert!(told.iter().any(|line| line.contains("b.toml:1: name = 7 is not a text")), "{told:#?}");
         assert!(told.iter().any(|line| line.contains("e.toml: is far too long")), "{told:#?}");
         assert!(read_folder(Path::new("/nowhere/tools.d")).mistakes.is_empty());
+    }
+
+    #[test]
+    fn a_name_or_a_line_that_is_there_twice_is_named_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        let lamp = "description = \"x\"\nname = \"lamp\"\n[gpio]\naction = \"on\"\nline = \"GPIO22\"\n";
+        put("a.toml", lamp);
+        put("b.toml", lamp);
+        put("c.toml", &lamp.replace("\"lamp\"", "\"other\"").replace("line =", "active_low = true\nline ="));
+        put("d.toml", "builtin = \"stop\"\n");
+        put("e.toml", "on_cancel = \"finish\"\nbuiltin = \"stop\"\n");
+        let told: Vec<String> = read_folder(folder.path()).mistakes.iter().map(Mistake::to_string).collect();
+        let has = |words: &str| assert!(told.iter().any(|line| line.contains(words)), "{words}: {told:#?}");
+        has("b.toml:2: name = \"lamp\"");
+        has("c.toml:6: [gpio] line = \"GPIO22\"");
+        has("e.toml:2: name = \"stop\"");
     }
 
     #[test]
