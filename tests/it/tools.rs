@@ -315,3 +315,24 @@ fn what_would_fail_at_the_first_call_is_found_before_it() {
     assert!(list.contains("good(what)\n    For a test.\n    "), "{list}");
     assert!(Path::new(&bench.path("tools.d")).exists());
 }
+
+#[test]
+fn a_program_signals_nobody_else_and_begins_no_more_than_a_few() {
+    let bench = Bench::new();
+    bench.tool("limit", "exec bash -c 'ulimit -u'", "", "");
+    let limit = bench.call("limit", &json!({})).unwrap();
+    let limit: u64 = limit["output"].as_str().unwrap().parse().expect("it has a limit");
+    assert!((64..20_000).contains(&limit), "{limit}");
+    if !pressel::tools::kernel_has_scopes() {
+        // Said by `tools check` instead.
+        assert!(bench.pressel(&["check"]).1.contains("warn  this kernel is older than 6.12"));
+        return;
+    }
+    let mut other = Command::new("sleep").arg("60").spawn().unwrap();
+    bench.tool("signals", &format!("sleep 60 & kill $! && kill {}", other.id()), "", "");
+    let told = bench.call("signals", &json!({})).unwrap_err();
+    assert!(told.contains("Operation not permitted"), "{told}");
+    assert_eq!(other.try_wait().unwrap(), None, "it is alive");
+    other.kill().unwrap();
+    other.wait().unwrap();
+}

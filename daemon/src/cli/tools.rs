@@ -104,6 +104,14 @@ fn check(config: &Config, shelf: &Shelf, servers: &Servers, call: bool) -> Resul
         let _ =
             writeln!(out, "warn  this kernel has no Landlock: programs read what the daemon's user reads");
     }
+    let programs = shelf.tools.iter().any(|tool| matches!(tool.way, tools::Way::Command(..)));
+    if programs && tools::kernel_has_landlock() && !tools::kernel_has_scopes() {
+        let who = if own { "the daemon's user" } else { "pressel-tool" };
+        let _ = writeln!(
+            out,
+            "warn  this kernel is older than 6.12: programs may signal others of {who}, and use sockets without a file"
+        );
+    }
     print(&printable(&out))?;
     if bad == 0 { Ok(()) } else { Err(Failure::failed(format!("{bad} mistakes in the tools"))) }
 }

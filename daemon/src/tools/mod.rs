@@ -51,7 +51,7 @@ pub use call_log::{CallLog, Consent, Ending, Entry};
 pub use check::{problems, unusable};
 pub use file::read_file;
 pub use quota::Quota;
-pub use sandbox::kernel_has_landlock;
+pub use sandbox::{kernel_has_landlock, kernel_has_scopes};
 pub use schema::{Flaw, Schema};
 pub use shelf::{Shelf, leave_safe, read_folder, shelf};
 pub use tool::{Command, Confirm, Head, Kept, OnCancel, Output, Stdin, Tool, Verb, Way};

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use landlock::{
     ABI, Access, AccessFs, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, RulesetStatus,
+    RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
 use super::tool::Command;
@@ -45,11 +45,13 @@ const READ: [&str; 26] = [
 /// Devices that hold nothing.
 const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 /// The newest rules that are asked for; an older kernel does what it can.
-const RULES: ABI = ABI::V5;
+const RULES: ABI = ABI::V6;
 /// Bytes of a file that a program writes.
 const FILE_MAX: u64 = 64 << 20;
 /// Files it may have open.
 const OPEN_MAX: u64 = 256;
+/// Threads that are begun beside those that the machine has (a limit is for all of a user's together).
+const THREADS_MAX: u64 = 64;
 
 /// What holds and what does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,10 +82,24 @@ pub fn enter(command: &Command, program: &Path) -> Result<Held, String> {
 
 /// Whether this kernel keeps programs from files at all.
 pub fn kernel_has_landlock() -> bool {
+    landlock_version() > 0
+}
+
+/// Whether it keeps them from signals to others, and from sockets that have a name and no file (Linux 6.12).
+pub fn kernel_has_scopes() -> bool {
+    landlock_version() >= 6
+}
+
+fn landlock_version() -> libc::c_long {
     // SAFETY: with a null pointer, no size and this flag the call only tells its version.
-    let version =
-        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0_usize, 1_u32) };
-    version > 0
+    unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0_usize, 1_u32) }
+}
+
+/// Threads of the machine now.
+fn threads() -> u64 {
+    let told = std::fs::read_to_string("/proc/loadavg").unwrap_or_default(); // 0.20 0.18 0.12 1/80 11206
+    let total = told.split(' ').nth(3).and_then(|of| of.split('/').nth(1)).and_then(|n| n.parse().ok());
+    total.unwrap_or(1024)
 }
 
 fn limits(command: &Command) -> io::Result<()> {
@@ -106,14 +122,16 @@ fn limits(command: &Command) -> io::Result<()> {
     set(libc::RLIMIT_DATA, memory, memory)?;
     set(libc::RLIMIT_CPU, cpu, cpu + 1)?;
     set(libc::RLIMIT_FSIZE, FILE_MAX, FILE_MAX)?;
+    let threads = threads() + THREADS_MAX;
+    set(libc::RLIMIT_NPROC, threads, threads)?;
     set(libc::RLIMIT_NOFILE, OPEN_MAX, OPEN_MAX)
 }
 
 /// False on a kernel without Landlock.
 fn files(command: &Command, program: &Path) -> Result<bool, landlock::RulesetError> {
     let (read, all) = (AccessFs::from_read(RULES), AccessFs::from_all(RULES));
-    let mut rules =
-        Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(all)?.create()?;
+    let rules = Ruleset::default().set_compatibility(CompatLevel::BestEffort);
+    let mut rules = rules.handle_access(all)?.scope(Scope::from_all(RULES))?.create()?;
     let readable = READ.iter().map(Path::new).chain(command.read.iter().map(Path::new)).chain([program]);
     let changeable = DEVICES.iter().map(Path::new).chain(command.write.iter().map(Path::new));
     let paths = readable.map(|path| (path, read)).chain(changeable.map(|path| (path, all)));
