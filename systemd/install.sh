@@ -128,9 +128,12 @@ fi
 
 key=$root/etc/pressel/key
 put_key() {
-    # Written beside and renamed, so that nobody ever reads half of it.
+    # Written beside and renamed, so that nobody ever reads half of it; on the disk before the old one goes, and as the new one
+    # before we say so.
     (umask 077 && cat > "$key.new")
+    sync "$key.new"
     mv -f "$key.new" "$key"
+    sync "$root/etc/pressel"
 }
 if [ -n "$key_from" ]; then
     step "key from $key_from to $key"

@@ -32,17 +32,25 @@ pub fn folder(setting: &str, state: Option<OsString>, reads: bool) -> Option<Pat
     }
 }
 
-/// Puts these bytes in the place of a file: after a power cut there is the old one or the new one.
+/// Puts these bytes in the place of a file that nobody else reads: after a power cut there is the old one or the new one.
 ///
 /// # Errors
 /// What the file system says.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_as(path, bytes, 0o600)
+}
+
+/// The same for a file of this mode.
+///
+/// # Errors
+/// What the file system says.
+pub fn replace_as(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
     // Left over from a power cut, perhaps of another owner's mode.
     let _ = fs::remove_file(&beside);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;

@@ -1,15 +1,15 @@
 //! What setup would change, and the change: a fragment of configuration of its own, and the key's file. What somebody wrote
 //! by hand is never touched, and wins where it lies behind.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::Answers;
 use crate::config::{Config, FOLDER, Loaded, load_from, quoted};
+use crate::keep;
 
 /// The first in its folder: whatever else lies there has the last word.
 const FRAGMENT: &str = "config.d/00-setup.toml";
@@ -138,19 +138,10 @@ fn with(folder: &Path, fragment: &str) -> Result<(Loaded, String), String> {
     }
 }
 
-/// Written beside and renamed, so that nobody ever reads half of it, and on the disk before the old one goes.
 fn replace(path: &Path, text: &str, mode: u32) -> Result<(), String> {
-    let wrong = |error: io::Error| format!("{}: {error}", path.display());
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(wrong)?;
-    }
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    // What an interrupted run left behind may be readable for others.
-    let _ = fs::remove_file(&new);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new).map_err(wrong)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(wrong)?;
-    fs::rename(&new, path).map_err(wrong)
+    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+    made.and_then(|()| keep::replace_as(path, text.as_bytes(), mode))
+        .map_err(|error| format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]
