@@ -7,22 +7,23 @@ use std::time::{Duration, Instant};
 
 use fake_gemini::audio::recording;
 use fake_gemini::{FakeGemini, Options, Script, Turn};
-use pressel_world::card::{Card, CardOptions, Direction, StreamOptions, monotonic_ns};
+use pressel_world::card::{Card, CardOptions, Direction, StreamOptions};
 use tempfile::TempDir;
 use tests::stage::{KEY, Machine, Remote};
 
 use crate::scene::{WAIT, messages};
 
+mod frozen;
 mod life;
 mod mcp;
+mod package;
+mod paths;
 mod setup;
 mod tools;
 
+pub use frozen::{FROZEN, KILLED, freeze, thread_of};
+
 const SERVICE: &str = "pressel.service";
-/// From SIGKILL to ready.
-pub const KILLED: Duration = Duration::from_secs(1);
-/// From a thread that stands still to ready: the watchdog's 5 s, the kill, the start.
-pub const FROZEN: Duration = Duration::from_secs(10);
 
 /// A machine with the service on it, a sound card before it and a server within its reach.
 struct Installed {
@@ -39,6 +40,11 @@ fn machine() -> Option<Installed> {
 
 /// The same with a server that answers like this.
 fn machine_with(script: Script) -> Option<Installed> {
+    machine_before(Options::script(script))
+}
+
+/// The same before this server.
+fn machine_before(server: Options) -> Option<Installed> {
     let Some(root) = std::env::var_os("PRESSEL_NSPAWN").filter(|root| !root.is_empty()) else {
         println!("skipped: boots a machine, `cargo xtask test --nspawn`");
         return None;
@@ -58,7 +64,7 @@ fn machine_with(script: Script) -> Option<Installed> {
     let conf = card.directory().join("asound.conf");
     let text = std::fs::read_to_string(&conf).unwrap();
     std::fs::write(&conf, text.replace(plugin.to_str().unwrap(), there.to_str().unwrap())).unwrap();
-    let server = FakeGemini::spawn_thread(Options::script(script)).unwrap();
+    let server = FakeGemini::spawn_thread(server).unwrap();
     server.write_ca(&folder.path().join("ca.pem")).unwrap();
     open_to_all(folder.path());
     let machine = Machine::boot(Path::new(&root), folder.path()).unwrap_or_else(|error| panic!("{error}"));
@@ -202,113 +208,6 @@ fn one_command_installs_and_the_next_press_is_answered() {
 }
 
 #[test]
-fn a_package_needs_nothing_but_a_key_and_an_upgrade_keeps_what_the_owner_wrote() {
-    let Some(installed) = machine() else { return };
-    let package = std::env::var("PRESSEL_DEB").expect("`cargo xtask test --nspawn` makes a package");
-    std::fs::copy(&package, installed.folder.path().join("pressel.deb")).unwrap();
-    let install = format!("dpkg --install {}/pressel.deb", installed.folder.path().display());
-    let run = |script: &str| installed.machine.run(script).unwrap_or_else(|error| panic!("{error}"));
-    let began = Instant::now();
-    let said = run(&install);
-    assert!(said.contains("no API key yet"), "{said}");
-    let former = installed.property("MainPID");
-    run(&format!("umask 077; echo {KEY} > /etc/pressel/key"));
-    installed.ready_again(&former);
-    installed.talk();
-    let took = began.elapsed();
-    println!("package installed and first answer: {:.1} s", took.as_secs_f64());
-    assert!(took < Duration::from_secs(60), "{took:?}");
-    run("echo '# mine' >> /etc/pressel/config.toml");
-    let before = installed.property("MainPID");
-    run(&install);
-    installed.ready_again(&before);
-    assert_eq!(run("tail -n 1 /etc/pressel/config.toml"), "# mine");
-    installed.talk();
-    run("systemctl disable --quiet pressel.service");
-    run(&install);
-    let enabled = installed.machine.run("systemctl is-enabled pressel.service");
-    assert!(enabled.is_err(), "an upgrade switched on what the owner had switched off");
-    run("dpkg --remove pressel");
-    assert_eq!(installed.property("ActiveState"), "inactive");
-    assert_eq!(run("tail -n 1 /etc/pressel/config.toml"), "# mine");
-    run("dpkg --purge pressel");
-    assert_eq!(
-        run("find /etc/pressel /var/lib/pressel -name key -o -name config.toml 2> /dev/null || true"),
-        ""
-    );
-}
-
-#[test]
-fn a_killed_daemon_is_ready_within_a_second() {
-    let Some(installed) = machine() else { return };
-    installed.install(true);
-    let former = installed.property("MainPID");
-    let killed = monotonic_ns();
-    // SAFETY: a plain system call on a process that the machine still has.
-    unsafe { libc::kill(installed.pid() as i32, libc::SIGKILL) };
-    let took = Duration::from_nanos(installed.ready_again(&former) - killed);
-    println!("SIGKILL → ready: {:.0} ms", took.as_secs_f64() * 1e3);
-    assert!(took < KILLED, "{took:?}");
-    installed.talk();
-}
-
-#[test]
-fn a_thread_that_stands_still_starves_the_watchdog() {
-    let Some(installed) = machine() else { return };
-    installed.install(true);
-    installed.talk();
-    for name in ["capture", "playback"] {
-        let former = installed.property("MainPID");
-        let thread = thread_of(installed.pid(), name);
-        let frozen = monotonic_ns();
-        freeze(thread);
-        let took = Duration::from_nanos(installed.ready_again(&former) - frozen);
-        println!("{name} frozen → ready: {:.1} s", took.as_secs_f64());
-        assert!(took < FROZEN, "{name}: {took:?}");
-        assert!(installed.journal().contains(name), "nobody said which thread:\n{}", installed.journal());
-    }
-    installed.talk();
-}
-
-#[track_caller]
-pub fn thread_of(pid: u32, name: &str) -> u32 {
-    let mut tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
-    let named = |task: &std::fs::DirEntry| {
-        std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.contains(name))
-    };
-    let task = tasks.find(named).unwrap_or_else(|| panic!("no thread {name}"));
-    task.file_name().to_str().unwrap().parse().unwrap()
-}
-
-/// Stops one thread and no other, for good: a tracer that takes it, and lets go of it when it is killed.
-#[track_caller]
-pub fn freeze(thread: u32) {
-    let (told, done) = std::sync::mpsc::channel();
-    // Only the thread that began to trace may wait for what it traces; unwaited for, the process would never end.
-    std::thread::spawn(move || {
-        let none = std::ptr::null_mut::<libc::c_void>();
-        let thread = thread as libc::pid_t;
-        for request in [libc::PTRACE_SEIZE, libc::PTRACE_INTERRUPT] {
-            // SAFETY: neither request reads or writes memory of ours.
-            let result = unsafe { libc::ptrace(request, thread, none, none) };
-            let error = std::io::Error::last_os_error();
-            told.send(if result == 0 { Ok(()) } else { Err(error) }).unwrap();
-        }
-        let mut status = 0;
-        loop {
-            // SAFETY: `status` outlives the call.
-            let waited = unsafe { libc::waitpid(thread, &mut status, libc::__WALL) };
-            if waited != thread || libc::WIFEXITED(status) || libc::WIFSIGNALED(status) {
-                return;
-            }
-        }
-    });
-    for _ in 0..2 {
-        done.recv().unwrap().unwrap();
-    }
-}
-
-#[test]
 fn a_mistake_in_the_configuration_is_said_and_not_tried_again() {
     let Some(installed) = machine() else { return };
     installed.install(true);
@@ -320,28 +219,5 @@ fn a_mistake_in_the_configuration_is_said_and_not_tried_again() {
     assert_eq!(installed.property("NRestarts"), "0");
     assert!(installed.journal().contains("zz.toml"), "{}", installed.journal());
     installed.machine.run("rm /etc/pressel/config.d/zz.toml && systemctl start pressel.service").unwrap();
-    installed.talk();
-}
-
-#[test]
-fn a_key_that_is_put_down_later_is_taken_by_itself() {
-    let Some(installed) = machine() else { return };
-    let said = installed.install(false);
-    assert!(said.contains("no key yet"), "{said}");
-    assert!(
-        installed.property("StatusText").contains("needs set-up"),
-        "{}",
-        installed.property("StatusText")
-    );
-    let former = installed.property("MainPID");
-    let put = monotonic_ns();
-    installed
-        .machine
-        .run(&format!(
-            "umask 077; echo {KEY} > /etc/pressel/key.new; mv /etc/pressel/key.new /etc/pressel/key"
-        ))
-        .unwrap();
-    let took = Duration::from_nanos(installed.ready_again(&former) - put);
-    println!("key put down → ready: {:.0} ms", took.as_secs_f64() * 1e3);
     installed.talk();
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::program;
@@ -64,6 +64,24 @@ impl Machine {
             std::thread::sleep(Duration::from_millis(50)); // the manager's socket is not there yet
         }
         Ok(machine)
+    }
+
+    /// Waits until it has switched itself off.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn wait(&mut self, within: Duration) -> io::Result<ExitStatus> {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(status) = self.container.try_wait()? {
+                self.leader = 0; // the number may be another one's by now
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                return Err(io::Error::other(format!("the container runs on after {within:?}")));
+            }
+            std::thread::sleep(Duration::from_millis(20)); // a process' end within a time cannot be awaited
+        }
     }
 
     /// Runs a script of its shell as root; what it printed.

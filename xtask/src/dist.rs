@@ -80,9 +80,7 @@ pub fn dist(args: &[String]) -> Result<(), String> {
         if bytes > BYTES_MAX {
             return Err(format!("{}: more than {:.0} MB", binary.display(), BYTES_MAX as f64 / 1e6));
         }
-        let package = package(name, &binary)?;
-        sane::check(&package, &["man1/pressel.1.gz", "man5/pressel.toml.5.gz"])?;
-        made.push(package);
+        made.push(package(name, &binary)?);
         helpers.push(helper::package(name)?);
     }
     let sums = target().join("dist/SHA256SUMS");
@@ -116,7 +114,13 @@ pub fn package(architecture: &str, binary: &Path) -> Result<PathBuf, String> {
     put_all(&root().join("packaging/examples"), &stage.join("usr/share/doc/pressel/examples"))?;
     manual::write(&stage.join("usr/share"))?;
     let bill = sbom::of("pressel", "Cargo.toml", target_of(architecture))?;
-    seal(&stage, "pressel", architecture, binary, &bill)
+    let package = seal(&stage, "pressel", architecture, binary, &bill)?;
+    let completions = manual::SHELLS.map(|(_, place)| place);
+    sane::check(
+        &package,
+        &[&["man/man1/pressel.1.gz", "man/man5/pressel.toml.5.gz"], &completions[..]].concat(),
+    )?;
+    Ok(package)
 }
 
 /// An empty folder for a package's files.

@@ -15,7 +15,7 @@ use crate::{dist, root};
 mod arguments;
 
 /// Where each shell looks, below `share`.
-const SHELLS: [(Shell, &str); 3] = [
+pub const SHELLS: [(Shell, &str); 3] = [
     (Shell::Bash, "bash-completion/completions/pressel"),
     (Shell::Zsh, "zsh/vendor-completions/_pressel"),
     (Shell::Fish, "fish/vendor_completions.d/pressel.fish"),

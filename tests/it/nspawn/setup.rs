@@ -50,6 +50,9 @@ fn a_package_and_a_file_with_answers_are_all_that_a_device_needs() {
     for page in ["man1/pressel.1.gz", "man1/pressel-doctor.1.gz", "man5/pressel.toml.5.gz"] {
         run(&format!("test -s /usr/share/man/{page}"));
     }
+    for completion in ["bash-completion/completions/pressel", "zsh/vendor-completions/_pressel"] {
+        run(&format!("grep -q doctor /usr/share/{completion}"));
+    }
 
     // What the service manager has to say when it goes wrong.
     installed.machine.write("/etc/pressel/config.d/zz.toml", "[talk]\nmode = \"tab\"\n").unwrap();

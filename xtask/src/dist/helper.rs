@@ -30,9 +30,7 @@ pub fn package(architecture: &str) -> Result<PathBuf, String> {
     };
     let bytes = fs::metadata(&binary).map_err(|e| format!("{}: {e}", binary.display()))?.len();
     println!("{architecture}: pressel-mcp has {:.2} MB", bytes as f64 / 1e6);
-    let package = pack(architecture, &binary)?;
-    sane::check(&package, &["man1/pressel-mcp.1.gz"])?;
-    Ok(package)
+    pack(architecture, &binary)
 }
 
 /// Makes the package of a program that is built already; where it is.
@@ -43,5 +41,7 @@ pub fn pack(architecture: &str, binary: &Path) -> Result<PathBuf, String> {
         put(&root().join(from), &stage.join(to), *mode)?;
     }
     let bill = sbom::of("pressel-mcp", mcp::MANIFEST, target_of(architecture))?;
-    seal(&stage, "pressel-mcp", architecture, binary, &bill)
+    let package = seal(&stage, "pressel-mcp", architecture, binary, &bill)?;
+    sane::check(&package, &["man/man1/pressel-mcp.1.gz"])?;
+    Ok(package)
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-/// Looks at a package as it will be installed, with these pages of its manual; every fault is named.
-pub fn check(package: &Path, pages: &[&str]) -> Result<(), String> {
+/// Looks at a package as it will be installed, with these files below /usr/share (pages of its manual, completions); every
+/// fault is named.
+pub fn check(package: &Path, shared: &[&str]) -> Result<(), String> {
     let name = package.display().to_string();
     let field = |field: &str| said(&["--field", &name, field]);
     let control = |file: &str| said(&["--info", &name, file]);
@@ -30,9 +31,9 @@ pub fn check(package: &Path, pages: &[&str]) -> Result<(), String> {
             faults.push(format!("no {required} in /usr/share/doc/{own}"));
         }
     }
-    for page in pages {
-        if !files.contains(format!("/usr/share/man/{page}").as_str()) {
-            faults.push(format!("no manual page {page}"));
+    for required in shared {
+        if !files.contains(format!("/usr/share/{required}").as_str()) {
+            faults.push(format!("no {required} in /usr/share"));
         }
     }
     let summed = control("md5sums")?.lines().count();
