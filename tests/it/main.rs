@@ -48,5 +48,6 @@ mod tools_own;
 mod tools_slow;
 mod tools_start;
 mod tools_wait;
+mod verdict;
 mod vm;
 mod web;
