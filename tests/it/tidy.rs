@@ -157,3 +157,28 @@ fn the_pages_name_chores_and_commands_that_exist() {
         }
     }
 }
+
+#[test]
+fn containers_of_cross_are_for_the_targets_of_the_packages() {
+    // ("arm64", "aarch64-unknown-linux-gnu"),
+    let chores = text(&root().join("xtask/src/dist.rs"));
+    let made: BTreeMap<&str, &str> = chores
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("(\"")?.strip_suffix("\"),")?.split_once("\", \""))
+        .filter(|(name, target)| *name != "amd64" && target.contains("-linux-"))
+        .collect();
+    assert_eq!(made.keys().collect::<Vec<_>>(), [&"arm64", &"armhf"]);
+    let cross = text(&root().join("Cross.toml"));
+    let parts: Vec<&str> = cross.split("\n[target.").skip(1).collect();
+    assert_eq!(parts.len(), made.len());
+    for (name, target) in made {
+        let part = parts.iter().find(|part| part.starts_with(&format!("{target}]\n")));
+        let part = part.unwrap_or_else(|| panic!("Cross.toml has no {target}"));
+        for needed in [format!("--add-architecture {name}\""), format!(" libasound2-dev:{name} ")] {
+            assert!(part.contains(&needed), "Cross.toml, {target}: no {needed}");
+        }
+        for page in ["README.md", "docs/releasing.md"] {
+            assert!(text(&root().join(page)).contains(target), "{page} does not name {target}");
+        }
+    }
+}

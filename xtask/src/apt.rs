@@ -8,6 +8,8 @@ pub const BUILD: &[&str] = &["libasound2-dev", "pkg-config", "gcc", "libc6-dev"]
 pub const SERVICES: &[&str] = &["python3", "python3-venv", "sqlite3", "mosquitto-clients"];
 /// What the trixie root is made with.
 pub const ROOT: &[&str] = &["mmdebstrap", "arch-test"];
+/// What unit files are checked with; it starts nothing where another program is the first process.
+pub const UNITS: &[&str] = &["systemd"];
 /// What the sound path is measured beside; without it the measurement goes on.
 pub const YARDSTICK: &[&str] = &["libspeexdsp1"];
 /// Everything any chore needs.
@@ -22,6 +24,7 @@ pub const ALL: &[&str] = &[
     "python3-venv",
     "sqlite3",
     "mosquitto-clients",
+    "systemd",
 ];
 
 /// Makes sure that the packages are there.

@@ -2,9 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use crate::{mcp, sh};
+use crate::{apt, mcp, sh};
 
-/// Format, clippy, documentation, unit files. A tool that is not installed is said and passed over.
+/// Format, clippy, documentation, unit files. A part of the toolchain that is not installed is said and passed over.
 pub fn lint() -> Result<(), String> {
     if has("cargo", &["fmt", "--version"]) {
         sh("cargo", &["fmt", "--all", "--check"])?;
@@ -20,10 +20,10 @@ pub fn lint() -> Result<(), String> {
             mcp::cargo("clippy", &["--all-targets", "--quiet", "--", "-D", "warnings"])?;
         }
     }
-    if has("systemd-analyze", &["--version"]) {
-        sh("sh", &["systemd/verify.sh"])?;
+    if !runs("systemd-analyze", &["--version"]) {
+        apt::need(apt::UNITS)?;
     }
-    Ok(())
+    sh("sh", &["systemd/verify.sh"])
 }
 
 /// Licences, bans and sources; the advisory database needs the network and is left to the release.
@@ -44,14 +44,14 @@ fn rustc_minor() -> Option<u32> {
 }
 
 fn has(program: &str, args: &[&str]) -> bool {
-    let found = Command::new(program)
-        .args(args)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|s| s.success());
+    let found = runs(program, args);
     if !found {
         eprintln!("passed over, not installed: {program} {}", args[0]);
     }
     found
+}
+
+fn runs(program: &str, args: &[&str]) -> bool {
+    let status = Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }
