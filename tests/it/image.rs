@@ -24,23 +24,27 @@ fn made() -> Option<PathBuf> {
     made.map(PathBuf::from)
 }
 
-/// What an owner puts on the boot partition.
+/// Puts a file on the boot partition, as an owner does.
+#[track_caller]
+fn put(folder: &Path, disk: &Disk, name: &str, text: &str) {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    disk.put(&path, name).unwrap();
+}
+
+/// What setup asks, and what it does not ask. With the line ends of an editor that knows no others.
 fn settings(folder: &Path, disk: &Disk, server: &FakeGemini) {
-    let put = |name: &str, text: &str| {
-        let path = folder.join(name);
-        std::fs::write(&path, text).unwrap();
-        disk.put(&path, name).unwrap();
-    };
     let endpoint = server.url().replace("localhost", HOST);
-    // With the line ends of an editor that knows no others.
     let config = format!(
         "[live]\r\nendpoint = \"{endpoint}\"\r\nca_file = \"/etc/pressel/ca.pem\"\r\n\
-         [capture]\r\ndevice = \"hw:0\"\r\n[playback]\r\ndevice = \"hw:1\"\r\n\
-         [talk]\r\nmode = \"hold\"\r\n[phrases]\r\non = false\r\n[sounds]\r\non = false\r\n\
-         [button]\r\nkind = \"gpio\"\r\nline = \"{BUTTON}\"\r\nactive_low = false\r\nbias = \"none\"\r\n"
+         [phrases]\r\non = false\r\n[sounds]\r\non = false\r\n[button]\r\nactive_low = false\r\nbias = \"none\"\r\n"
     );
-    put("pressel.toml", &config);
-    put("key.txt", &format!("{KEY}\r\n"));
+    put(folder, disk, "pressel.toml", &config);
+    let answers = format!(
+        "key = \"{KEY}\"\r\nmicrophone = \"hw:0\"\r\nspeaker = \"hw:1\"\r\nmode = \"hold\"\r\n\
+         button = \"{BUTTON}\"\r\nlight = \"none\"\r\n"
+    );
+    put(folder, disk, "pressel-setup.toml", &answers);
     server.write_ca(&folder.join("ca.pem")).unwrap();
     disk.put(&folder.join("ca.pem"), "ca.pem").unwrap();
 }
@@ -99,8 +103,16 @@ fn a_card_with_settings_on_it_boots_to_a_daemon_that_is_pressed_and_answered() {
     // The power is cut in mid-sentence, as an owner does; the card then holds no secret where any computer reads it.
     let disk = board.cut();
     assert!(disk.state_bytes().unwrap() > 200_000_000, "the card is not used to its end");
-    let names = disk.names().unwrap();
-    assert!(!names.contains("key.txt") && !names.contains("pressel.toml"), "not taken: {names}");
+    let taken = |disk: &Disk| {
+        let names = disk.names().unwrap();
+        let left = ["pressel.toml", "pressel-setup.toml", "key.txt", "ca.pem"];
+        assert!(
+            !left.iter().any(|file| names.lines().any(|name| name.ends_with(file))),
+            "not taken: {names}"
+        );
+    };
+    taken(&disk);
+    put(folder.path(), &disk, "key.txt", &format!("{KEY}\r\n"));
     let mut board = disk.boot(folder.path()).unwrap();
     let again = board.says(READY).unwrap_or_else(|error| panic!("{error}"));
     println!("second boot to ready: {:.1} s", again.as_secs_f64());
@@ -108,5 +120,8 @@ fn a_card_with_settings_on_it_boots_to_a_daemon_that_is_pressed_and_answered() {
     answered(&board, folder.path());
     let console = board.console();
     assert!(!console.contains("FAILED"), "not well:\n{console}");
+    let disk = board.cut();
+    taken(&disk);
+    assert!(disk.root_is_the_images().unwrap(), "something has written to the root");
     assert_eq!(server.events().complaints(), [""; 0]);
 }

@@ -2,7 +2,7 @@
 //! and a loudspeaker, a wire to a line of its GPIO chip, and nothing inside but what is shipped.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -80,15 +80,50 @@ impl Disk {
         check(Command::new(self.made.join("mdir")).arg("-b").arg("-i").arg(self.boot_partition()).arg("::/"))
     }
 
-    /// How large its state partition is: the third of the table in the first sector.
+    /// How large its state partition is.
     ///
     /// # Errors
     /// What the file system says.
     pub fn state_bytes(&self) -> io::Result<u64> {
+        Ok(self.partition(3)?.1)
+    }
+
+    /// Whether its root partition is still what the image has, to the byte.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn root_is_the_images(&self) -> io::Result<bool> {
+        let (begin, mut left) = self.partition(2)?;
+        let open = |path: &Path| -> io::Result<fs::File> {
+            let mut file = fs::File::open(path)?;
+            file.seek(io::SeekFrom::Start(begin))?;
+            Ok(file)
+        };
+        let (mut image, mut card) = (open(&self.made.join("disk.img"))?, open(&self.path)?);
+        let (mut written, mut found) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+        while left > 0 {
+            let length = left.min(1 << 20) as usize;
+            image.read_exact(&mut written[..length])?;
+            card.read_exact(&mut found[..length])?;
+            if written[..length] != found[..length] {
+                return Ok(false);
+            }
+            left -= length as u64;
+        }
+        Ok(true)
+    }
+
+    /// Where a partition begins and how long it is, in bytes, from the table in the first sector.
+    fn partition(&self, number: usize) -> io::Result<(u64, u64)> {
         let mut sector = [0; 512];
         fs::File::open(&self.path)?.read_exact(&mut sector)?;
-        let sectors = &sector[446 + 2 * 16 + 12..][..4];
-        Ok(512 * u64::from(u32::from_le_bytes(sectors.try_into().expect("four bytes are four bytes"))))
+        let entry = &sector[446 + (number - 1) * 16..][..16];
+        let bytes = |at: usize| {
+            let sectors =
+                u32::from_le_bytes(entry[at..at + 4].try_into().expect("four bytes are four bytes"));
+            512 * u64::from(sectors)
+        };
+        Ok((bytes(8), bytes(12)))
     }
 
     /// The boot partition begins at 4 MiB.
