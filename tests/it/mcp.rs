@@ -1,5 +1,6 @@
 //! MCP servers through `pressel-mcp` and the whole daemon: a real one over pipes and over HTTP, and odd ones.
 
+mod published;
 mod shop;
 
 use std::fs;
