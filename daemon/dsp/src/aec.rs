@@ -36,6 +36,12 @@ pub trait EchoCanceller {
     /// Removes from `mic` what comes from `far`; `out` is never louder than `mic`.
     fn process(&mut self, far: &Block, mic: &Block, out: &mut Block) -> EchoReading;
 
+    /// Takes a block of which nothing can be learnt: `mic` is no sound of a microphone, or `far` none that was played.
+    /// It passes, and what is known of the room stays.
+    fn skip(&mut self, far: &Block, mic: &Block, out: &mut Block) -> EchoReading {
+        self.process(far, mic, out)
+    }
+
     /// What the engine adds between a sound in `mic` and its place in `out`, in ms.
     fn delay_ms(&self) -> f32;
 
@@ -173,6 +179,10 @@ impl Engine {
 impl EchoCanceller for Engine {
     fn process(&mut self, far: &Block, mic: &Block, out: &mut Block) -> EchoReading {
         self.engine_mut().process(far, mic, out)
+    }
+
+    fn skip(&mut self, far: &Block, mic: &Block, out: &mut Block) -> EchoReading {
+        self.engine_mut().skip(far, mic, out)
     }
 
     fn delay_ms(&self) -> f32 {

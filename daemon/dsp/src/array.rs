@@ -15,7 +15,7 @@ mod geometry;
 mod health;
 mod intake;
 #[cfg(test)]
-mod scene;
+pub(crate) mod scene;
 mod scout;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use crate::spectrum::{NoiseSpectrum, Spectrum};
 use crate::{
     ArrayReading, ArraySettings, BLOCK, BLOCK_RATE, Block, EchoCanceller, EchoEngine, EchoReading,
     EchoSettings, Fault, Gain, GainSettings, Gate, GateSettings, HighPass, MICROPHONES_MAX, NearEnd,
-    NearEndSettings, NoiseSettings, NoiseSuppressor, RateError, Reading, Steer, SteerReading,
+    NearEndSettings, NoiseSettings, NoiseSuppressor, RateError, Reading, SILENCE_DBFS, Steer, SteerReading,
 };
 
 /// What the capture path is built from.
@@ -232,7 +232,11 @@ impl FrontEnd {
             self.near_end.distrust();
         }
         self.echo.steady(self.steer_reading.locked);
-        self.echo_reading = self.echo.process(&reference, &mic, out);
+        let deaf = self.intake.is_deaf();
+        self.echo_reading = match deaf {
+            true => self.echo.skip(&reference, &mic, out),
+            false => self.echo.process(&reference, &mic, out),
+        };
         self.steer.heed(self.echo_reading.explained);
         if self.echo_reading.later != 0 && self.steer.shift(self.echo_reading.later) {
             self.echo.rehear(&mut |ago, far| self.steer.recall(ago, far));
@@ -242,14 +246,19 @@ impl FrontEnd {
         }
         self.stages = Stages { far: reference, microphone: mic, cancelled: *out };
         self.spectrum.process(out);
-        self.noise.process(self.spectrum.bands());
+        if !deaf {
+            self.noise.process(self.spectrum.bands());
+        }
         self.suppress.process(&self.spectrum, &self.noise, out);
         // Whether somebody speaks is judged without rumble, even where too little is there to be taken out of the sound.
         let mut judged = *out;
         self.judged.process(&mut judged);
         let mut reading = self.gate.process(&judged);
-        reading.barge_in = self.near_end.process(&reference, &mic, &self.echo_reading, &reading);
-        self.gain.process(&reading, !self.echo_reading.active || self.echo_reading.near_end > 0.5, out);
+        let heard =
+            if deaf { Reading { level_dbfs: SILENCE_DBFS, voiced: false, ..reading } } else { reading };
+        reading.barge_in = self.near_end.process(&reference, &mic, &self.echo_reading, &heard);
+        let ours = !deaf && (!self.echo_reading.active || self.echo_reading.near_end > 0.5);
+        self.gain.process(&reading, ours, out);
         reading.gain_db = self.gain.gain_db();
         reading
     }
@@ -302,5 +311,7 @@ impl FrontEnd {
     }
 }
 
+#[cfg(test)]
+mod bad_input;
 #[cfg(test)]
 mod tests;

@@ -38,6 +38,7 @@ mod limiter;
 mod meter;
 mod mix;
 mod near_end;
+mod no_sound;
 mod noise_floor;
 mod noise_suppressor;
 mod pcm;

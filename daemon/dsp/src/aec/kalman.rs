@@ -110,6 +110,29 @@ impl Kalman {
         }
     }
 
+    /// Nothing is taken off.
+    fn pass(&mut self, mic: &Block, out: &mut Block) {
+        *out = mic.map(sane);
+        if let Some(suppressor) = &mut self.suppressor {
+            suppressor.rest(out);
+            if let Some(overlap) = &mut self.overlap {
+                overlap.microphone(out);
+                overlap.rest(&suppressor.window, out);
+            }
+        }
+        self.shaper.rest(out);
+        self.scale = 1.0;
+    }
+
+    /// The far end has been silent for longer than the tail.
+    fn fall_silent(&mut self) {
+        self.references.silence();
+        self.filter.silence();
+        self.rival.rest();
+        self.shift.start_over();
+        self.fitting.rest();
+    }
+
     fn erle_db(&self) -> f32 {
         if self.left > 0.0 { power_dbfs(self.heard) - power_dbfs(self.left) } else { 0.0 }
     }
@@ -136,16 +159,7 @@ impl EchoCanceller for Kalman {
             self.awake = self.tail_blocks;
         }
         if self.awake == 0 {
-            *out = mic.map(sane);
-            if let Some(suppressor) = &mut self.suppressor {
-                suppressor.rest(out);
-                if let Some(overlap) = &mut self.overlap {
-                    overlap.microphone(out);
-                    overlap.rest(&suppressor.window, out);
-                }
-            }
-            self.shaper.rest(out);
-            self.scale = 1.0;
+            self.pass(mic, out);
             return EchoReading { erle_db: self.erle_db(), ..EchoReading::REST };
         }
         self.awake -= 1;
@@ -203,11 +217,7 @@ impl EchoCanceller for Kalman {
             self.left += 0.01 * (mean_square(out) - self.left);
         }
         if self.awake == 0 {
-            self.references.silence();
-            self.filter.silence();
-            self.rival.rest();
-            self.shift.start_over();
-            self.fitting.rest();
+            self.fall_silent();
         }
         EchoReading {
             active: true,
@@ -219,6 +229,26 @@ impl EchoCanceller for Kalman {
             unsettled: self.unsettled > 0,
             later: later.unwrap_or(0),
         }
+    }
+
+    fn skip(&mut self, far: &Block, mic: &Block, out: &mut Block) -> EchoReading {
+        if mean_square(far) > FAR_SILENCE {
+            self.awake = self.tail_blocks;
+        }
+        let active = self.awake > 0;
+        if active {
+            self.awake -= 1;
+            self.references.hear(&far.map(sane), &mut self.fourier);
+            // What they compare is broken off.
+            self.rival.rest();
+            self.shift.start_over();
+            if self.awake == 0 {
+                self.fall_silent();
+            }
+        }
+        self.pass(mic, out);
+        let (erle_db, explained) = (self.erle_db(), self.presence.share);
+        EchoReading { active, erle_db, explained, near_end: 0.0, ..EchoReading::REST }
     }
 
     fn delay_ms(&self) -> f32 {

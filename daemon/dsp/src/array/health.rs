@@ -4,6 +4,7 @@
 //! A channel is judged against its siblings, so that a muted card or a shout into all microphones condemns none.
 
 use crate::level::{power_dbfs, sane};
+use crate::no_sound::is_railed;
 use crate::{BLOCK_MS, SILENCE_DBFS, blocks_of_ms};
 
 /// Channels that are watched; a card with more has the rest taken as they are.
@@ -14,6 +15,8 @@ const STILL_BLOCKS: u16 = blocks_of_ms(300) as u16;
 const SURE_BLOCKS: u16 = blocks_of_ms(1_000) as u16;
 /// Share of clipped samples that makes a block clipped.
 const CLIPPED_SHARE: f32 = 0.02;
+/// A block that is at full scale for the most part counts as so many clipped ones: no shout does that for long.
+const RAILED_COUNTS: u16 = 25;
 /// A sample beyond this counts as clipped.
 const CLIPPED: f32 = 0.99;
 /// A channel this far from the middle of its siblings is broken, in dB: far beyond tolerances (3 dB) and what
@@ -105,6 +108,7 @@ struct Look {
     max: f32,
     power: f32,
     clipped: bool,
+    railed: bool,
     nonsense: bool,
 }
 
@@ -190,8 +194,11 @@ impl Channel {
         self.last = look.max;
         self.woke = self.still >= STILL_BLOCKS && !constant;
         self.still = if constant { self.still.saturating_add(1) } else { 0 };
-        self.clipped =
-            if look.clipped { (self.clipped + 2).min(SURE_BLOCKS) } else { self.clipped.saturating_sub(1) };
+        self.clipped = match (look.railed, look.clipped) {
+            (true, _) => (self.clipped + RAILED_COUNTS).min(SURE_BLOCKS),
+            (_, true) => (self.clipped + 2).min(SURE_BLOCKS),
+            _ => self.clipped.saturating_sub(1),
+        };
         self.nonsense = if look.nonsense { SURE_BLOCKS } else { self.nonsense.saturating_sub(1) };
         let share = BLOCK_MS as f32 / 500.0;
         self.level_dbfs += (power_dbfs(look.power) - self.level_dbfs) * share;
@@ -237,7 +244,8 @@ impl Channel {
 }
 
 fn look(frames: &[f32], width: usize, channel: usize) -> Look {
-    let mut look = Look { min: f32::MAX, max: f32::MIN, power: 0.0, clipped: false, nonsense: false };
+    let mut look =
+        Look { min: f32::MAX, max: f32::MIN, power: 0.0, clipped: false, railed: false, nonsense: false };
     let (mut sum, mut squares, mut clipped, mut count) = (0.0f32, 0.0f32, 0u32, 0u32);
     for &sample in frames.iter().skip(channel).step_by(width) {
         look.nonsense |= !sample.is_finite();
@@ -249,6 +257,7 @@ fn look(frames: &[f32], width: usize, channel: usize) -> Look {
         clipped += u32::from(x.abs() >= CLIPPED);
         count += 1;
     }
+    look.railed = is_railed(clipped, count);
     let count = count.max(1) as f32;
     let mean = sum / count;
     look.power = (squares / count - mean * mean).max(0.0);

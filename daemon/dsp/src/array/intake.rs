@@ -4,6 +4,7 @@ use super::beam::{Beam, Look, azimuth_deg};
 use super::direction::Direction;
 use super::{ArrayReading, ArraySettings, Fault, Geometry, Health, PlaybackLoop, Scout};
 use crate::level::{mean_square, power_dbfs};
+use crate::no_sound::{is_broken, is_still};
 use crate::rumble::Rumble;
 use crate::{BLOCK, BLOCK_RATE, Block, Downmix, HighPass, RateError, Resampler, blocks_of_ms};
 
@@ -12,6 +13,8 @@ const SOUNDS_DBFS: f32 = -60.0;
 const SILENT_DBFS: f32 = -80.0;
 /// What the room keeps of the loudspeaker's sound, and what a delay may hide of it: no speech is learnt that long.
 const HOLD_BLOCKS: usize = blocks_of_ms(400);
+/// What no microphone hears rings on in the filters before the canceller for so long.
+const DEAF_BLOCKS: usize = blocks_of_ms(50);
 /// The scout looks at one block of so many, and gives up after so many blocks: an hour.
 const SCOUT_EVERY: u32 = 10;
 const SCOUT_BLOCKS: u32 = 360_000;
@@ -31,6 +34,8 @@ pub(crate) struct Intake {
     steered: Option<Steered>,
     playback_loop: Option<Loop>,
     hold_blocks: usize,
+    /// Blocks until sound can be trusted again: one was no sound of any microphone, or nobody knows what the speaker played.
+    deaf_blocks: usize,
     reading: ArrayReading,
     /// The next block is the first one, or the first after a loss.
     fresh: bool,
@@ -133,6 +138,7 @@ impl Intake {
             steered,
             playback_loop,
             hold_blocks: 0,
+            deaf_blocks: 0,
             reading: ArrayReading { present: microphones, ..ArrayReading::default() },
             fresh: true,
         })
@@ -148,7 +154,15 @@ impl Intake {
         if let Some(playback_loop) = &mut self.playback_loop {
             playback_loop.process(frames, self.width, far);
         }
-        self.hold_blocks = match power_dbfs(mean_square(far)) > SOUNDS_DBFS {
+        let lost = is_broken(far.iter().copied());
+        if lost {
+            far.fill(0.0);
+        }
+        self.deaf_blocks = match lost || self.hears_nothing(frames, present) {
+            true => DEAF_BLOCKS,
+            false => self.deaf_blocks.saturating_sub(1),
+        };
+        self.hold_blocks = match lost || power_dbfs(mean_square(far)) > SOUNDS_DBFS {
             true => HOLD_BLOCKS,
             false => self.hold_blocks.saturating_sub(1),
         };
@@ -156,7 +170,7 @@ impl Intake {
         let before = self.reading.direction_deg;
         self.reading.present = present;
         if let Some(steered) = &mut self.steered {
-            let hold = self.hold_blocks > 0;
+            let hold = self.hold_blocks > 0 || self.deaf_blocks > 0;
             self.reading.direction_deg = steered.process(frames, self.width, present, hold, fresh, out);
         } else {
             self.mixed.process(frames, present, fresh, out);
@@ -164,6 +178,17 @@ impl Intake {
         self.reading.moved = self.reading.direction_deg != before;
         self.reading.playback_loop = self.playback_loop.as_ref().and_then(Loop::sounding);
         self.reading
+    }
+
+    /// Whether nothing can be learnt from the newest block: no microphone delivers sound, or the far end is none.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.deaf_blocks > 0
+    }
+
+    fn hears_nothing(&self, frames: &[f32], present: u32) -> bool {
+        let samples = |channel: usize| frames.iter().skip(channel).step_by(self.width).copied();
+        let mut present = (0..self.width.min(32)).filter(|channel| present >> channel & 1 == 1).peekable();
+        present.peek().is_some() && present.all(|n| is_still(samples(n)) || is_broken(samples(n)))
     }
 
     /// What is wrong with a channel of the card.
