@@ -52,6 +52,8 @@ pub struct Kalman {
     pace: Pace,
     /// Blocks of far end for which it still learns eagerly.
     eager: usize,
+    /// It has learnt the room once: what it loses after that is told.
+    settled: bool,
     /// Blocks of far end for which what is left may sound like a person.
     unsettled: usize,
     /// Blocks until the tail of the far end has died away; 0 is rest.
@@ -86,6 +88,7 @@ impl Kalman {
             overlap: (settings.suppress && settings.suppress_delay_ms > 0).then(OverlapAdd::new),
             pace: Pace { persistence: STEADY, trust: SETTLED },
             eager: EAGER_BLOCKS,
+            settled: false,
             unsettled: 0,
             awake: 0,
             // what the suppressor holds on to comes after the tail
@@ -106,6 +109,10 @@ impl Kalman {
         if self.error_power > 1.5 * self.mic_power + FAR_SILENCE {
             self.filter.forget();
             self.eager = EAGER_BLOCKS;
+            if self.settled {
+                // What comes through until the room is learnt again may sound like a person.
+                self.unsettled = UNSETTLED_BLOCKS;
+            }
             self.error_power = self.mic_power;
         }
     }
@@ -168,6 +175,7 @@ impl EchoCanceller for Kalman {
         self.filter.predict(&self.references.sounds(), &mic, out, &mut self.fourier);
         self.watch(&mic, out);
         self.eager -= usize::from(loud && self.eager > 0);
+        self.settled |= self.eager == 0;
         self.unsettled -= usize::from(loud && self.unsettled > 0);
         let trust = if self.eager > 0 { EAGER } else { SETTLED };
         let pace = Pace { trust, ..self.pace };
@@ -284,7 +292,7 @@ impl EchoCanceller for Kalman {
         self.shift.start_over();
         self.presence = Presence::new();
         self.fitting.reset();
-        self.unsettled = 0;
+        (self.settled, self.unsettled) = (false, 0);
         if let Some(suppressor) = &mut self.suppressor {
             *suppressor = Suppressor::new();
         }
@@ -298,3 +306,6 @@ impl EchoCanceller for Kalman {
         self.scale = 1.0;
     }
 }
+
+#[cfg(test)]
+mod tests;
