@@ -93,6 +93,52 @@ fn the_capture_path_allocates_nothing_at_any_rate() {
 }
 
 #[test]
+fn arrays_with_a_beam_allocate_nothing_while_it_turns_and_a_microphone_breaks() {
+    for (geometry, channels, rate_hz) in
+        [(Geometry::ReSpeakerUsb4, 4, 16_000), (Geometry::ReSpeakerCircular6, 6, 48_000)]
+    {
+        let array = ArraySettings { geometry: geometry.clone(), ..ArraySettings::default() };
+        let settings = FrontEndSettings { array, ..FrontEndSettings::new(rate_hz, channels) };
+        let mut front_end = FrontEnd::new(settings).expect("a known array");
+        let (width, frames) = (channels as usize, front_end.frames_per_block());
+        let positions = geometry.positions_m();
+        // Words of noise from one side, then from the other; between them the rest of the array hears its own hiss.
+        let mut state = 1u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state as f32 / u32::MAX as f32 - 0.5
+        };
+        let source: Vec<f32> = (0..8 * rate_hz as usize).map(|_| random()).collect();
+        let metres = 343.0 / f64::from(rate_hz);
+        let mut sound = vec![0.0; source.len() * width];
+        for (n, frame) in sound.chunks_exact_mut(width).enumerate() {
+            let second = n / rate_hz as usize;
+            let side = if second < 5 { 1.0 } else { -1.0 };
+            for (sample, at) in frame.iter_mut().zip(&positions) {
+                let late = (20.0 - side * at[0] / metres).round() as usize;
+                let word = second >= 2 && n % (rate_hz as usize / 2) < rate_hz as usize / 3;
+                let near = if word { 0.3 * source[n.saturating_sub(late)] } else { 0.0 };
+                *sample = near + 0.001 * random();
+            }
+            if second == 7 {
+                frame[1] = f32::NAN;
+            }
+        }
+        let (mut block, far) = ([0.0; BLOCK], [0.0; BLOCK]);
+        let (mut turns, mut broken) = (0, false);
+        let calls = allocations(|| {
+            for frames in sound.chunks_exact(frames * width) {
+                front_end.process(frames, &far, &mut block);
+                turns += u32::from(front_end.array().moved);
+                broken |= front_end.fault(1) == Fault::Nonsense;
+            }
+        });
+        assert_eq!(calls, 0, "{geometry:?}");
+        assert!(turns >= 2 && broken, "{geometry:?}: turned {turns} times, broken {broken}");
+    }
+}
+
+#[test]
 fn finding_following_and_correcting_an_echo_allocates_nothing() {
     let mut state = 1u32;
     let mut random = || {
@@ -151,9 +197,15 @@ fn the_playback_stages_allocate_nothing() {
         let mut volume = Volume::new(80.0, rate_hz);
         let mut limiter = Limiter::new(-1.0, rate_hz);
         let fade = Fade::new(240);
+        let mut duck = Duck::new(DuckSettings::default(), rate_hz);
+        let mut conceal = Conceal::new(rate_hz);
+        let band = Band { kind: BandKind::Peak, hz: 2_800.0, gain_db: -4.0, q: 2.0 };
+        let mut equalizer = Equalizer::new(&[band; BANDS_MAX], rate_hz);
         let answer: Vec<i16> = (0..2_400).map(|n| (n * 31 % 30_000) as i16).collect();
         let mut input = vec![0.0; answer.len()];
-        let earcon = vec![0.5; 19_200];
+        let earcon: Vec<f32> = (0..19_200).map(|n| if n / 80 % 2 == 0 { 0.5 } else { -0.5 }).collect();
+        let mut missing = vec![0.0; conceal.frames_max()];
+        let (mut concealed, mut ducked) = (0, false);
         let mut out = vec![0.0; 19_200];
         let calls = allocations(|| {
             for round in 0..20 {
@@ -162,6 +214,10 @@ fn the_playback_stages_allocate_nothing() {
                 while at < input.len() || produced > 0 {
                     let (consumed, made) = resample.process(&input[at..], &mut out[..997]);
                     (at, produced) = (at + consumed, made);
+                    equalizer.process(&mut out[..made]);
+                    duck.set(round % 2 == 0);
+                    duck.process(&mut out[..made]);
+                    ducked |= duck.gain_db() < -12.0;
                     volume.process(&mut out[..made]);
                     fade.fade_in(&mut out[..made], 17);
                     mix(&mut out[..made], &earcon);
@@ -169,11 +225,15 @@ fn the_playback_stages_allocate_nothing() {
                     fade.fade_out(&mut out[..made], 100);
                     limiter.process(&mut out[..made]);
                 }
+                concealed += conceal.process(&earcon, &mut missing);
                 volume.set_percent((round * 5) as f32);
+                equalizer.reset();
+                duck.reset();
                 resample.reset();
                 limiter.reset();
             }
         });
         assert_eq!(calls, 0, "{rate_hz} Hz");
+        assert!(concealed > 0 && ducked, "{rate_hz} Hz: {concealed} frames concealed, turned down: {ducked}");
     }
 }
