@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::room::LOW_HZ;
+use crate::room::{Clip, LOW_HZ};
 
 /// A kind of room and loudspeaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +25,8 @@ pub enum Kind {
     Hard180,
     /// Like `Hard`, with a loudspeaker that plays from 500 Hz.
     Hard500,
+    /// Like `Hard`, but clipped at an edge, and sooner on one side: another shape than the canceller expects.
+    HardEdge,
     /// The delay grows by 45 ms in the far end's second stretch, and falls again in the third.
     DelayJump,
     /// Somebody leans over the device: most of the room's response changes within 300 ms, twice.
@@ -44,7 +46,7 @@ impl Kind {
     pub const KNOWN: [Kind; 7] =
         [Kind::Clean40, Kind::Room40, Kind::Room120, Kind::Drift3, Kind::Drift30, Kind::Loud, Kind::Hard];
     /// Those that only say how far the known ones flatter: nothing is known of them.
-    pub const ALIKE: [Kind; 2] = [Kind::Hard180, Kind::Hard500];
+    pub const ALIKE: [Kind; 3] = [Kind::Hard180, Kind::Hard500, Kind::HardEdge];
     /// Those in which something happens.
     pub const EVENTFUL: [Kind; 6] =
         [Kind::DelayJump, Kind::PathChange, Kind::Compressor, Kind::Babble, Kind::Volume, Kind::Xrun];
@@ -66,6 +68,7 @@ impl Kind {
             Kind::Hard => "hard",
             Kind::Hard180 => "hard180",
             Kind::Hard500 => "hard500",
+            Kind::HardEdge => "hard-edge",
             Kind::DelayJump => "delay-jump",
             Kind::PathChange => "path-change",
             Kind::Compressor => "compressor",
@@ -100,6 +103,7 @@ impl Kind {
             echo_over_near_db: 5.5,
             noise_dbfs: Some(-56.5),
             low_hz: LOW_HZ,
+            clip: Clip::Soft,
         };
         match self {
             Kind::Clean40 => Acoustics { drive: 0.0, echo_over_near_db: 2.8, noise_dbfs: None, ..room },
@@ -115,7 +119,7 @@ impl Kind {
                 noise_dbfs: Some(-60.0),
                 ..room
             },
-            Kind::Hard | Kind::Hard180 | Kind::Hard500 => Acoustics {
+            Kind::Hard | Kind::Hard180 | Kind::Hard500 | Kind::HardEdge => Acoustics {
                 delay_ms: 90.0,
                 drift_ppm: 60.0,
                 drive: 0.2,
@@ -126,6 +130,7 @@ impl Kind {
                     Kind::Hard500 => 500.0,
                     _ => LOW_HZ,
                 },
+                clip: if self == Kind::HardEdge { Clip::Edge } else { Clip::Soft },
             },
         }
     }
@@ -163,4 +168,6 @@ pub(crate) struct Acoustics {
     pub noise_dbfs: Option<f32>,
     /// Where the loudspeaker begins to play, in Hz.
     pub low_hz: f32,
+    /// How it ends.
+    pub clip: Clip,
 }

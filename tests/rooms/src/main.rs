@@ -11,7 +11,7 @@ pressel-rooms [SCENE…] [--seed N]…
 pressel-rooms bench [--record] [--quick] [--aec3]
 
   SCENE     clean40 room40 room120 drift3 drift30 loud hard               (these by default)
-            hard180 hard500 delay-jump path-change compressor babble volume xrun
+            hard180 hard500 hard-edge delay-jump path-change compressor babble volume xrun
   --seed N  may be given several times; 1 by default";
 
 fn main() -> ExitCode {

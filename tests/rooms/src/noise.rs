@@ -91,6 +91,29 @@ pub fn cough(random: &mut Random) -> Vec<f32> {
     out
 }
 
+/// "Mm-hm": two hums of a closed mouth, the second higher, 120 to 180 ms each, at the level of soft speech. What comes out
+/// of the nose has little above 500 Hz.
+pub fn mm_hm(random: &mut Random) -> Vec<f32> {
+    let pitch_hz = random.between(100.0, 210.0);
+    let mut nose = Biquad::low_pass(random.between(350.0, 600.0));
+    let mut out = Vec::new();
+    for rise in [1.0, random.between(1.15, 1.35)] {
+        let len = (random.between(0.12, 0.18) * 16_000.0) as usize;
+        let mut phase = 0.0f32;
+        out.extend((0..len).map(|n| {
+            let edge = (n.min(len - 1 - n) as f32 / 400.0).min(1.0);
+            phase = (phase + TAU * pitch_hz * rise * (1.0 + 0.05 * n as f32 / len as f32) / 16_000.0) % TAU;
+            let buzz: f32 = (1..=12).map(|k| (k as f32 * phase).sin() / k as f32).sum();
+            edge * nose.process(buzz)
+        }));
+        out.extend(std::iter::repeat_n(0.0, (random.between(0.03, 0.07) * 16_000.0) as usize));
+    }
+    while out.last() == Some(&0.0) {
+        out.pop();
+    }
+    at_level(out, -4.0)
+}
+
 /// A door: a crack and a thump that the room carries on, 200 to 350 ms.
 pub fn slam(random: &mut Random) -> Vec<f32> {
     let mut low = Biquad::low_pass(random.between(150.0, 500.0));

@@ -48,9 +48,31 @@ impl Biquad {
     }
 }
 
-/// A small loudspeaker: a band-pass, then an amplifier that clips softly.
+/// How an amplifier clips.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clip {
+    /// By a hyperbolic tangent, the shape that the canceller has for it, too.
+    Soft,
+    /// At an edge, and on one side before the other.
+    Edge,
+}
+
+impl Clip {
+    /// 1.0 is full deflection.
+    fn of(self, sample: f32) -> f32 {
+        match self {
+            Clip::Soft => sample.tanh(),
+            Clip::Edge => sample.clamp(-EDGES.0, EDGES.1),
+        }
+    }
+}
+
+/// Where the edges are: there speech is distorted as much as by the soft clip, on one side before the other.
+const EDGES: (f32, f32) = (0.7, 1.0);
+
+/// A small loudspeaker: a band-pass, then an amplifier that clips.
 /// `drive` is the RMS of `samples` relative to full deflection; 0 does not clip. Below `low_hz` it plays little.
-pub fn loudspeaker(samples: &[f32], drive: f32, low_hz: f32) -> Vec<f32> {
+pub fn loudspeaker(samples: &[f32], drive: f32, low_hz: f32, clip: Clip) -> Vec<f32> {
     let mut stages = [Biquad::high_pass(low_hz), Biquad::low_pass(HIGH_HZ)];
     let passed: Vec<f32> =
         samples.iter().map(|&s| stages.iter_mut().fold(s, |s, stage| stage.process(s))).collect();
@@ -58,7 +80,7 @@ pub fn loudspeaker(samples: &[f32], drive: f32, low_hz: f32) -> Vec<f32> {
         return passed;
     }
     let gain = drive / crate::level::rms(&passed).max(1e-9);
-    passed.iter().map(|s| (gain * s).tanh() / gain).collect()
+    passed.iter().map(|s| clip.of(gain * s) / gain).collect()
 }
 
 /// Where the loudspeaker of the known scenes begins to play.

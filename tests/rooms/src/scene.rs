@@ -159,7 +159,7 @@ fn echo(
             });
         }
     }
-    let played = loudspeaker(far, acoustics.drive, acoustics.low_hz);
+    let played = loudspeaker(far, acoustics.drive, acoustics.low_hz, acoustics.clip);
     let taps = response(&mut random, DECAY_S, TAIL_DB);
     let mut heard = convolve(&played, &taps);
     if kind == Kind::PathChange {

@@ -16,6 +16,8 @@ pub enum Script {
     BargeIns,
     /// A long answer; from 12 s on somebody coughs or slams a door about every 4 s.
     Bangs,
+    /// The same with somebody who says "mm-hm".
+    Nods,
     /// A long answer of so many seconds, and nobody else.
     Monologue(u32),
 }
@@ -25,7 +27,7 @@ pub enum Script {
 pub struct Onset {
     /// From its first to its last sample.
     pub range: Range<usize>,
-    /// A person speaks; otherwise it was a cough or a door.
+    /// A person speaks; otherwise it was a cough, a door or an "mm-hm".
     pub person: bool,
 }
 
@@ -95,12 +97,15 @@ impl Script {
                 }
                 lines
             }
-            Script::Bangs => {
+            Script::Bangs | Script::Nods => {
                 let mut lines = answer(far_seed, far_voice, 60 * RATE);
                 let mut at = 12 * RATE;
                 while at < 58 * RATE {
-                    let bang =
-                        if random.chance(0.6) { noise::cough(&mut random) } else { noise::slam(&mut random) };
+                    let bang = match self {
+                        Script::Nods => noise::mm_hm(&mut random),
+                        _ if random.chance(0.6) => noise::cough(&mut random),
+                        _ => noise::slam(&mut random),
+                    };
                     place(&mut lines, &bang, at, false);
                     at += (random.between(3.5, 4.5) * RATE as f32) as usize;
                 }

@@ -7,12 +7,13 @@ use pressel_rooms::noise::pink;
 use pressel_rooms::random::Random;
 use pressel_rooms::room::Between;
 use pressel_rooms::speech::{Voice, speech};
-use pressel_rooms::{NEAR_DBFS, RATE, lag};
+use pressel_rooms::{NEAR_DBFS, RATE, Scene, lag};
 
 use super::figures::Measured;
 
 const GEOMETRY: Geometry = Geometry::ReSpeakerSquare4;
 const AZIMUTH_DEG: f64 = 60.0;
+const LOUDSPEAKER_DEG: f64 = 200.0;
 const SNR_DB: f32 = 5.0;
 const LEN: usize = 16 * RATE;
 /// The direction is found in what comes before.
@@ -56,12 +57,27 @@ pub fn measure(seed: u64) -> Measured {
     Measured { array: vec![(gain_db, one, beam)], ..Measured::default() }
 }
 
+/// The array with its beam.
+pub fn settings() -> ArraySettings {
+    ArraySettings { geometry: GEOMETRY, ..ArraySettings::default() }
+}
+
+/// Frames of its microphones in a scene: the person at 60°, the loudspeaker elsewhere, and each its own noise.
+pub fn hears(scene: &Scene, seed: u64) -> Vec<f32> {
+    let (near, echo) = (wave(&scene.near, AZIMUTH_DEG, 0.0), wave(&scene.echo, LOUDSPEAKER_DEG, 0.0));
+    let level = rms(&scene.noise);
+    let noise: Vec<Vec<f32>> =
+        (0..near.len() as u64).map(|m| pink(seed ^ (m << 24), scene.noise.len())).collect();
+    (0..scene.mic.len())
+        .flat_map(|n| (0..near.len()).map(move |m| (n, m)))
+        .map(|(n, m)| near[m][n] + echo[m][n] + level * noise[m][n])
+        .collect()
+}
+
 /// The beam's output for the person and `sign` times the noise.
 fn beam(near: &[Vec<f32>], noise: &[Vec<f32>], sign: f32) -> Vec<f32> {
-    let settings = FrontEndSettings {
-        array: ArraySettings { geometry: GEOMETRY, ..ArraySettings::default() },
-        ..FrontEndSettings::bare(16_000, near.len() as u32)
-    };
+    let settings =
+        FrontEndSettings { array: settings(), ..FrontEndSettings::bare(16_000, near.len() as u32) };
     let mut path = FrontEnd::new(settings).expect("a known array at 16 kHz is possible");
     let mut out = vec![0.0; LEN];
     let far: Block = [0.0; BLOCK];

@@ -38,8 +38,25 @@ fn a_response_is_what_one_click_makes() {
 
 #[test]
 fn a_loudspeaker_passes_speech_clips_when_driven_and_has_no_bass() {
-    let level = |hz: f64, drive: f32| db(rms(&loudspeaker(&tone(hz, |n| n as f64), drive, LOW_HZ)[1600..]));
+    let level = |hz: f64, drive: f32| {
+        db(rms(&loudspeaker(&tone(hz, |n| n as f64), drive, LOW_HZ, Clip::Soft)[1600..]))
+    };
     assert!((level(1000.0, 0.0) - level(3000.0, 0.0)).abs() < 0.5);
     assert!(level(1000.0, 0.0) - level(60.0, 0.0) > 20.0);
     assert!(level(1000.0, 0.0) - level(1000.0, 2.0) > 6.0);
+}
+
+#[test]
+fn an_edge_distorts_speech_as_much_as_the_soft_clip() {
+    let said = crate::speech::speech(3, crate::speech::Voice::MAN, 20 * 16_000);
+    let rest_db = |clip: Clip| {
+        let (clean, bent) = (loudspeaker(&said, 0.0, LOW_HZ, clip), loudspeaker(&said, 0.2, LOW_HZ, clip));
+        let mean = bent.iter().sum::<f32>() / bent.len() as f32;
+        let like: f32 = clean.iter().zip(&bent).map(|(a, b)| a * b).sum();
+        let gain = like / clean.iter().map(|s| s * s).sum::<f32>();
+        let rest: Vec<f32> = clean.iter().zip(&bent).map(|(a, b)| b - mean - gain * a).collect();
+        db(rms(&rest)) - db(gain * rms(&clean))
+    };
+    let (soft, edge) = (rest_db(Clip::Soft), rest_db(Clip::Edge));
+    assert!((soft - edge).abs() < 1.5, "{soft:.1} and {edge:.1} dB");
 }

@@ -3,7 +3,7 @@ use crate::{Speex, TUNE, judge, run};
 
 #[test]
 fn a_seed_always_gives_the_same_samples() {
-    for script in [Script::Talk, Script::BargeIns, Script::Bangs] {
+    for script in [Script::Talk, Script::BargeIns, Script::Bangs, Script::Nods] {
         let (a, b) = (Scene::play(Kind::Hard, script, 7), Scene::play(Kind::Hard, script, 7));
         assert_eq!((a.mic, a.far), (b.mic, b.far));
     }
@@ -55,7 +55,7 @@ fn lost_samples_are_lost_on_both_sides_and_every_place_moves_along() {
 
 #[test]
 fn somebody_begins_over_the_answer_where_the_scene_says() {
-    for (script, person) in [(Script::BargeIns, true), (Script::Bangs, false)] {
+    for (script, person) in [(Script::BargeIns, true), (Script::Bangs, false), (Script::Nods, false)] {
         let scene = Scene::play(Kind::Room40, script, 5);
         assert!(scene.onsets.len() >= 7, "{}", scene.onsets.len());
         for onset in &scene.onsets {
