@@ -26,7 +26,7 @@ impl GainSettings {
     pub const OFF: Self = Self { on: false, target_dbfs: -23.0, max_boost_db: 20.0 };
 }
 
-/// What leaves is never further above the target than this, in dB, and no boost is greater.
+/// No boost is greater, in dB, and nothing that was changed leaves further above the target than this.
 const MOST_DB: f32 = 20.0;
 /// Loud speech is turned down by no more than this: a voice that close is clipped in the card or not at all.
 const MOST_CUT_DB: f32 = 10.0;

@@ -12,7 +12,7 @@ table! {
         rate_hz: u32 = 16_000u32, whole(8_000, 192_000);
         /// Wished channels; the card's nearest is taken.
         channels: u32 = 1u32, whole(1, 32);
-        /// Channels that are averaged, from 0; empty = all.
+        /// Channels that are averaged or make the beam, from 0; empty = those found to be microphones.
         use_channels: Vec<u32> = Vec::new(), Rule::Channels;
         /// Period.
         period_ms: u32 = 10u32, whole(5, 60);

@@ -67,7 +67,7 @@ pub struct CaptureSettings {
     pub rate_hz: u32,
     /// Wished channels.
     pub channels: u32,
-    /// Channels that are averaged, from 0; empty = all.
+    /// Channels that are averaged or make the beam, from 0; empty = those found to be microphones.
     pub use_channels: Vec<u32>,
     /// Period in ms.
     pub period_ms: u32,
