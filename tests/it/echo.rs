@@ -1,5 +1,9 @@
 //! The sound path as a product has it: what the loudspeaker says does not reach the server, what a person says does.
 
+mod beam;
+mod cards;
+mod troubles;
+
 use std::f64::consts::LOG10_2;
 use std::io::{BufRead, BufReader};
 use std::ops::Range;

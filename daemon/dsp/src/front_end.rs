@@ -299,12 +299,26 @@ impl FrontEnd {
         self.intake.delay_ms() + self.echo.delay_ms()
     }
 
-    /// Starts afresh after an overrun or a reopened card. The gate keeps its noise floor and stays open if it
-    /// was: the room is the same, and a person who was cut off is still speaking.
+    /// Starts afresh after an overrun. The gate keeps its noise floor and stays open if it was: the room is the same,
+    /// and a person who was cut off is still speaking.
     pub fn reset(&mut self) {
         // `process` then starts every filter from the next frames.
         self.intake.reset();
         // Sound is missing: the echo may now come at another time.
+        self.realign();
+    }
+
+    /// The same card was opened again. Room, noise, channels and clocks are as they were; whoever was speaking may have
+    /// ended long ago.
+    pub fn reopen(&mut self) {
+        self.reset();
+        self.gate.close();
+        self.near_end.rest();
+    }
+
+    /// The speaker was opened again, or another one was: the echo may come at another time, from another place. What is
+    /// known of it is a first guess.
+    pub fn realign(&mut self) {
         self.steer.reset();
         self.echo.realign();
         self.near_end.distrust();

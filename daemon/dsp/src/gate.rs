@@ -136,6 +136,11 @@ impl Gate {
     /// Closes it and forgets the noise: for another microphone or another room.
     pub fn reset(&mut self) {
         self.floor = NoiseFloor::new();
+        self.close();
+    }
+
+    /// Closes it, and keeps what it knows of the noise.
+    pub fn close(&mut self) {
         self.voiced = [0; 2];
         if let Some(voice) = &mut self.voice {
             voice.reset();

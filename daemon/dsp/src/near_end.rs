@@ -235,7 +235,7 @@ impl NearEnd {
     }
 
     /// No answer: no suspicion either.
-    fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) {
         self.state = State::Quiet;
         (self.silent, self.suspected) = (0, 0);
         self.onset = 0.0;

@@ -18,13 +18,15 @@ use super::device::{Ended, OpenMicrophone, Renewal, Thread, Work};
 use super::facts::Facts;
 use super::outlet::{Captured, Outlet, QUEUE, Stamp};
 use super::reference::Reference;
-use super::stream::Stream;
+use super::stream::{Learnt, Stream};
 use super::suspicion::Suspicion;
 
 /// Commands that may wait for the thread: far more than a person can press while it is opening a card.
 pub(super) const COMMANDS: usize = 32;
 
-/// A card that delivers nothing for this long is taken for lost: some drivers stop without an error.
+/// A card that delivers nothing for this long is taken for lost: some drivers stop without an error. Less would close a
+/// card that only pauses, or whose machine stood still for a moment, and lose what its ring holds; with more a person has
+/// pressed and spoken in vain. The watchdog (5 s) does not mind: the thread ticks meanwhile.
 const SILENT_CARD: Duration = Duration::from_secs(3);
 /// A press may reach this thread late, when the machine is busy: 500 ms more than the pre-roll are kept.
 const LATE_BLOCKS: usize = 50;
@@ -64,6 +66,8 @@ pub(super) struct Capture {
     suspicion: Suspicion,
     /// `Lost` was told and `Back` is due.
     away: bool,
+    /// Of the card that was open last.
+    learnt: Option<Learnt>,
 }
 
 impl Capture {
@@ -92,6 +96,7 @@ impl Capture {
             gate_open: false,
             suspicion: Suspicion::new(0),
             away: false,
+            learnt: None,
             settings,
         };
         capture.set_up();
@@ -129,6 +134,27 @@ impl Capture {
             }
         }
         Ok(false)
+    }
+
+    /// From an opened card to its end.
+    fn use_stream(&mut self, thread: &Thread, stream: &mut Stream) -> Result<(), Error> {
+        let format = stream.microphone.format();
+        let facts = &self.facts.capture;
+        facts.thread.store(realtime::thread_id(), Relaxed);
+        facts.rate_hz.store(format.rate_hz, Relaxed);
+        facts.channels.store(format.channels, Relaxed);
+        facts.running.store(true, Relaxed);
+        self.reference.opened(format.rate_hz);
+        let scheduling = thread.hurry();
+        if !self.await_frames(thread, stream)? {
+            return Ok(());
+        }
+        thread.opened(format, scheduling, false);
+        if std::mem::take(&mut self.away) {
+            self.outlet.mark(Captured::Back);
+            thread.main.signal();
+        }
+        self.listen_to(thread, stream)
     }
 
     /// The loop. Nothing in it allocates.
@@ -346,33 +372,15 @@ impl Work for Capture {
             (self.settings, self.open) = (settings, open);
             self.set_up();
         }
-        let opened = (self.open)().and_then(|microphone| Stream::new(microphone, &self.settings));
+        let opened =
+            (self.open)().and_then(|microphone| Stream::new(microphone, &self.settings, self.learnt.take()));
         let mut stream = match opened {
             Ok(stream) => stream,
             Err(error) => return Ended::Failed(error),
         };
-        let format = stream.microphone.format();
-        let facts = &self.facts.capture;
-        facts.thread.store(realtime::thread_id(), Relaxed);
-        facts.rate_hz.store(format.rate_hz, Relaxed);
-        facts.channels.store(format.channels, Relaxed);
-        facts.running.store(true, Relaxed);
-        self.reference.opened(format.rate_hz);
-        let scheduling = thread.hurry();
-        match self.await_frames(thread, &mut stream) {
-            Ok(true) => {}
-            Ok(false) => return Ended::Stopped,
-            Err(error) => return Ended::Failed(error),
-        }
-        thread.opened(format, scheduling, false);
-        if std::mem::take(&mut self.away) {
-            self.outlet.mark(Captured::Back);
-            thread.main.signal();
-        }
-        match self.listen_to(thread, &mut stream) {
-            Err(error) => Ended::Failed(error),
-            Ok(()) => Ended::Stopped,
-        }
+        let ended = self.use_stream(thread, &mut stream);
+        self.learnt = Some(stream.close());
+        ended.map_or_else(Ended::Failed, |()| Ended::Stopped)
     }
 
     fn is_renewed(&self) -> bool {

@@ -61,7 +61,7 @@ impl Rig {
         let (commands, for_capture) = Box::leak(Box::new(Queue::new())).split();
         let (outlet, queue) = Box::leak(Box::new(Queue::new())).split();
         let open = Box::new(|| unreachable!("the test opens the card"));
-        let stream = Stream::new(Box::new(card.clone()), &settings).unwrap();
+        let stream = Stream::new(Box::new(card.clone()), &settings, None).unwrap();
         let capture = Capture::new(
             open,
             settings.clone(),

@@ -135,8 +135,10 @@ fn a_card_that_goes_while_somebody_speaks_leaves_no_segment_open() {
     assert_eq!(rig.heard(3).marks, ["opened"]);
     assert!(rig.capture.lose_card() && !rig.capture.lose_card());
     // Opened again after the word, in silence: nobody hears that.
-    rig.card.hear(RATE);
-    rig.stream = Stream::new(Box::new(rig.card.clone()), &rig.settings).unwrap();
+    rig.card.overrun(RATE);
+    let open = |learnt| Stream::new(Box::new(rig.card.clone()), &rig.settings, learnt).unwrap();
+    let before = std::mem::replace(&mut rig.stream, open(None));
+    rig.stream = open(Some(before.close()));
     for _ in 0..5 {
         rig.pass(TEN_MS);
     }

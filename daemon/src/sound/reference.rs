@@ -70,6 +70,8 @@ pub(super) struct Reference {
     speaker_hz: u32,
     speaker: Box<ClockModel>,
     far: Option<Far>,
+    /// The speaker was opened again since somebody asked.
+    reopened: bool,
     /// A stretch of the mirror.
     frames: Box<[f32]>,
 }
@@ -84,6 +86,7 @@ impl Reference {
             speaker_hz: BLOCK_RATE,
             speaker: Box::new(ClockModel::new(BLOCK_RATE)),
             far: None,
+            reopened: false,
             frames: vec![0.0; FRAMES].into(),
         }
     }
@@ -116,6 +119,11 @@ impl Reference {
         }
     }
 
+    /// Whether the speaker was opened again since this was asked last: its echo may come from elsewhere.
+    pub(super) fn is_reopened(&mut self) -> bool {
+        std::mem::take(&mut self.reopened)
+    }
+
     /// How much faster than the microphone the speaker runs, in ppm, as its clocks tell; `None` until they are sure.
     pub(super) fn drift_ppm(&self) -> Option<f64> {
         let sure = |clock: &ClockModel| clock.uncertainty_ppm() < SURE_PPM;
@@ -133,6 +141,7 @@ impl Reference {
                 self.speaker_hz = now.rate_hz;
                 *self.speaker = ClockModel::new(now.rate_hz);
             }
+            self.reopened = self.far.is_some();
             let (generation, rate_hz) = (now.generation, now.rate_hz);
             self.far = Some(Far { generation, rate_hz, seen: u64::MAX, next: None });
         }

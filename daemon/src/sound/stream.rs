@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use pressel_dsp::{BLOCK, BLOCK_RATE, Block, EchoEngine, Fault, FrontEnd, Reading};
+use pressel_dsp::{BLOCK, BLOCK_RATE, Block, EchoEngine, Fault, FrontEnd, FrontEndSettings, Reading};
 use pressel_hal::{Error, ErrorKind, Microphone};
 
 use super::SoundSettings;
@@ -17,9 +17,18 @@ const FULL_SCALE: f32 = 0.999_9;
 /// The level of speech is that of the last so many blocks of it.
 const SPEECH_BLOCKS: f32 = 100.0;
 
+/// What was learnt of a card and its room, for when it is opened again.
+pub(super) struct Learnt {
+    device: String,
+    settings: FrontEndSettings,
+    front_end: FrontEnd,
+}
+
 /// An open microphone and what its frames go through.
 pub(super) struct Stream {
     pub(super) microphone: Box<dyn Microphone>,
+    device: String,
+    settings: FrontEndSettings,
     front_end: FrontEnd,
     channels: usize,
     rate_hz: u32,
@@ -43,14 +52,29 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(microphone: Box<dyn Microphone>, settings: &SoundSettings) -> Result<Self, Error> {
+    /// Goes on with what was learnt, if that was of the same card in the same format and nothing else is asked for now.
+    pub(super) fn new(
+        microphone: Box<dyn Microphone>,
+        settings: &SoundSettings,
+        learnt: Option<Learnt>,
+    ) -> Result<Self, Error> {
         let format = microphone.format();
-        let front_end = FrontEnd::new(settings.front_end(format.rate_hz, format.channels))
-            .map_err(|error| Error::new(ErrorKind::Unsupported, error.to_string()))?;
+        let device = settings.capture.device.clone();
+        let asked = settings.front_end(format.rate_hz, format.channels);
+        let front_end = match learnt.filter(|was| was.device == device && was.settings == asked) {
+            Some(Learnt { mut front_end, .. }) => {
+                front_end.reopen();
+                front_end
+            }
+            None => FrontEnd::new(asked.clone())
+                .map_err(|error| Error::new(ErrorKind::Unsupported, error.to_string()))?,
+        };
         let channels = format.channels as usize;
         Ok(Stream {
             delay: Duration::from_secs_f32(front_end.delay_ms() / 1000.0),
             frames: vec![0.0; front_end.frames_per_block() * channels].into(),
+            device,
+            settings: asked,
             front_end,
             channels,
             rate_hz: format.rate_hz,
@@ -64,6 +88,11 @@ impl Stream {
             troubles: Troubles::new(format.rate_hz),
             microphone,
         })
+    }
+
+    /// What is worth keeping of a card that is closed.
+    pub(super) fn close(self) -> Learnt {
+        Learnt { device: self.device, settings: self.settings, front_end: self.front_end }
     }
 
     /// Whether an answer is heard, over which somebody might speak.
@@ -111,6 +140,9 @@ impl Stream {
                 let mut far = [0.0; BLOCK];
                 if self.wants_far {
                     reference.read(self.expected - self.front_end.frames_per_block() as u64, &mut far);
+                    if reference.is_reopened() {
+                        self.front_end.realign();
+                    }
                 }
                 let reading = self.front_end.process(&self.frames, &far, out);
                 self.tell(&reading, reference.drift_ppm(), facts);
