@@ -51,7 +51,7 @@ fn a_sweep_finds_delay_gain_and_channels() {
     assert!(recorded.status.success(), "{}", String::from_utf8_lossy(&recorded.stderr));
     let wav = |name: &str| Wav::read(&folder.path().join("all").join(name)).unwrap();
     assert_eq!((wav("card.wav").channels, wav("card.wav").samples.len()), (2, 96_000));
-    for stage in ["far.wav", "microphone.wav", "cancelled.wav", "out.wav"] {
+    for stage in ["far.wav", "microphone.wav", "cancelled.wav", "quieted.wav", "out.wav"] {
         assert!((16_000..=17_600).contains(&wav(stage).samples.len()), "{stage}");
     }
     // The fragment is itself a configuration.

@@ -149,6 +149,8 @@ pub struct Stages {
     pub microphone: Block,
     /// Without the echo.
     pub cancelled: Block,
+    /// Without steady noise, and before the gain.
+    pub quieted: Block,
 }
 
 impl FrontEnd {
@@ -205,7 +207,12 @@ impl FrontEnd {
             steer_reading: SteerReading::UNKNOWN,
             echo_reading: EchoReading::REST,
             array_reading: ArrayReading::default(),
-            stages: Stages { far: [0.0; BLOCK], microphone: [0.0; BLOCK], cancelled: [0.0; BLOCK] },
+            stages: Stages {
+                far: [0.0; BLOCK],
+                microphone: [0.0; BLOCK],
+                cancelled: [0.0; BLOCK],
+                quieted: [0.0; BLOCK],
+            },
         })
     }
 
@@ -244,12 +251,13 @@ impl FrontEnd {
         if self.echo_reading.unsettled {
             self.near_end.distrust();
         }
-        self.stages = Stages { far: reference, microphone: mic, cancelled: *out };
+        (self.stages.far, self.stages.microphone, self.stages.cancelled) = (reference, mic, *out);
         self.spectrum.process(out);
         if !deaf {
             self.noise.process(self.spectrum.bands());
         }
         self.suppress.process(&self.spectrum, &self.noise, out);
+        self.stages.quieted = *out;
         // Whether somebody speaks is judged without rumble, even where too little is there to be taken out of the sound.
         let mut judged = *out;
         self.judged.process(&mut judged);

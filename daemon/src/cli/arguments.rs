@@ -52,7 +52,7 @@ pub enum Command {
     },
     /// Record the microphone and write a WAV per stage of the capture path, for a bug report
     Record {
-        /// Folder for card.wav (every channel as the card delivers it), microphone.wav, far.wav, cancelled.wav, out.wav
+        /// Folder for card.wav (every channel as the card delivers it), microphone.wav, far.wav, cancelled.wav, quieted.wav (before the gain), out.wav
         #[arg(long, value_name = "FOLDER")]
         stages: PathBuf,
         /// What something else plays meanwhile, from the same moment on; without it far.wav is what a loop channel of the

@@ -1,5 +1,6 @@
 //! The whole capture path over recordings: anyone can measure it on a room of their own, without a daemon or a card.
 
+mod array;
 mod report;
 mod watch;
 
@@ -13,6 +14,8 @@ use pressel_dsp::{
 use pressel_hal::wav::Wav;
 
 pub use report::{Duck, Echo, Opening, Report};
+
+use array::Known;
 
 use crate::config::Config;
 use watch::Watch;
@@ -29,9 +32,9 @@ pub struct Job {
     pub far: Option<PathBuf>,
     /// Where the result goes: one channel at the rate of the microphones, as long as they are.
     pub out: PathBuf,
-    /// Channels of the microphones from 0; empty means that they are found.
+    /// Channels of the microphones from 0; empty means those of the configuration, and without any that they are found.
     pub channels: Vec<u32>,
-    /// Where the microphones are.
+    /// Where the microphones are; without it as the configuration says.
     pub geometry: Option<String>,
 }
 
@@ -87,7 +90,8 @@ pub fn run(
         }
         None => None,
     };
-    let (sound, report, _) = through(&channels, played, mic, far.is_none(), chosen, geometry, config)?;
+    let array = array::known(chosen, geometry, config);
+    let (sound, report, _) = through(&channels, played, mic, far.is_none(), &array, config)?;
     Ok((sound, report))
 }
 
@@ -104,28 +108,27 @@ pub fn stages(
     let channels: Vec<Vec<f32>> = (0..mic.channels)
         .map(|channel| at_block_rate(&mic.channel(channel), mic.rate_hz))
         .collect::<Result<_, _>>()?;
-    let chosen = &config.capture.use_channels;
     let played = far.map(|far| at_block_rate(&far.mono(), far.rate_hz)).transpose();
     let played = played.map_err(|error| format!("far end: {error}"))?;
-    let (_, _, stages) = through(&channels, played, mic, far.is_none(), chosen, None, config)?;
+    let array = array::known(&[], None, config);
+    let (_, _, stages) = through(&channels, played, mic, far.is_none(), &array, config)?;
     Ok(stages.into())
 }
 
-type Staged = [(&'static str, Vec<f32>); 4];
+type Staged = [(&'static str, Vec<f32>); 5];
 
 fn through(
     channels: &[Vec<f32>],
     played: Option<Vec<f32>>,
     mic: &Wav,
     wants_loop: bool,
-    chosen: &[u32],
-    geometry: Option<Geometry>,
+    array: &Known,
     config: &Config,
 ) -> Result<(Vec<f32>, Report, Staged), String> {
-    let found = find(channels, wants_loop, chosen, geometry.as_ref())?;
+    let found = find(channels, wants_loop, array)?;
     let played = played.or_else(|| found.playback_loop.map(|channel| channels[channel as usize].clone()));
     let mut settings = config.sound().front_end(BLOCK_RATE, found.microphones.len() as u32);
-    settings.array.geometry = geometry.unwrap_or(Geometry::Unknown);
+    settings.array.geometry = array.geometry.clone();
     settings.array.playback_loop = PlaybackLoop::None;
     settings.use_channels = Vec::new();
     let (sound, mut report, stages) = walk(channels, &found.microphones, played.as_deref(), settings)?;
@@ -145,12 +148,8 @@ struct Found {
     playback_loop: Option<u32>,
 }
 
-fn find(
-    channels: &[Vec<f32>],
-    wants_loop: bool,
-    chosen: &[u32],
-    geometry: Option<&Geometry>,
-) -> Result<Found, String> {
+fn find(channels: &[Vec<f32>], wants_loop: bool, array: &Known) -> Result<Found, String> {
+    let Known { chosen, geometry, playback_loop: asked } = array;
     let count = channels.len() as u32;
     if let Some(wrong) = chosen.iter().find(|&&channel| channel >= count) {
         return Err(format!("channel {wrong} of {count}: channels 0 to {} are allowed", count - 1));
@@ -161,20 +160,21 @@ fn find(
         interleave(channels, n, &mut frames);
         scout.process(&frames);
     }
-    let (playback_loop, heard) = scout.finding();
-    let playback_loop =
-        playback_loop.map(|channel| channel as u32).filter(|_| wants_loop || chosen.is_empty());
-    let known = geometry.map(|geometry| geometry.layout(count));
+    let (found, heard) = scout.finding();
+    let layout = geometry.layout(count);
+    let playback_loop = match asked {
+        PlaybackLoop::None => None,
+        PlaybackLoop::Channel(channel) => Some(*channel).filter(|&channel| channel < count),
+        PlaybackLoop::Find => layout
+            .playback_loop
+            .filter(|_| chosen.is_empty())
+            .or(found.map(|channel| channel as u32).filter(|_| wants_loop || chosen.is_empty())),
+    };
     if !chosen.is_empty() {
-        return Ok(Found { microphones: chosen.to_vec(), playback_loop });
+        return Ok(Found { microphones: chosen.clone(), playback_loop });
     }
-    if let Some(layout) =
-        known.filter(|layout| layout.microphones.len() > 1 && geometry != Some(&Geometry::Unknown))
-    {
-        return Ok(Found {
-            playback_loop: layout.playback_loop.or(playback_loop),
-            microphones: layout.microphones,
-        });
+    if layout.microphones.len() > 1 && *geometry != Geometry::Unknown {
+        return Ok(Found { playback_loop, microphones: layout.microphones });
     }
     let sounds = |channel: u32| {
         let blocks = channels[channel as usize].chunks_exact(BLOCK);
@@ -211,7 +211,7 @@ fn walk(
     let mut sound = Vec::with_capacity(len + late + BLOCK);
     let mut watch = Watch::new(late as f32 * 1_000.0 / BLOCK_RATE as f32, played.is_some(), steered);
     let mut out: Block = [0.0; BLOCK];
-    let names = ["far", "microphone", "cancelled", "out"];
+    let names = ["far", "microphone", "cancelled", "quieted", "out"];
     let mut staged: Staged = names.map(|name| (name, Vec::new()));
     for n in 0..(len + late).div_ceil(BLOCK) {
         interleave(&chosen, n, &mut frames);
@@ -221,9 +221,8 @@ fn walk(
         watch.see(n, &front_end, &far, &reading);
         sound.extend_from_slice(&out);
         let stages = front_end.stages();
-        for ((_, sound), block) in
-            staged.iter_mut().zip([&stages.far, &stages.microphone, &stages.cancelled, &out])
-        {
+        let blocks = [&stages.far, &stages.microphone, &stages.cancelled, &stages.quieted, &out];
+        for ((_, sound), block) in staged.iter_mut().zip(blocks) {
             sound.extend_from_slice(block);
         }
     }
@@ -273,5 +272,9 @@ pub(crate) fn resample(sound: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f3
     Ok(out)
 }
 
+#[cfg(test)]
+mod array_tests;
+#[cfg(test)]
+mod echo_tests;
 #[cfg(test)]
 mod tests;

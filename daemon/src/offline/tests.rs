@@ -1,7 +1,7 @@
 use super::*;
 
 /// Noise in syllables from a seed: loud for 150 ms, silent for 50 ms, at 16 kHz.
-fn babble(seed: u32, len: usize) -> Vec<f32> {
+pub(super) fn babble(seed: u32, len: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
     let mut smooth = 0.0;
     (0..len)
@@ -14,7 +14,7 @@ fn babble(seed: u32, len: usize) -> Vec<f32> {
 }
 
 /// A voice in syllables: harmonics of a pitch that moves, which noise has not.
-fn voice(len: usize) -> Vec<f32> {
+pub(super) fn voice(len: usize) -> Vec<f32> {
     let mut phase = 0.0f32;
     (0..len)
         .map(|n| {
@@ -26,7 +26,7 @@ fn voice(len: usize) -> Vec<f32> {
 }
 
 /// The loudspeaker 40 ms late at the microphone, and a person from the fifth second to the seventh.
-fn room() -> (Vec<f32>, Vec<f32>) {
+pub(super) fn room() -> (Vec<f32>, Vec<f32>) {
     let mut far = babble(1, 10 * 16_000);
     far[5 * 16_000..7 * 16_000].fill(0.0);
     let near = voice(2 * 16_000);
@@ -41,13 +41,13 @@ fn room() -> (Vec<f32>, Vec<f32>) {
     (far, mic)
 }
 
-fn wav(rate_hz: u32, channels: &[Vec<f32>]) -> Wav {
+pub(super) fn wav(rate_hz: u32, channels: &[Vec<f32>]) -> Wav {
     let samples = (0..channels[0].len()).flat_map(|n| channels.iter().map(move |c| c[n])).collect();
     Wav { rate_hz, channels: channels.len() as u32, samples }
 }
 
 /// Every stage off but the gate: what comes out is what went in.
-fn bare() -> Config {
+pub(super) fn bare() -> Config {
     let mut config = Config::default();
     config.capture.high_pass_hz = 0;
     config.echo.engine = crate::config::EchoEngine::Off;
