@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::sound::{DeviceNews, Facts, Side, Sound, SoundEvent};
 use crate::world::World;
 
-/// What the microphone's path measures now. Members that are not known (yet) are absent.
+/// What the microphone's path measures now. Members that are not known (yet) are null.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Levels {

@@ -11,6 +11,8 @@ use super::hear::{self, Heard};
 use super::{Class, Finding, Ground};
 use crate::calibrate;
 use crate::config::Config;
+use crate::levels::Levels;
+use crate::sound::Trouble;
 use crate::status::DeviceStatus;
 use crate::world::World;
 
@@ -32,7 +34,10 @@ pub(super) fn microphone(ground: &Ground) -> Finding {
     if let Some(status) = ground.status() {
         let side = &status.microphone;
         let found = from_daemon(side, || held(ground, &side.device, Direction::Capture));
-        return without_dead_channels(found, &status.levels.dead_channels);
+        return without_dead_channels(
+            heard_by_daemon(found, side, &status.levels),
+            &status.levels.dead_channels,
+        );
     }
     sounded(ground, config).microphone.clone()
 }
@@ -146,6 +151,28 @@ fn from_daemon(side: &DeviceStatus, holder: impl FnOnce() -> Option<Holder>) -> 
             }
         }
     }
+}
+
+/// What the daemon has heard beside the level and the noise floor; and what is wrong with it.
+fn heard_by_daemon(found: Finding, side: &DeviceStatus, levels: &Levels) -> Finding {
+    if found.class != Class::Ok {
+        return found;
+    }
+    let mut text = found.text;
+    if let Some(speech) = levels.speech_dbfs {
+        text += &format!(", speech {speech:.0} dBFS");
+    }
+    if levels.clipped_samples > 0 {
+        text += &format!(", {} samples clipped since the start", levels.clipped_samples);
+    }
+    let has = |trouble: Trouble| side.troubles.iter().any(|word| word == trouble.word());
+    if has(Trouble::FullScale) {
+        return Finding::warn(text, "lower its gain: alsamixer, F4").coded("clipped");
+    }
+    if has(Trouble::Zeros) {
+        return Finding::warn(text, "is it muted? alsamixer shows it").coded("silence");
+    }
+    Finding::ok(text)
 }
 
 /// Nothing to complain of is only what has no dead channel.
