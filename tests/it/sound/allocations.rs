@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use pressel::sound::{SoundEvent, SoundSettings};
+use pressel_dsp::Geometry;
 use pressel_live::event::{Listen, MicrophoneInput};
 use pressel_world::card::{CardFormat, CardOptions, Direction, Echo, Noise, StreamOptions};
 
@@ -75,6 +76,16 @@ async fn nor_do_they_with_every_stage_of_the_product() {
     check(product).await;
 }
 
+#[tokio::test]
+async fn nor_do_they_with_a_beam() {
+    let SoundSettings { capture, playback, pre_roll_ms, realtime_priority, .. } = settings();
+    let mut product =
+        SoundSettings { capture, playback, pre_roll_ms, realtime_priority, ..SoundSettings::default() };
+    product.capture.high_pass_hz = 80;
+    product.array.geometry = Geometry::ReSpeakerUsb4;
+    check(product).await;
+}
+
 async fn check(mut settings: SoundSettings) {
     let options = CardOptions {
         microphone: StreamOptions::new(48_000, 6).formats(&[CardFormat::S24Le3]),
@@ -107,6 +118,7 @@ async fn check(mut settings: SoundSettings) {
         for _ in 0..20 {
             bench.event(chunk).await;
         }
+        bench.sound.duck(turn == 2);
         bench.sound.set_volume(30.0 * turn as f32);
         bench.sound.listen(Listen::Gated { number: turn, watch: turn == 2 });
         tokio::time::sleep(Duration::from_millis(150)).await;
