@@ -3,6 +3,7 @@
 //! Times come from the card's sample clock and from the server's socket. Nothing is asserted while measuring; a
 //! missed bar is marked, and the exit code says so.
 
+mod duck;
 mod load;
 mod run;
 mod scenes;
@@ -18,7 +19,7 @@ use serde_json::Value;
 const USAGE: &str = "\
 cargo xtask bench [scene…] [--record] [--rounds N]
 
-  scenes: start talk answer idle open stages tools load size    (all by default)
+  scenes: start talk answer idle open stages duck tools load size    (all by default)
   --record   keep this run as the one to compare with (docs/benchmarks.json, docs/benchmarks.md)";
 
 fn main() -> ExitCode {

@@ -17,7 +17,7 @@ use crate::run::{WAIT, ages, answers, cost, hear, ms, say, silence_after, uplink
 type Scene = fn(&Path, &mut Table) -> io::Result<()>;
 
 /// All scenes by name, in order.
-pub const ALL: [(&str, Scene); 10] = [
+pub const ALL: [(&str, Scene); 11] = [
     ("start", start),
     ("dial", dial),
     ("talk", talk),
@@ -25,6 +25,7 @@ pub const ALL: [(&str, Scene); 10] = [
     ("idle", idle),
     ("open", open),
     ("stages", crate::stages::stages),
+    ("duck", crate::duck::duck),
     ("tools", crate::tools::tools),
     ("load", load),
     ("size", size),
