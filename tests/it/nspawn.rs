@@ -18,6 +18,7 @@ mod life;
 mod mcp;
 mod package;
 mod paths;
+mod sealed;
 mod setup;
 mod tools;
 
