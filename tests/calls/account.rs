@@ -37,9 +37,10 @@ pub struct Run {
     pub told: bool,
     /// The talk that it belonged to is over: nobody is to be told.
     pub forgotten: bool,
-    /// How often a server took its call back before it had ended: what is called after that is another one.
+    /// How often a server took its call back so that what is called after that is another one: before it had ended; or, if it
+    /// goes on to its end, when somebody had asked something new since.
     pub taken_back: u32,
-    /// It goes on to its end then, and what is called after that is not another one.
+    /// It goes on to its end.
     pub finishes: bool,
 }
 
@@ -141,7 +142,7 @@ impl Account {
             }
         }
         for (number, run) in &self.runs {
-            if run.begun > 1 + if run.finishes { 0 } else { run.taken_back } {
+            if run.begun > 1 + run.taken_back {
                 missing.push(format!("number {number} ran {} times", run.begun));
             }
             if run.ended.is_some() && !(run.told || run.forgotten || run.cancelled) {

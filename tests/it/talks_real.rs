@@ -29,7 +29,9 @@ const SLACK: Duration = Duration::from_millis(300);
 enum Why {
     /// It takes longer than [`LONGEST`].
     Long,
-    /// The daemon has no tools yet.
+    /// When a call ends, and with what, such a talk tells the conversation; a program would have to be told, and by which
+    /// call it was started. Programs, services and pins go through the daemon in tests/it/tools.rs and its neighbours, and
+    /// by the hundred in tests/calls.
     Tools,
     /// The key of a running daemon cannot be changed.
     Key,

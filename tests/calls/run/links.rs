@@ -148,8 +148,10 @@ impl World<'_> {
             let id = id.as_str().unwrap_or_default().to_owned();
             let Some(made) = self.account.made.get(&(server, id)).filter(|_| !closing) else { continue };
             self.law.close(self.now, made.number, "the server took it back");
-            let run = self.account.runs.get_mut(&made.number).filter(|run| run.ended.is_none());
-            run.into_iter().for_each(|run| run.taken_back += 1);
+            let Some(run) = self.account.runs.get_mut(&made.number) else { continue };
+            // What goes on to its end is not done again for these words; for the next ones it is.
+            let over = run.ended.is_some_and(|at| at < self.asked_at);
+            run.taken_back += u32::from(if run.finishes { over } else { run.ended.is_none() });
         }
         let ids = message["toolCallCancellation"]["ids"].as_array().into_iter().flatten();
         let waits = |id: &Value| {

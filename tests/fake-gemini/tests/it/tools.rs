@@ -106,6 +106,43 @@ async fn calls_can_be_cancelled_unasked_and_the_answer_comes_all_the_same() {
     assert_eq!(rest.iter().flat_map(samples).count(), 7200);
 }
 
+#[tokio::test]
+async fn a_call_that_was_taken_back_is_made_again_where_the_script_says_so() {
+    let turn = Turn { cancel_tools_after_ms: Some(30), calls_again: true, ..lamp() };
+    let server = serve(Script::default().turn(turn)).await;
+    let mut client = Client::ready(&server, setup_of(V38)).await;
+    let ids = ask(&mut client).await;
+    client.until("toolCallCancellation").await;
+    let again = client.until("toolCall").await.pop().unwrap();
+    let calls = again["toolCall"]["functionCalls"].as_array().unwrap();
+    assert_eq!((&calls[0]["name"], &calls[0]["args"]), (&json!("lamp"), &json!({"on": true})));
+    assert!(calls.len() == 2 && calls.iter().all(|call| !ids.contains(&call["id"])));
+}
+
+#[tokio::test]
+async fn whether_3_8_waits_for_a_call_is_declared_and_undeclared_it_does_not() {
+    for (behavior, waits) in [(json!("BLOCKING"), true), (json!("NON_BLOCKING"), false), (Value::Null, false)] {
+        let server = serve(Script::default().turn(lamp())).await;
+        let mut setup = setup(V38, true);
+        let mut declared = json!({"name": "lamp", "description": "Lamp."});
+        if !behavior.is_null() {
+            declared["behavior"] = behavior.clone();
+        }
+        setup["setup"]["tools"] = json!([{"functionDeclarations": [declared]}]);
+        let mut client = Client::ready(&server, setup).await;
+        ask(&mut client).await;
+        if !waits {
+            client.until("turnComplete").await;
+        }
+        client.send(input("activityStart", json!({}))).await;
+        client.send(crate::client::audio(&[0; 320])).await;
+        client.send(input("activityEnd", json!({}))).await;
+        let seen = client.until("generationComplete").await;
+        let taken_back = seen.iter().any(|message| message["toolCallCancellation"].is_object());
+        assert_eq!(taken_back, waits, "{behavior}");
+    }
+}
+
 /// A setup of this model, for push-to-talk or not.
 fn setup(model: &str, manual: bool) -> Value {
     let mut setup = setup_of(model);
