@@ -15,6 +15,7 @@
 
 mod ask;
 mod barge_in;
+mod calls;
 mod change;
 mod consent;
 mod conversation;

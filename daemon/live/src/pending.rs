@@ -82,7 +82,10 @@ impl Conversation {
         ids.iter().for_each(|id| drop(self.calls.remove(id)));
         // The answer to the call and its cancellation may have crossed each other.
         let of = |(id, wire): &(String, String)| wires.contains(wire).then(|| id.clone());
-        ids.extend(self.called.gone_on.iter().filter_map(of));
+        let gone_on: Vec<String> = self.called.gone_on.iter().filter_map(of).collect();
+        let done = |id: &String| self.memory.tool(id).filter(|tool| tool.outcome.is_some()).cloned();
+        gone_on.iter().filter_map(done).for_each(|record| self.finishing.thrown_away(record));
+        ids.extend(gone_on);
         for wire in wires.iter().filter(|wire| !wire.is_empty()) {
             if let Some(record) = self.memory.thrown_away(wire) {
                 self.finishing.thrown_away(record);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::{AGREE_WITHIN, SAYS_WITHIN, Stage};
 use crate::conversation::Conversation;
 use crate::event::Action;
+use crate::profile::ToolBehavior;
 use crate::turn::Turn;
 
 /// A line of the device's own is never longer.
@@ -13,8 +14,15 @@ const LINE_MAX: Duration = Duration::from_secs(15);
 impl Conversation {
     /// Sound of an answer has come for this turn.
     pub(crate) fn announces(&mut self, now: Instant, sounding: u32) {
+        // Where a call keeps the model from nothing, what it said before it was told to ask may still be on its way.
+        let goes_on = self.profile.audio_during_call
+            && self.profile.behavior_of(&self.settings.model) != ToolBehavior::Blocking;
+        let delay = self.link.pulse.delay();
         let Some(asked) = &mut self.consent.asked else { return };
         asked.heard = false;
+        if goes_on && now < asked.since + delay {
+            asked.before = asked.before.max(sounding);
+        }
         match asked.stage {
             Stage::Announced { turn, own: false, .. } if turn == sounding => {}
             Stage::Due { .. } if sounding <= asked.before => {

@@ -121,7 +121,8 @@ async fn a_call_that_was_taken_back_is_made_again_where_the_script_says_so() {
 
 #[tokio::test]
 async fn whether_3_8_waits_for_a_call_is_declared_and_undeclared_it_does_not() {
-    for (behavior, waits) in [(json!("BLOCKING"), true), (json!("NON_BLOCKING"), false), (Value::Null, false)] {
+    for (behavior, waits) in [(json!("BLOCKING"), true), (json!("NON_BLOCKING"), false), (Value::Null, false)]
+    {
         let server = serve(Script::default().turn(lamp())).await;
         let mut setup = setup(V38, true);
         let mut declared = json!({"name": "lamp", "description": "Lamp."});
