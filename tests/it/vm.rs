@@ -106,5 +106,10 @@ fn cards_that_are_pulled_out() {
 
 #[test]
 fn networks_that_are_bad_and_a_service_that_is_killed() {
-    inside("network::a_network_that guest::network:: guest::service::");
+    inside("network::a_network_that guest::network:: guest::service::the_service_on_kernel_cards");
+}
+
+#[test]
+fn devices_of_the_installed_service() {
+    inside("guest::service::devices::");
 }

@@ -1,6 +1,8 @@
 //! What is written while the power goes. `tests/it/vm/cut.rs` starts this as nearly the only program of a machine, again and
 //! again with the same disk, and kills the machine in the middle of it.
 
+mod settings;
+
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -32,9 +34,10 @@ struct Writer {
 fn config(number: u32, folder: &Path, url: &str) -> String {
     let card = |device: u32| format!("hw:CARD=Loopback,DEV={device},SUBDEV={number}");
     format!(
-        "[live]\nendpoint = \"{url}\"\nca_file = \"{at}/ca.pem\"\nstate_file = \"{at}/session.json\"\n\
+        "[live]\nendpoint = \"{url}\"\nca_file = \"/run/ca.pem\"\nstate_file = \"{at}/session.json\"\n\
          [capture]\ndevice = \"{microphone}\"\n[playback]\ndevice = \"{speaker}\"\n[talk]\nmode = \"hold\"\n\
-         [usage]\nledger_folder = \"{at}\"\n[control]\npath = \"/run/control-{number}\"\n{STAGES_OFF}",
+         [volume]\nkeep_folder = \"{at}\"\n[usage]\nledger_folder = \"{at}\"\n\
+         [control]\npath = \"/run/control-{number}\"\n{STAGES_OFF}",
         at = folder.display(),
         microphone = card(1),
         speaker = card(0),
@@ -47,16 +50,10 @@ impl Writer {
     fn start(number: u32, server: &FakeGemini) -> Writer {
         let folder = Path::new(DISK).join(number.to_string());
         let known = Path::new(SHARED).join(format!("turns-{number}"));
-        let written = config(number, &folder, &server.url());
-        let file = folder.join("pressel.toml");
-        let first = !file.exists();
-        if first {
-            std::fs::create_dir_all(&folder).unwrap();
-            server.write_ca(&folder.join("ca.pem")).unwrap();
-            std::fs::write(&file, &written).unwrap();
-            run("sync");
-        }
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), written, "the configuration is another one");
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = Path::new("/run").join(format!("{number}.toml"));
+        std::fs::write(&file, config(number, &folder, &server.url())).unwrap();
+        let volume = volume(&folder);
         let log = Path::new("/run").join(format!("log-{number}"));
         let mut daemon = Daemon::start(&file, &log, &[], Some(KEY)).unwrap();
         let control = format!("/run/control-{number}");
@@ -75,13 +72,18 @@ impl Writer {
         if before > 0 {
             assert!(told.contains("the talk before the restart goes on"), "the talk is lost:\n{told}");
         }
-        println!("{number}: {turns} turns in the ledger, {before} told before the cut");
+        let is = remote.ask("{\"op\":\"volume\"}").unwrap()["percent"].as_u64();
+        assert_eq!(is, Some(volume.unwrap_or(100)), "{told}");
+        println!("{number}: {turns} turns in the ledger, {before} told before the cut; volume {volume:?}");
         Writer { daemon, remote, folder, known }
     }
 
     /// A question and its answer; what the status then says was counted must be there after a cut.
     #[track_caller]
     fn talk(&mut self) {
+        // Another one than before, which is kept a second later.
+        let percent = 10 + turns(&self.remote) % 90;
+        self.remote.ask(&format!("{{\"op\":\"volume\",\"to\":{percent}}}")).unwrap();
         let mark = self.remote.mark();
         self.remote.press().unwrap();
         self.remote.wait_phase(mark, "listening", WAIT).unwrap();
@@ -99,6 +101,14 @@ impl Writer {
             std::fs::rename(self.known.with_extension("new"), &self.known).unwrap();
         }
     }
+}
+
+/// The volume that was kept; a file that was begun is whole.
+#[track_caller]
+fn volume(folder: &Path) -> Option<u64> {
+    let text = std::fs::read_to_string(folder.join("volume")).ok()?;
+    let percent = text.strip_suffix(" 100\n").and_then(|percent| percent.parse().ok());
+    Some(percent.unwrap_or_else(|| panic!("the volume that was kept is {text:?}")))
 }
 
 fn turns(remote: &Remote) -> u64 {
@@ -121,19 +131,17 @@ fn everything_is_whole_after_the_last_cut_and_is_written_until_the_next() {
         ..Options::script(answers(200))
     });
     let server = server.unwrap();
-    for number in 0..DAEMONS {
-        // This boot's server is vouched for by another authority than the last one's.
-        let folder = Path::new(DISK).join(number.to_string());
-        if folder.exists() {
-            server.write_ca(&folder.join("ca.pem")).unwrap();
-        }
-    }
+    // This boot's server is vouched for by another authority than the last one's.
+    server.write_ca("/run/ca.pem".as_ref()).unwrap();
+    let settings = settings::Settings::look();
     let mut writers: Vec<Writer> = (0..DAEMONS).map(|number| Writer::start(number, &server)).collect();
     File::create(Path::new(SHARED).join("whole")).unwrap();
+    let settings = std::thread::spawn(|| settings.change_for_ever());
     loop {
         for writer in &mut writers {
             writer.talk();
         }
+        assert!(!settings.is_finished(), "setup has failed, see above");
         File::create(Path::new(SHARED).join("written")).unwrap();
     }
 }

@@ -1,4 +1,6 @@
-//! The service as it is installed, on a whole system with cards, real time and a button of the kernel's.
+//! The service as it is installed, as its own user, on a whole system with cards and real time of the kernel's.
+
+mod devices;
 
 use std::time::{Duration, Instant};
 
@@ -23,8 +25,9 @@ struct Service {
 }
 
 impl Service {
+    /// Before the loopback card, with more configuration.
     #[track_caller]
-    fn install() -> Service {
+    fn install(more: &str) -> Service {
         let card = Aloop::load();
         // Not in /tmp, of which the service has one of its own.
         let folder = TempDir::new_in("/srv").unwrap();
@@ -36,7 +39,7 @@ impl Service {
         std::fs::create_dir_all("/etc/pressel/config.d").unwrap();
         let config = format!(
             "[live]\nendpoint = \"{}\"\nca_file = \"{at}/ca.pem\"\n[capture]\ndevice = \"{}\"\n\
-             [playback]\ndevice = \"{}\"\n[talk]\nmode = \"hold\"\n",
+             [playback]\ndevice = \"{}\"\n[talk]\nmode = \"hold\"\n{more}",
             server.url(),
             loopback.microphone(),
             loopback.speaker(),
@@ -81,17 +84,34 @@ impl Service {
         }
     }
 
+    #[track_caller]
+    fn remote(&self) -> Remote {
+        Remote::connect("/run/pressel/control".as_ref(), || Ok(())).unwrap()
+    }
+
+    /// The next time the light shows this phase, from a mark on.
+    #[track_caller]
+    fn phase(&self, remote: &Remote, mark: usize, phase: &str) -> u64 {
+        let happened = remote.wait_phase(mark, phase, WAIT);
+        happened.unwrap_or_else(|error| panic!("{error}\n{}", self.journal())).at_ns
+    }
+
     /// A question and its answer.
     #[track_caller]
     fn talk(&self) {
-        let remote = Remote::connect("/run/pressel/control".as_ref(), || Ok(())).unwrap();
+        let remote = self.remote();
+        self.talk_by(&remote, |down| if down { remote.press() } else { remote.release() }.unwrap());
+    }
+
+    /// The same, where somebody else works the button.
+    #[track_caller]
+    fn talk_by(&self, remote: &Remote, press: impl Fn(bool)) {
         let before = messages(&self.server.events(), "activityEnd").count();
         let mark = remote.mark();
-        remote.press().unwrap();
+        press(true);
         std::thread::sleep(Duration::from_millis(700)); // somebody speaks
-        remote.release().unwrap();
-        let speaking = remote.wait_phase(mark, "speaking", WAIT);
-        let speaking = speaking.unwrap_or_else(|error| panic!("{error}\n{}", self.journal())).at_ns;
+        press(false);
+        let speaking = self.phase(remote, mark, "speaking");
         remote.wait(mark, WAIT, |event| event.at_ns > speaking && event.is_phase("idle")).unwrap();
         assert_eq!(messages(&self.server.events(), "activityEnd").count(), before + 1);
     }
@@ -99,9 +119,8 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        run(
-            "systemctl disable --now --quiet pressel.service pressel-key.path; rm -r /etc/pressel /var/lib/pressel",
-        );
+        run("systemctl disable --now --quiet pressel.service pressel-key.path; rm -r /etc/pressel /var/lib/pressel
+             rm -rf /etc/systemd/system/pressel.service.d; systemctl daemon-reload");
     }
 }
 
@@ -110,7 +129,7 @@ fn the_service_on_kernel_cards_is_ready_again_after_a_kill_and_after_a_thread_th
     if !inside() {
         return;
     }
-    let service = Service::install();
+    let service = Service::install("");
     service.talk();
     for thread in ["capture", "playback"] {
         let thread = thread_of(service.pid(), thread);

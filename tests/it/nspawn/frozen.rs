@@ -10,8 +10,6 @@ use super::machine;
 pub const KILLED: Duration = Duration::from_secs(1);
 /// From a thread that stands still to ready: the watchdog's 5 s, the kill, the start.
 pub const FROZEN: Duration = Duration::from_secs(10);
-/// The same where the thread waits for its device, whose driver may take 5 s to say no, twice.
-pub const FROZEN_WAITING: Duration = Duration::from_secs(17);
 
 #[test]
 fn a_killed_daemon_is_ready_within_a_second() {
@@ -36,9 +34,7 @@ fn a_thread_that_stands_still_starves_the_watchdog() {
     installed.install(true);
     installed.talk();
     // The loop runs in the first thread, which has the process' number.
-    for (name, within) in
-        [("capture", FROZEN), ("playback", FROZEN), ("button", FROZEN_WAITING), ("the loop", FROZEN)]
-    {
+    for name in ["capture", "playback", "button", "the loop"] {
         let former = installed.property("MainPID");
         let pid = installed.pid();
         let thread = if name == "the loop" { pid } else { thread_of(pid, name) };
@@ -47,7 +43,7 @@ fn a_thread_that_stands_still_starves_the_watchdog() {
         freeze(thread);
         let took = Duration::from_nanos(installed.ready_again(&former) - frozen);
         println!("{name} frozen → ready: {:.1} s", took.as_secs_f64());
-        assert!(took < within, "{name}: {took:?}");
+        assert!(took < FROZEN, "{name}: {took:?}");
         let said = installed.journal().split_off(before);
         // A loop that stands still cannot say so: the manager has waited in vain.
         let who = if name == "the loop" {

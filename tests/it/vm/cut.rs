@@ -69,7 +69,7 @@ fn twenty_power_cuts_in_the_middle_of_writing_lose_nothing_that_was_told() {
         std::thread::sleep(Duration::from_millis(seed.u64(WRITING_MS))); // when the power goes
         drop(power);
         let told = std::fs::read_to_string(shared.path().join("told")).unwrap_or_default();
-        let found: Vec<&str> = told.lines().filter(|line| line.contains("in the ledger")).collect();
+        let found: Vec<&str> = told.lines().filter(|line| line.contains("told before the cut")).collect();
         println!("start {start}: {}", found.join("; "));
     }
     println!("{CUTS} power cuts in {:.0} s", began.elapsed().as_secs_f64());
