@@ -114,11 +114,12 @@ impl Conversation {
             return Some(Answered::Runs(record.id.clone()));
         }
         let (id, outcome) = self.finishing.take(name, args, asking)?;
-        if let Some(outcome) = outcome {
-            return Some(Answered::Done(outcome));
-        }
         self.memory.call_for(&id, wire, name, args);
-        Some(Answered::Runs(id))
+        let Some(outcome) = outcome else { return Some(Answered::Runs(id)) };
+        // On record as an answer of this call: it may meet a cancellation, too.
+        self.memory.finished(&id, &outcome);
+        self.memory.told(&id);
+        Some(Answered::Done(outcome))
     }
 
     /// Nobody waits for these runs any more. Those that go on are kept in mind.
