@@ -155,6 +155,10 @@ const LEFT_OUT: &[(&str, Why)] = &[
     ("tool-open-blocked", Why::Tools),
     ("tool-press-blocked", Why::Tools),
     ("tool-reminded", Why::Tools),
+    (
+        "tool-refused",
+        Why::Virtual("that a call is refused is told to the log of calls, and to nobody who listens"),
+    ),
     ("tool-slow", Why::Long),
     ("tool-slow-silent", Why::Tools),
     ("tool-unasked", Why::Tools),
