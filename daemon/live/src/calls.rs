@@ -47,7 +47,7 @@ impl Conversation {
                 format!("not done: the arguments are longer than {} kB", ARGS_MAX / 1024)
             } else {
                 let record = self.called_off(&id, &name, &args, asking);
-                match record.or_else(|| self.on_record(&id, &name, &args, asking)) {
+                match record.or_else(|| self.on_record(now, &id, &name, &args, asking)) {
                     None => {
                         let taken = |id: &str| self.consent.has(id) || self.finishing.has(id);
                         let run = self.memory.call(&id, &name, &args, taken);

@@ -62,9 +62,11 @@ struct Asked {
     /// The call's id on the present link.
     wire: Option<String>,
     since: Instant,
+    /// When the model was told to ask.
+    told: Instant,
     /// The newest answer when it was asked: what still comes of that is no announcement.
     before: u32,
-    /// Somebody spoke before it was heard: what the model says next may be about that.
+    /// Somebody spoke before it was heard, or its link was lost: what the model says next may be about something else.
     doubtful: bool,
     /// It was heard, and the model has not said yet that it was all.
     heard: bool,
@@ -125,10 +127,11 @@ impl Consent {
         self.runs.contains_key(id) || self.asked.as_ref().is_some_and(|asked| asked.ask.id == id)
     }
 
-    /// The model of this link has called for it too, and was told again to ask.
-    pub(crate) fn called_again(&mut self, id: &str, wire: &str) {
-        let asked = self.asked.as_mut().filter(|asked| asked.ask.id == id);
-        asked.into_iter().for_each(|asked| asked.wire = Some(wire.to_owned()));
+    /// The model of this link has called for it too, and is told again to ask.
+    pub(crate) fn called_again(&mut self, now: Instant, id: &str, wire: &str) {
+        if let Some(asked) = self.asked.as_mut().filter(|asked| asked.ask.id == id) {
+            (asked.wire, asked.told, asked.doubtful) = (Some(wire.to_owned()), now, false);
+        }
     }
 
     /// The model says that more follows; if `turn_complete`, after all that it has said so far.
@@ -140,10 +143,11 @@ impl Consent {
         }
     }
 
-    /// Ids of another link mean nothing on the next one.
+    /// Ids of another link mean nothing on the next one, and what its model says first may be about something else.
     pub(crate) fn lose_link(&mut self) {
         if let Some(asked) = &mut self.asked {
             (asked.wire, asked.heard) = (None, false);
+            asked.doubtful |= !matches!(asked.stage, Stage::Asking { .. });
         }
     }
 
@@ -209,10 +213,10 @@ impl Conversation {
             self.memory.asked(&ask.id);
             let stage = Stage::Due { until: now + SAYS_WITHIN };
             let before = self.answer_number;
-            let (wire, since) = (Some(wire), now);
+            let (wire, since, told) = (Some(wire), now, now);
             let doubtful = self.utterance.is_some(); // somebody speaks
             let asked =
-                Asked { ask, record, wire, since, before, doubtful, heard: false, until: None, stage };
+                Asked { ask, record, wire, since, told, before, doubtful, heard: false, until: None, stage };
             self.consent.asked = Some(asked);
             return;
         };

@@ -277,6 +277,7 @@ impl Conversation {
     /// it was never called.
     pub(crate) fn on_record(
         &mut self,
+        now: Instant,
         wire: &str,
         name: &str,
         args: &Args,
@@ -284,7 +285,7 @@ impl Conversation {
     ) -> Option<Answered> {
         let record = self.memory.repeated(wire, name, args, asking)?;
         record.told |= record.outcome.is_some();
-        self.consent.called_again(&record.id, wire);
+        self.consent.called_again(now, &record.id, wire);
         Some(match (&record.outcome, &record.wire) {
             (Some(outcome), _) => Answered::Done(outcome.clone()),
             (None, Some(_)) => Answered::Done(Err("it runs already; its result follows".to_owned())),

@@ -20,7 +20,7 @@ impl Conversation {
         let delay = self.link.pulse.delay();
         let Some(asked) = &mut self.consent.asked else { return };
         asked.heard = false;
-        if goes_on && now < asked.since + delay {
+        if goes_on && now < asked.told + delay {
             asked.before = asked.before.max(sounding);
         }
         match asked.stage {

@@ -118,6 +118,22 @@ fn a_lost_link_leaves_the_question_and_a_torn_announcement_is_made_again() {
 }
 
 #[test]
+fn what_the_next_link_says_is_no_question_before_it_was_told_to_ask() {
+    let mut scene = Scene::new(PROFILES[0]);
+    scene.due("id-1");
+    scene.rig.obliging = true;
+    scene.rig.input(Input::Link(scene.rig.link, LinkInput::Closed { code: 1006, reason: String::new() }));
+    scene.rig.pass(MS(1000));
+    scene.rig.obliging = false;
+    scene.says(); // "Sorry, I am back."
+    scene.heard();
+    assert_ne!(scene.rig.shown(), Some(Phase::Asking));
+    scene.rig.pass(MS(1)); // the device asks
+    scene.heard();
+    assert_eq!(scene.rig.shown(), Some(Phase::Asking));
+}
+
+#[test]
 fn a_call_that_the_next_link_makes_again_and_takes_back_is_not_asked_any_more() {
     let mut scene = Scene::new(PROFILES[0]);
     scene.due("id-1");
