@@ -147,7 +147,8 @@ impl Consent {
     pub(crate) fn lose_link(&mut self) {
         if let Some(asked) = &mut self.asked {
             (asked.wire, asked.heard) = (None, false);
-            asked.doubtful |= !matches!(asked.stage, Stage::Asking { .. });
+            let has_come = matches!(asked.stage, Stage::Announced { whole: true, .. } | Stage::Asking { .. });
+            asked.doubtful |= !has_come;
         }
     }
 
