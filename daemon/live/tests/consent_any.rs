@@ -11,22 +11,10 @@ use pressel_live::event::{
     ToolAsk, ToolResult,
 };
 use pressel_live::settings::{OpenStart, TalkMode};
-use rig::{PROFILES, Rig, gated, hold};
+use rig::{PROFILES, Rig, gated, hold, responses};
 use serde_json::{Value, json};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
-
-fn responses(done: &[Action]) -> Vec<Value> {
-    let mut found = Vec::new();
-    for action in done {
-        if let Action::Send { message, .. } = action {
-            let message: Value = serde_json::from_str(message).unwrap();
-            found
-                .extend(message["toolResponse"]["functionResponses"].as_array().cloned().unwrap_or_default());
-        }
-    }
-    found
-}
 
 /// What may be run, kept apart from the machine: a question counts once its announcement was heard to the end.
 #[derive(Default)]

@@ -117,14 +117,20 @@ fn a_lost_link_leaves_the_question_and_a_torn_announcement_is_made_again() {
     assert_eq!(scene.rig.runs, ["id-1"]);
 }
 
-#[test]
-fn what_the_next_link_says_is_no_question_before_it_was_told_to_ask() {
+/// A question of which nothing was said when its link was lost; the next one is up.
+fn due_on_a_lost_link() -> Scene {
     let mut scene = Scene::new(PROFILES[0]);
     scene.due("id-1");
     scene.rig.obliging = true;
     scene.rig.input(Input::Link(scene.rig.link, LinkInput::Closed { code: 1006, reason: String::new() }));
     scene.rig.pass(MS(1000));
     scene.rig.obliging = false;
+    scene
+}
+
+#[test]
+fn what_the_next_link_says_is_no_question_before_it_was_told_to_ask() {
+    let mut scene = due_on_a_lost_link();
     scene.says(); // "Sorry, I am back."
     scene.heard();
     assert_ne!(scene.rig.shown(), Some(Phase::Asking));
@@ -135,12 +141,7 @@ fn what_the_next_link_says_is_no_question_before_it_was_told_to_ask() {
 
 #[test]
 fn a_call_that_the_next_link_makes_again_and_takes_back_is_not_asked_any_more() {
-    let mut scene = Scene::new(PROFILES[0]);
-    scene.due("id-1");
-    scene.rig.obliging = true;
-    scene.rig.input(Input::Link(scene.rig.link, LinkInput::Closed { code: 1006, reason: String::new() }));
-    scene.rig.pass(MS(1000));
-    scene.rig.obliging = false;
+    let mut scene = due_on_a_lost_link();
     // Another id, the same call: it is answered from the record.
     let call = json!({ "id": "id-9", "name": "gate", "args": { "n": "id-1" } });
     scene.rig.says(&json!({ "toolCall": { "functionCalls": [call] } }));

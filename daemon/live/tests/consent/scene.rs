@@ -8,7 +8,7 @@ use pressel_live::event::{
 };
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, gated, hold, kind};
+use crate::rig::{Rig, gated, hold, kind, responses};
 
 pub const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -100,18 +100,6 @@ impl Scene {
         let outcome = Ok([("output".to_owned(), json!("gate is open"))].into_iter().collect());
         self.rig.input(Input::ToolResult(ToolResult { id: id.to_owned(), outcome }));
     }
-}
-
-pub fn responses(done: &[Action]) -> Vec<Value> {
-    let mut found = Vec::new();
-    for action in done {
-        if let Action::Send { message, .. } = action {
-            let message: Value = serde_json::from_str(message).unwrap();
-            found
-                .extend(message["toolResponse"]["functionResponses"].as_array().cloned().unwrap_or_default());
-        }
-    }
-    found
 }
 
 pub fn decisions(rig: &Rig) -> Vec<Decision> {

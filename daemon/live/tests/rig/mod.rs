@@ -345,3 +345,16 @@ pub fn samples(message: &str) -> usize {
     let data = message["realtimeInput"]["audio"]["data"].as_str().expect("sound");
     (data.len() / 4 * 3 - data.bytes().rev().take_while(|&byte| byte == b'=').count()) / 2
 }
+
+/// Responses to calls that were sent.
+pub fn responses(done: &[Action]) -> Vec<Value> {
+    let mut found = Vec::new();
+    for action in done {
+        if let Action::Send { message, .. } = action {
+            let message: Value = serde_json::from_str(message).unwrap();
+            found
+                .extend(message["toolResponse"]["functionResponses"].as_array().cloned().unwrap_or_default());
+        }
+    }
+    found
+}
